@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int http_status;
+    int exit_code;
+} err_table[ERR_CODE_COUNT] = {
+#define ERR_ROW(code, http, exit, name) [code] = { name, http, exit },
+    ERR_CODES(ERR_ROW)
+#undef ERR_ROW
+};
+
+/* Cuts an over-long message without leaving half a UTF-8 character at its end. */
+static void trim_partial_utf8(char *msg)
+{
+    size_t len = strlen(msg);
+    if (len < ERR_MSG_BYTES - 1)
+        return;
+    size_t start = len;
+    while (start > 0 && ((unsigned char)msg[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start == 0)
+        return;
+    unsigned char lead = (unsigned char)msg[start - 1];
+    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (len - (start - 1) < want)
+        msg[start - 1] = '\0';
+}
+
+err err_make(enum err_code code, const char *file, int line, const char *fmt, ...)
+{
+    err e = { .code = code, .line = line, .file = file };
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(e.msg, sizeof e.msg, fmt, args);
+    va_end(args);
+    trim_partial_utf8(e.msg);
+    return e;
+}
+
+err err_make_sys(const char *file, int line, const char *fmt, ...)
+{
+    int saved = errno;
+    enum err_code code = ERR_IO;
+    if (saved == ENOSPC || saved == EDQUOT)
+        code = ERR_NO_SPACE;
+    else if (saved == ENOENT)
+        code = ERR_NOT_FOUND;
+    else if (saved == EACCES || saved == EPERM || saved == EROFS)
+        code = ERR_DENIED;
+    else if (saved == ENOMEM)
+        code = ERR_NO_MEMORY;
+
+    err e = { .code = code, .line = line, .file = file };
+    va_list args;
+    va_start(args, fmt);
+    int used = vsnprintf(e.msg, sizeof e.msg, fmt, args);
+    va_end(args);
+    if (used >= 0 && (size_t)used < sizeof e.msg) {
+        char reason[128];
+        const char *text = strerror_r(saved, reason, sizeof reason);
+        snprintf(e.msg + used, sizeof e.msg - (size_t)used, ": %s", text);
+    }
+    trim_partial_utf8(e.msg);
+    return e;
+}
+
+err err_wrap(err e, const char *fmt, ...)
+{
+    if (!e.code)
+        return e;
+    char inner[ERR_MSG_BYTES];
+    memcpy(inner, e.msg, sizeof inner);
+    va_list args;
+    va_start(args, fmt);
+    int used = vsnprintf(e.msg, sizeof e.msg, fmt, args);
+    va_end(args);
+    if (used >= 0 && (size_t)used < sizeof e.msg)
+        snprintf(e.msg + used, sizeof e.msg - (size_t)used, ": %s", inner);
+    trim_partial_utf8(e.msg);
+    return e;
+}
+
+err err_first(err first, err second)
+{
+    return first.code ? first : second;
+}
+
+int err_http_status(enum err_code code)
+{
+    return code < ERR_CODE_COUNT ? err_table[code].http_status : 500;
+}
+
+int err_exit_code(enum err_code code)
+{
+    return code < ERR_CODE_COUNT ? err_table[code].exit_code : 70;
+}
+
+const char *err_code_name(enum err_code code)
+{
+    return code < ERR_CODE_COUNT ? err_table[code].name : "internal";
+}

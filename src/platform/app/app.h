@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* app.h -- an app is one const table; the house is what apps stand in.
+ *
+ * Everything that can be named sits in the table, so nothing else has to be told about it: the router,
+ * `skerry help`, /openapi.json, /metrics, migrations, schedules, the permission page and the gate all
+ * read it. A new app is its folder plus one word in meson.build.
+ */
+#ifndef SKERRY_APP_H
+#define SKERRY_APP_H
+
+#include "base/thread.h"
+#include "platform/auth/auth.h"
+#include "platform/blobs/blobs.h"
+#include "platform/http/http.h"
+#include "platform/jobs/jobs.h"
+#include "platform/observe/log.h"
+#include "platform/observe/metrics.h"
+#include "platform/store/store.h"
+#include "platform/track/run.h"
+#include "platform/track/track.h"
+
+struct house;
+struct app;
+
+/* ------------------------------------------------------------------ settings */
+
+enum setting_type { SETTING_UNSET, SETTING_STR, SETTING_INT, SETTING_REAL, SETTING_BOOL, SETTING_BYTES };
+
+/* From the environment, else from $SKERRY_HOME/.env or ./.env, else the default. */
+struct setting {
+    const char *name; /* "API_PORT"; NULL ends a table */
+    enum setting_type type;
+    const char *fallback; /* default, as text */
+    const char *help;
+    bool is_secret;   /* shown as "(set)" */
+};
+str setting_str(const struct house *h, const char *name);      /* asserts that the name is declared */
+int64_t setting_int(const struct house *h, const char *name);  /* INT, BYTES ("64M") and BOOL */
+double setting_real(const struct house *h, const char *name);
+bool setting_bool(const struct house *h, const char *name);
+
+/* ------------------------------------------------------------------ kinds of assets */
+
+/* How an app's datasets are built and read: behind the generic /v1/datasets routes. */
+struct dataset_kind {
+    const char *name;      /* "chess.positions"; NULL ends a table */
+    const char *build_job; /* job kind that builds one; payload {"datasetId":...} */
+    const char *filter_schema; /* JSON Schema of filter's properties */
+    /* Checks a filter and split before anything is registered. */
+    err (*check)(struct house *h, const struct json *filter, const struct json *split);
+    /* Writes `limit` rows from row `cursor` on, as JSON objects into an open array. */
+    err (*sample)(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
+                  struct json_out *out);
+    const char *formats;   /* "pgn csv ndjson" */
+    /* Starts a streamed export. */
+    err (*export_open)(struct house *h, const struct dataset_info *info, str format, str split,
+                       struct http_stream *ret_stream, const char **ret_content_type);
+};
+
+/* How an app's models are trained, loaded and served: behind /v1/trainings, /v1/models, /v1/evaluations. */
+struct model_kind {
+    const char *name;      /* "chess.policy"; NULL ends a table */
+    const char *dataset_kind; /* what it is trained on */
+    const char *train_job; /* payload {"datasetId","model","params":{...}} */
+    const char *evaluate_job; /* payload {"evaluationId","candidate","baseline","suite"} */
+    const char *params_schema; /* JSON Schema of params' properties, with defaults */
+    /* Loads a version and makes it the one that serves, atomically: requests in flight finish on the
+     * old one. alias "prod" is what unqualified predictions use. */
+    err (*load)(struct house *h, const struct model_version_info *info, str alias);
+    /* Writes what is being served as JSON objects into an open array: modelId, modelVersion, loadedAt. */
+    err (*loaded)(struct house *h, struct json_out *out);
+};
+
+/* ------------------------------------------------------------------ command line */
+
+struct verb_args {
+    int count;
+    char **values;   /* what follows the verb, options included */
+    bool json;       /* --json was given (and removed) */
+};
+struct verb {
+    const char *name;    /* "import"; NULL ends a table */
+    const char *usage;   /* "skerry chess import FILE... [--dataset NAME]" */
+    const char *help;    /* what it does, in a paragraph, with examples */
+    err (*run)(struct house *h, const struct verb_args *args);
+    bool needs_no_house; /* runs without store and settings (h is NULL) */
+};
+
+/* ------------------------------------------------------------------ the table */
+
+struct page {
+    const char *path, *title;
+};
+
+struct app {
+    const char *name, *title, *summary;
+    const struct setting *settings;
+    const struct store_migration *migrations;
+    const struct route *routes;
+    const struct job_kind *jobs;
+    const struct job_schedule *schedules;
+    const struct metric_family *metrics;
+    const struct dataset_kind *dataset_kinds;
+    const struct model_kind *model_kinds;
+    const struct verb *verbs;
+    const struct page *pages;
+    size_t state_bytes;  /* zeroed memory for app_state() */
+    err (*start)(struct house *h, void *state); /* after migrations, before routes and workers */
+    void (*stop)(struct house *h, void *state); /* also after a failed start; accepts half-built state */
+    blob_roots_fn roots; /* blobs that its own tables refer to; arg is struct house * */
+    /* Adds members to the STATUS block: open object. May be NULL. */
+    err (*status)(struct house *h, struct json_out *out);
+};
+
+/* Every app in the build, NULL-ended, platform's own table ("core") first. Written by meson. */
+extern const struct app *const app_registry[];
+extern const struct app app_core;
+
+/* All tables are well-formed: names unique and well-shaped, access stated, help present, migrations
+ * without gaps, job kinds and metrics that are referred to exist. Run at start and as a unit test. */
+MUST_USE err app_check_all(const struct app *const *apps);
+
+/* ------------------------------------------------------------------ the house */
+
+enum house_mode {
+    HOUSE_SERVE, /* everything */
+    HOUSE_VERB,  /* no HTTP; jobs run in the calling thread */
+};
+
+struct house_options {
+    enum house_mode mode;
+    const char *home;  /* NULL: SKERRY_HOME, else ~/.skerry */
+    const struct app *const *apps; /* NULL: app_registry */
+    bool quiet;
+};
+
+/* Opens everything in order: settings, home lock, log, metrics, store, migrations, blobs, tracking,
+ * jobs, auth, apps. A failure undoes what was opened. ERR_CONFLICT with pid and port when another
+ * process has this home. */
+MUST_USE err house_open(const struct house_options *options, struct house **ret_house);
+/* HTTP, workers, schedules, sampler. */
+MUST_USE err house_serve(struct house *h);
+void house_close(struct house *h);
+
+const char *house_home(const struct house *h);
+struct store *house_store(const struct house *h);
+struct blobs *house_blobs(const struct house *h);
+struct log *house_log(const struct house *h);
+struct metrics *house_metrics(const struct house *h);
+struct jobs *house_jobs(const struct house *h);
+struct track *house_track(const struct house *h);
+struct history *house_history(const struct house *h);
+struct auth *house_auth(const struct house *h);
+struct pool *house_compute(const struct house *h); /* one thread a core */
+struct http_server *house_http(const struct house *h); /* NULL in a verb */
+int64_t house_started_ms(const struct house *h);
+void *app_state(const struct house *h, const struct app *app);
+const struct app *const *house_apps(const struct house *h);
+
+/* From a handler or a stage. */
+static inline struct house *rq_house(const struct http_request *rq)
+{
+    return (struct house *)http_ctx(rq);
+}
+static inline struct house *run_house(const struct run *r)
+{
+    return (struct house *)run_ctx(r);
+}
+
+const struct dataset_kind *house_dataset_kind(const struct house *h, str name); /* empty: the first */
+const struct model_kind *house_model_kind(const struct house *h, str name);
+
+/* Collects blobs that nobody refers to; logs what it did. */
+MUST_USE err house_collect(struct house *h, int64_t min_age_ms, struct blob_gc_report *ret_report);
+
+/* /openapi.json, from the tables. */
+MUST_USE err openapi_write(const struct app *const *apps, struct buf *out);
+
+/* Adds a job and answers 202 {"runId","jobId","status":"queued"} + Location: what every route that
+ * starts work does. location_fmt has one %s for the run id. The run id is known at once: it is chosen
+ * here and the job's run uses it. */
+MUST_USE err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec,
+                           int status, const char *location_prefix);
+
+/* For verbs: adds the job, runs it here with a progress bar and ETA (plain lines when stderr is not a
+ * terminal), prints the result as text lines or JSON. */
+MUST_USE err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *keep,
+                         struct job_info *ret_info);
+
+#endif

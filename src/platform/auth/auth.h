@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* auth.h -- who may do what: loopback trust, API keys, and the audit trail.
+ *
+ * Bound to loopback and without any key, everybody who reaches the port is the default user with admin
+ * access (one person, one machine). As soon as an admin key exists, every non-public route needs
+ * "Authorization: Bearer <key>" (or X-Api-Key). Keys are random, shown once, stored as SHA-256; roles
+ * viewer, analyst, admin. Binding to another address without an admin key is refused at start.
+ */
+#ifndef SKERRY_AUTH_H
+#define SKERRY_AUTH_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "platform/http/http.h"
+#include "platform/store/store.h"
+
+struct auth;
+
+struct auth_options {
+    struct store *store;
+    const char *default_user; /* "M3NG00S3" */
+};
+MUST_USE err auth_open(const struct auth_options *options, struct auth **ret_auth); /* migrates, loads keys */
+void auth_close(struct auth *a);
+
+/* For http_hooks.authorise: memory only, does not block. */
+MUST_USE err auth_authorise(struct auth *a, struct http_request *rq, enum access needed);
+
+bool auth_has_admin_key(struct auth *a);
+/* ERR_DENIED, with what to do, when `address` is not loopback and no admin key exists. */
+MUST_USE err auth_check_bind(struct auth *a, const char *address);
+
+enum { AUTH_KEY_BYTES = 64 };
+/* The key is returned once, like "sk_" + 43 characters. */
+MUST_USE err auth_key_create(struct auth *a, str username, enum access role, str note, arena *keep, str *ret_id, str *ret_key);
+MUST_USE err auth_key_revoke(struct auth *a, str id);
+struct auth_key_info {
+    str id, username, note;
+    enum access role;
+    int64_t created_ms, last_used_ms, revoked_ms;
+};
+MUST_USE err auth_key_list(struct auth *a, arena *keep, struct auth_key_info **ret_infos, size_t *ret_count);
+
+/* One row per mutation, written with the mutation's own transaction or alone. */
+MUST_USE err auth_audit(struct auth *a, str username, str action, str subject, str detail_json);
+const char *access_name(enum access access); /* "viewer" */
+
+#endif

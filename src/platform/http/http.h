@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* http.h -- an HTTP/1.1 server on libmicrohttpd, driven by a table of routes.
+ *
+ * A handler gets a parsed request and fills in a reply; it never touches a socket and returns an err,
+ * which the dispatcher turns into application/problem+json (or the route's own error shape). What a
+ * route needs (access, body size, upload) is stated in its row and enforced once, before the handler.
+ *
+ * Threads: two event threads. A route with .is_inline runs right there and must not block (no store
+ * writes, no disk); every other request is suspended and handed to a pool of workers with a bounded
+ * queue (full: 503 with Retry-After). Each request has an arena, capped, reset at its end.
+ *
+ * Paths are routed raw: percent-decoding happens per segment after splitting, "%00", "..", and
+ * backslashes are refused. Requests whose Host is not ours, or whose Origin is foreign, are refused
+ * with 403 (a web page must not reach a loopback server).
+ */
+#ifndef SKERRY_HTTP_H
+#define SKERRY_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+
+struct http_server;
+struct http_request;
+struct http_reply;
+
+/* ------------------------------------------------------------------ routes */
+
+enum access {
+    ACCESS_UNSET,  /* refused at start: every row must choose */
+    ACCESS_PUBLIC, /* anybody who can reach the port */
+    ACCESS_VIEWER, /* reads */
+    ACCESS_ANALYST, /* imports, trains, plays */
+    ACCESS_ADMIN,  /* promotes, deletes, configures */
+};
+
+enum { HTTP_BODY_DEFAULT = 64 * 1024, HTTP_PARAMS_MAX = 8 };
+
+struct route {
+    const char *method;  /* GET POST PUT PATCH DELETE; NULL ends a table */
+    const char *path;    /* "/v1/games/{id}"; a last segment "{rest...}" takes everything */
+    const char *summary; /* one sentence, for OpenAPI and the permission page */
+    enum access access;
+    err (*run)(struct http_request *rq, struct http_reply *rp);
+
+    bool is_inline;      /* cheap and never blocks: runs on the event thread */
+    bool is_upload;      /* body or multipart parts are spooled to files, see http_request_upload */
+    int64_t body_max;    /* 0 means HTTP_BODY_DEFAULT; uploads: 0 means the setting upload_max */
+    const char *alias;   /* a second path with the same handler, e.g. a seed's literal path */
+    const char *query;   /* documented query parameters: "limit:int offset:int q:string" */
+    const char *body;    /* documented JSON body: JSON Schema text of the properties, or NULL */
+    const char *reply;   /* documented JSON reply: JSON Schema text, or NULL */
+    int reply_status;    /* documented success status; 0 means 200 */
+    const char *example; /* example for the gate: query string, or JSON body. See docs/gate.md */
+    const char *metric;  /* metric family that a call of this route moves, beside the HTTP ones */
+    const char *event;   /* log event that a call emits, beside "http.request" */
+};
+
+/* ------------------------------------------------------------------ server */
+
+struct http_hooks {
+    void *ctx; /* given to handlers by http_ctx() */
+    /* Fills in who is asking (http_request_set_user) or fails with ERR_UNAUTHENTICATED or ERR_DENIED.
+     * Called before the body is read, on the event thread: must not block. */
+    err (*authorise)(void *ctx, struct http_request *rq, enum access needed);
+    /* After the reply was sent (or the client left). Any thread. For metrics and logs. */
+    void (*finished)(void *ctx, const struct http_request *rq, int status, int64_t duration_ns,
+                     int64_t bytes_out, const err *e);
+};
+
+struct http_options {
+    const char *bind_address;  /* "127.0.0.1" */
+    int port;                  /* 0: any free one */
+    int workers;               /* 0 means 8 */
+    size_t queue_max;          /* waiting requests; 0 means 256 */
+    int connections_max;       /* 0 means 1024 */
+    int64_t arena_bytes_max;   /* per request; 0 means 16 MiB */
+    int64_t upload_bytes_max;  /* 0 means 16 GiB */
+    int timeout_s;             /* idle connection; 0 means 60 */
+    const char *spool_folder;  /* for uploads */
+    const char *const *hosts_extra; /* Host names accepted besides loopback ones; NULL-ended */
+    const char *const *origins;     /* Origins accepted besides our own; NULL-ended */
+    struct http_hooks hooks;
+};
+
+/* Route tables live as long as the server. ERR_CONFLICT, with a sentence that names the port and what
+ * to do, when the port is taken. Routes are checked: duplicates and unset access are refused. */
+MUST_USE err http_open(const struct http_options *options, const struct route *const *tables,
+                       size_t table_count, struct http_server **ret_server);
+int http_port(const struct http_server *s);
+/* Stops accepting; lets running requests finish for at most drain_ms; closes. Accepts NULL. */
+void http_close(struct http_server *s, int64_t drain_ms);
+
+struct http_stats {
+    int connections;
+    size_t queued;
+    uint64_t rejected; /* 503 for a full queue */
+};
+void http_stats(struct http_server *s, struct http_stats *ret_stats);
+
+/* ------------------------------------------------------------------ request */
+
+void *http_ctx(const struct http_request *rq);
+arena *http_arena(struct http_request *rq); /* lives until the reply is sent */
+const struct route *http_route(const struct http_request *rq); /* NULL for unknown paths */
+str http_method(const struct http_request *rq);
+str http_raw_path(const struct http_request *rq);
+str http_param(const struct http_request *rq, const char *name);   /* path parameter, decoded */
+str http_query(const struct http_request *rq, const char *name);   /* decoded; empty when absent */
+size_t http_query_all(const struct http_request *rq, const char *name, str *out, size_t out_max);
+str http_header(const struct http_request *rq, const char *name);  /* empty when absent */
+str http_request_id(const struct http_request *rq); /* X-Request-Id or X-Correlation-Id if sane, else made */
+str http_client_address(const struct http_request *rq);
+bool http_client_is_loopback(const struct http_request *rq);
+str http_user(const struct http_request *rq);       /* who the authorise hook found */
+void http_request_set_user(struct http_request *rq, str user, enum access granted); /* copied */
+enum access http_granted(const struct http_request *rq);
+
+/* ERR_INVALID names the parameter. */
+MUST_USE err http_query_int(const struct http_request *rq, const char *name, int64_t min, int64_t max,
+                            int64_t *value); /* keeps *value when absent */
+
+str http_body(const struct http_request *rq); /* whole body, at most body_max */
+MUST_USE err http_body_json(struct http_request *rq, const struct json **ret_root); /* an object */
+
+struct http_upload {
+    str field;      /* form field name; empty for a raw body */
+    str filename;   /* as the client said; never used as a path. Empty for plain fields */
+    const char *path; /* spooled file, deleted at the end of the request unless taken */
+    str value;      /* plain form fields (at most 64 KiB) */
+    int64_t bytes;
+};
+/* The multipart part of that field name, or for "" or "file" a raw body. NULL when absent. */
+const struct http_upload *http_upload(const struct http_request *rq, const char *field);
+/* Moves the spooled file to `path` (same file system: rename). */
+MUST_USE err http_upload_take(const struct http_upload *upload, const char *path);
+
+/* ------------------------------------------------------------------ reply: one of these per request */
+
+void http_status(struct http_reply *rp, int status); /* default 200 */
+void http_set_header(struct http_reply *rp, const char *name, str value); /* CR/LF are refused: asserts */
+
+/* A JSON writer onto the reply body; ends with the handler's return. */
+struct json_out *http_json(struct http_reply *rp);
+/* The raw body buffer, for other types. */
+struct buf *http_text(struct http_reply *rp, const char *content_type);
+/* Static bytes (live as long as the server), with ETag handling. */
+void http_static(struct http_reply *rp, const char *content_type, str bytes, const char *etag);
+/* A file, with ranges, sent with sendfile. download_name may be NULL. */
+MUST_USE err http_file(struct http_reply *rp, const char *content_type, const char *path,
+                       const char *download_name);
+void http_redirect(struct http_reply *rp, int status, const char *location);
+
+/* A stream whose length is not known: `pull` fills up to `max` bytes and returns how many; 0 means
+ * nothing now: it is asked again after wait_ms (the connection sleeps meanwhile); -1 ends the stream.
+ * `done` is called once, also when the client leaves. Pull must not block longer than a disk read. */
+struct http_stream {
+    ptrdiff_t (*pull)(void *arg, char *out, size_t max);
+    void (*done)(void *arg);
+    void *arg;
+    int wait_ms; /* 0 means 250 */
+};
+void http_stream(struct http_reply *rp, const char *content_type, struct http_stream stream);
+/* Server-sent events: same, with content type, no-cache and a comment every 15 s as heartbeat. Each
+ * pulled piece must be whole "event: ...\ndata: ...\n\n" blocks. */
+void http_sse(struct http_reply *rp, struct http_stream stream);
+
+/* Problem with extra members: handlers normally just return an err. `code` is the stable short name. */
+void http_problem(struct http_reply *rp, int status, const char *code, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+#endif

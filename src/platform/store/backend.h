@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* backend.h -- what a relational engine provides to store.c. Private to this room.
+ *
+ * store.c owns what is the same for all engines: options, the table of schemes, migrations, the
+ * convenience getters. A backend owns connections, statements and how writes are grouped.
+ */
+#ifndef SKERRY_STORE_BACKEND_H
+#define SKERRY_STORE_BACKEND_H
+
+#include "platform/store/store.h"
+
+struct store_backend {
+    const char *scheme; /* "sqlite" */
+
+    err (*open)(const struct store_options *options, const char *location, void **ret_engine);
+    void (*close)(void *engine);
+
+    err (*write)(void *engine, store_write_fn fn, void *arg);
+    err (*write_later)(void *engine, store_write_fn fn, void *arg, void (*done)(void *, err));
+    err (*read)(void *engine, store_read_fn fn, void *arg);
+
+    err (*exec)(struct store_tx *tx, const char *sql, struct store_args args, int64_t *ret_changed);
+    /* Runs several statements separated by ";", for migrations. */
+    err (*exec_script)(struct store_tx *tx, const char *sql);
+    err (*query)(struct store_read *rd, str sql, bool cacheable, struct store_args args,
+                 struct store_rows **ret_rows);
+    bool (*next)(struct store_rows *rows);
+    err (*rows_close)(struct store_rows *rows);
+    bool (*col_is_null)(struct store_rows *rows, int column);
+    int64_t (*col_int)(struct store_rows *rows, int column);
+    double (*col_real)(struct store_rows *rows, int column);
+    str (*col_bytes)(struct store_rows *rows, int column);
+
+    err (*bulk_begin)(struct store_tx *tx, const char *table, const char *columns, int column_count,
+                      struct store_bulk **ret_bulk);
+    err (*bulk_row)(struct store_bulk *bulk, const struct store_value *values);
+    err (*bulk_end)(struct store_bulk *bulk, int64_t *ret_inserted);
+
+    err (*check)(void *engine);
+    err (*size)(void *engine, int64_t *ret_bytes);
+    err (*backup)(void *engine, const char *path);
+    const char *(*version)(void);
+};
+
+/* Every handle starts with the backend that made it, so that store.c can dispatch. */
+struct store_read {
+    const struct store_backend *backend;
+};
+struct store_tx {
+    const struct store_backend *backend;
+    struct store_read *read;
+};
+struct store_rows {
+    const struct store_backend *backend;
+};
+struct store_bulk {
+    const struct store_backend *backend;
+};
+
+extern const struct store_backend store_backend_sqlite;
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* track.h -- experiments, runs, datasets, models: what was made, from what, by which run.
+ *
+ * Tables follow the MLflow data model (experiments, runs, params, metrics, tags, registered models,
+ * versions, aliases), so that the MLflow REST API can be put on top of the same rows. Datasets and model
+ * versions are assets: name, version, digest, size, parents. Times are ms since 1970 UTC.
+ */
+#ifndef SKERRY_TRACK_H
+#define SKERRY_TRACK_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/rand.h"
+#include "base/str.h"
+#include "platform/blobs/blobs.h"
+#include "platform/observe/log.h"
+#include "platform/observe/metrics.h"
+#include "platform/store/store.h"
+
+struct track;
+
+struct track_options {
+    struct store *store;
+    struct blobs *blobs;
+    struct log *log;
+    struct metrics *metrics;
+    void *ctx; /* handed to stages by run_ctx */
+};
+/* Migrates its tables; makes experiment "0", Default; marks runs that a dead process left running. */
+MUST_USE err track_open(const struct track_options *options, struct track **ret_track);
+void track_close(struct track *t);
+extern const struct metric_family track_metrics[];
+
+/* Marks every blob that tracking refers to: artifacts, datasets, model versions. */
+err track_roots(void *track, blob_mark_fn mark, void *mark_arg);
+
+/* ------------------------------------------------------------------ runs, read */
+
+struct run_info {
+    str run_id, name, experiment_id, component, username, status, error, job_id, job_kind, dataset_id, model_id;
+    int64_t start_ms, end_ms;
+};
+struct run_filter {
+    str component, status, job_kind, username; /* empty: any. status RUNNING FINISHED FAILED KILLED SCHEDULED */
+    int64_t limit, offset;
+};
+MUST_USE err track_run_get(struct track *t, str run_id, arena *keep, struct run_info *ret_info);
+MUST_USE err track_run_list(struct track *t, const struct run_filter *filter, arena *keep,
+                            struct run_info **ret_infos, size_t *ret_count);
+/* Writes {"params":{},"metrics":{latest},"tags":{},"inputs":[],"outputs":[]} members into an open object. */
+MUST_USE err track_run_data_json(struct track *t, str run_id, struct json_out *out);
+struct metric_point {
+    double value;
+    int64_t step, ts_ms;
+};
+MUST_USE err track_metric_history(struct track *t, str run_id, str key, int64_t since_ms, size_t limit,
+                                  arena *keep, struct metric_point **ret_points, size_t *ret_count);
+struct artifact_info {
+    str path;
+    struct blob_id blob;
+    int64_t bytes, created_ms;
+};
+MUST_USE err track_artifact_list(struct track *t, str run_id, arena *keep,
+                                 struct artifact_info **ret_infos, size_t *ret_count);
+MUST_USE err track_artifact_get(struct track *t, str run_id, str path, arena *keep,
+                                struct artifact_info *ret_info);
+
+/* ------------------------------------------------------------------ datasets */
+
+struct dataset_info {
+    char id[UUID_BYTES];
+    str name, version, kind;   /* kind: "chess.positions" names the app code that reads it */
+    str state;                 /* building | ready | failed | deleted */
+    str filter, split, profile; /* JSON; profile: {"schema":{"columns":[..]},"quality":{..},"stats":{..}} */
+    str manifest;              /* JSON: files with digests, counts by split */
+    struct blob_id blob;       /* the packed data; hex[0] == 0 while building */
+    int64_t rows, bytes, created_ms, updated_ms;
+    str run_id;                /* the run that built it */
+    str note;
+    str tags;                  /* JSON object */
+};
+
+struct dataset_spec {
+    str name, version;         /* empty version: next number "1", "2", ... */
+    const char *kind;
+    str filter, split, note, tags; /* JSON or empty */
+};
+/* Registers a dataset in state building. ERR_CONFLICT when name and version exist. */
+MUST_USE err dataset_create(struct track *t, const struct dataset_spec *spec, arena *keep,
+                            struct dataset_info *ret_info);
+MUST_USE err dataset_create_tx(struct track *t, struct store_tx *tx, const struct dataset_spec *spec,
+                               arena *keep, struct dataset_info *ret_info);
+struct dataset_result {
+    struct blob_info blob; /* unpinned on success */
+    int64_t rows;
+    str profile, manifest; /* JSON */
+    const struct blob_id *parents; /* blobs it was made from that must stay, may be NULL */
+    size_t parent_count;
+    str run_id;
+};
+/* Makes it ready, in one transaction: nobody sees half of it. */
+MUST_USE err dataset_finish(struct track *t, str id, const struct dataset_result *result);
+MUST_USE err dataset_fail(struct track *t, str id, str reason);
+/* By id, by "name" (newest ready version) or "name@version". */
+MUST_USE err dataset_get(struct track *t, str id_or_name, str version, arena *keep,
+                         struct dataset_info *ret_info);
+struct dataset_filter {
+    str name, q, kind, state; /* q: part of the name. Empty: any */
+    const char *sort;         /* "size" "rows" "createdAt" */
+    bool newest_only;         /* one row a name */
+    int64_t limit, offset;
+};
+MUST_USE err dataset_list(struct track *t, const struct dataset_filter *filter, arena *keep,
+                          struct dataset_info **ret_infos, size_t *ret_count);
+MUST_USE err dataset_count(struct track *t, int64_t *ret_names, int64_t *ret_versions);
+MUST_USE err dataset_delete(struct track *t, str id); /* ERR_CONFLICT while a registered model needs it */
+
+/* ------------------------------------------------------------------ models */
+
+struct model_version_info {
+    char id[UUID_BYTES];
+    str name;          /* registered model */
+    int64_t version;   /* 1, 2, ... */
+    str kind;          /* "chess.policy": names the app code that loads it */
+    str display_name, tags, metrics; /* JSON: the evaluation numbers at registration */
+    str aliases;       /* comma list: "prod,staging" */
+    struct blob_id blob;
+    int64_t bytes, created_ms;
+    str run_id, dataset_id;
+};
+struct model_spec {
+    str name;
+    const char *kind;
+    str display_name, metrics, tags; /* or empty */
+    struct blob_info blob;           /* unpinned on success */
+    str run_id, dataset_id;
+};
+/* Adds the next version of `name` (and the name itself the first time). */
+MUST_USE err model_register(struct track *t, const struct model_spec *spec, arena *keep,
+                            struct model_version_info *ret_info);
+/* version: a number, "v3", an alias like "prod", or empty for the newest. */
+MUST_USE err model_get(struct track *t, str name, str version, arena *keep,
+                       struct model_version_info *ret_info);
+struct model_filter {
+    str name, kind; /* empty: any */
+    bool newest_only;
+    int64_t limit, offset;
+};
+MUST_USE err model_list(struct track *t, const struct model_filter *filter, arena *keep,
+                        struct model_version_info **ret_infos, size_t *ret_count);
+/* Points alias at a version and writes the ledger row (who, from, to, why) in the same transaction. */
+MUST_USE err model_promote(struct track *t, str name, int64_t version, str alias, str username, str reason);
+struct promotion {
+    str name, alias, username, reason;
+    int64_t from_version, to_version, at_ms; /* from 0: there was none */
+};
+MUST_USE err model_promotions(struct track *t, str name, int64_t limit, arena *keep,
+                              struct promotion **ret_rows, size_t *ret_count);
+
+/* ------------------------------------------------------------------ lineage */
+
+/* Writes {"nodes":[{id,type,name,...}],"edges":[{from,to,run_id}]} around one asset or run, as an object. */
+MUST_USE err track_lineage_json(struct track *t, str id, int depth, struct json_out *out);
+
+/* ------------------------------------------------------------------ history of our own metrics */
+
+/* Keeps samples of every series for the built-in charts: taken every 15 s by one thread, 30 days. */
+struct history;
+MUST_USE err history_open(struct store *store, struct metrics *metrics, struct history **ret_history);
+MUST_USE err history_start(struct history *h, int64_t interval_ms, int64_t age_max_ms);
+MUST_USE err history_sample_now(struct history *h); /* for tests and for a clean last sample */
+void history_close(struct history *h);
+
+enum history_function {
+    HISTORY_VALUE, /* last value in each step */
+    HISTORY_RATE,  /* increase per second, resets handled */
+};
+/* Sums all series of `name` whose labels contain every `label` text ('run_id="abc"'), per step. */
+struct history_query {
+    str name;
+    const str *labels;
+    size_t label_count;
+    enum history_function function;
+    int64_t from_ms, to_ms, step_ms;
+};
+MUST_USE err history_query(struct history *h, const struct history_query *query, arena *keep,
+                           struct metric_point **ret_points, size_t *ret_count);
+/* Quantile over the buckets of histogram `name` between two times; NAN when there was nothing. */
+MUST_USE err history_quantile(struct history *h, str name, const str *labels, size_t label_count,
+                              double q, int64_t from_ms, int64_t to_ms, double *ret_value);
+
+#endif
