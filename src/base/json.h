@@ -16,13 +16,22 @@
 
 struct json; /* a node of a parsed tree */
 
-enum json_kind { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_STR, JSON_ARRAY, JSON_OBJECT };
+enum json_kind {
+    JSON_IS_NONE, /* no node: absent */
+    JSON_IS_NULL,
+    JSON_IS_BOOL,
+    JSON_IS_INT,
+    JSON_IS_REAL,
+    JSON_IS_STR,
+    JSON_IS_ARRAY,
+    JSON_IS_OBJECT,
+};
 
 /* Parses one document: strict RFC 8259, UTF-8 checked, duplicate keys refused, depth at most 64,
  * integers within int64. ERR_INVALID names line, column and reason. */
 MUST_USE err json_parse(arena *keep, str text, const struct json **ret_root);
 
-enum json_kind json_kind(const struct json *node);     /* JSON_NONE for NULL */
+enum json_kind json_kind(const struct json *node);     /* JSON_IS_NONE for NULL */
 const struct json *json_get(const struct json *object, const char *key); /* NULL if absent */
 size_t json_count(const struct json *array_or_object); /* 0 for anything else */
 const struct json *json_at(const struct json *array, size_t index);
@@ -31,7 +40,7 @@ bool json_next(const struct json *object, void **iter, str *ret_key, const struc
 
 str json_str(const struct json *node, str otherwise);
 int64_t json_int(const struct json *node, int64_t otherwise);   /* accepts 3.0 */
-double json_real(const struct json *node, double otherwise);
+double json_num(const struct json *node, double otherwise);
 bool json_bool(const struct json *node, bool otherwise);
 
 /* Required members. ERR_INVALID: "field 'fen' is required and must be a string". Range inclusive. */
@@ -50,7 +59,7 @@ MUST_USE err json_opt_bool(const struct json *object, const char *key, bool *val
 /* Writes a parsed tree again, compact. */
 void json_dump(const struct json *node, struct buf *out);
 
-enum { JSON_OUT_DEPTH_MAX = 32 };
+enum { JSON_OUT_DEPTH_MAX = 72 }; /* a parsed document fits, and some of our own around it */
 
 struct json_out {
     struct buf *buf;
