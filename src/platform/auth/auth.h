@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "platform/http/http.h"
+#include "platform/observe/log.h"
+#include "platform/observe/metrics.h"
 #include "platform/store/store.h"
 
 struct auth;
@@ -20,7 +22,12 @@ struct auth;
 struct auth_options {
     struct store *store;
     const char *default_user; /* "M3NG00S3" */
+    struct log *log;          /* may be NULL */
+    struct metrics *metrics;  /* auth_metrics must be registered there; may be NULL */
 };
+/* Registered by the owner of options.metrics, before auth_open. */
+extern const struct metric_family auth_metrics[];
+
 MUST_USE err auth_open(const struct auth_options *options, struct auth **ret_auth); /* migrates, loads keys */
 void auth_close(struct auth *a);
 
@@ -32,9 +39,11 @@ bool auth_has_admin_key(struct auth *a);
 MUST_USE err auth_check_bind(struct auth *a, const char *address);
 
 enum { AUTH_KEY_BYTES = 64 };
-/* The key is returned once, like "sk_" + 43 characters. */
-MUST_USE err auth_key_create(struct auth *a, str username, enum access role, str note, arena *keep, str *ret_id, str *ret_key);
-MUST_USE err auth_key_revoke(struct auth *a, str id);
+/* The key is returned once, like "sk_" + 43 characters. `actor` is who asks, for the audit row that is
+ * written in the same transaction. */
+MUST_USE err auth_key_create(struct auth *a, str actor, str username, enum access role, str note,
+                             arena *keep, str *ret_id, str *ret_key);
+MUST_USE err auth_key_revoke(struct auth *a, str actor, str id);
 struct auth_key_info {
     str id, username, note;
     enum access role;
@@ -44,6 +53,16 @@ MUST_USE err auth_key_list(struct auth *a, arena *keep, struct auth_key_info **r
 
 /* One row per mutation, written with the mutation's own transaction or alone. */
 MUST_USE err auth_audit(struct auth *a, str username, str action, str subject, str detail_json);
+MUST_USE err auth_audit_tx(struct store_tx *tx, str username, str action, str subject, str detail_json);
+struct auth_audit_row {
+    int64_t at_ms;
+    str username, action, subject, detail;
+};
+/* Newest first. Empty username or action prefix: any. */
+MUST_USE err auth_audit_list(struct auth *a, str username, str action_prefix, int64_t limit, int64_t offset,
+                             arena *keep, struct auth_audit_row **ret_rows, size_t *ret_count);
+
 const char *access_name(enum access access); /* "viewer" */
+MUST_USE err access_parse(str text, enum access *ret_access); /* viewer, analyst, admin, public */
 
 #endif

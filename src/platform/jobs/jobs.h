@@ -23,6 +23,8 @@
 #include "base/json.h"
 #include "base/rand.h"
 #include "base/str.h"
+#include "platform/observe/log.h"
+#include "platform/observe/metrics.h"
 #include "platform/store/store.h"
 
 struct jobs;
@@ -87,7 +89,14 @@ struct jobs_options {
     err (*execute)(void *arg, struct job *job, const struct job_kind *kind);
     void (*observe)(void *arg, const struct job_info *info, const char *event); /* state changes */
     void *arg;
+    struct log *log;         /* a line for each state change; may be NULL */
+    struct metrics *metrics; /* jobs_metrics must be registered there; may be NULL */
+    int64_t retry_base_ms;   /* delay after the first failure, doubled by each; 0 means 1 s */
+    int64_t pending_max;     /* waiting and queued jobs of one kind; 0 means JOB_PENDING_MAX */
 };
+
+/* Registered by the owner of options.metrics, before jobs_open. */
+extern const struct metric_family jobs_metrics[];
 
 MUST_USE err jobs_open(const struct jobs_options *options, const struct job_kind *const *tables,
                        size_t table_count, struct jobs **ret_jobs); /* migrates its tables */
@@ -153,6 +162,8 @@ MUST_USE err cron_next(str cron, int64_t after_ms, int64_t *ret_ms);
 /* ------------------------------------------------------------------ for the work itself (through run.h) */
 
 const char *job_id(const struct job *job);
+const struct job_kind *job_kind_of(const struct job *job);
+str job_payload(const struct job *job); /* a JSON object; lives as long as the job runs */
 int job_attempt(const struct job *job); /* 1 on the first try */
 const char *job_username(const struct job *job);
 str job_cursor(const struct job *job);  /* as saved last; empty on a fresh start */
