@@ -78,8 +78,12 @@ struct job_info {
 
 /* ------------------------------------------------------------------ life cycle */
 
+extern const struct metric_family jobs_metrics[];
+
 struct jobs_options {
     struct store *store;
+    struct metrics *metrics; /* jobs_metrics are registered by the caller; may be NULL */
+    struct log *log;         /* may be NULL */
     const char *worker; /* names this process in leases: "host:pid" */
     int64_t lease_ms;   /* 0 means 30 s */
     bool sole_worker;   /* embedded store: leases of earlier processes are dropped at start */
@@ -162,6 +166,8 @@ MUST_USE err cron_next(str cron, int64_t after_ms, int64_t *ret_ms);
 /* ------------------------------------------------------------------ for the work itself (through run.h) */
 
 const char *job_id(const struct job *job);
+const struct job_kind *job_kind_of(const struct job *job);
+str job_payload(const struct job *job); /* JSON text; lives as long as the job */
 const struct job_kind *job_kind_of(const struct job *job);
 str job_payload(const struct job *job); /* a JSON object; lives as long as the job runs */
 int job_attempt(const struct job *job); /* 1 on the first try */

@@ -84,6 +84,7 @@ void run_span_end(struct run_span *s, const err *e);
 
 /* ------------------------------------------------------------------ for the executor */
 
+/* The run's name, component and username come from the job when there is one, unless given here. */
 struct run_options {
     struct job *job;       /* NULL: a run without a job (tests) */
     const char *name;      /* shown; NULL: made from the kind */
