@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* openings.h -- names of openings by position, from the CC0 table of lichess-org/chess-openings.
  *
- * The table (data/openings/*.tsv in this project, credited there) is compiled in at build time as a
+ * The table (data/openings/a.tsv to e.tsv in this project, credited there) is compiled in at build time as a
  * sorted array of position keys. A game's opening is the last named position on its way.
  */
 #ifndef SKERRY_CHESS_OPENINGS_H
