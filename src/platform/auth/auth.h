@@ -13,14 +13,11 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "platform/http/http.h"
-#include "platform/observe/metrics.h"
 #include "platform/observe/log.h"
 #include "platform/observe/metrics.h"
 #include "platform/store/store.h"
 
 struct auth;
-
-extern const struct metric_family auth_metrics[];
 
 struct auth_options {
     struct store *store;
@@ -66,7 +63,6 @@ MUST_USE err auth_audit_list(struct auth *a, str username, str action_prefix, in
                              arena *keep, struct auth_audit_row **ret_rows, size_t *ret_count);
 
 const char *access_name(enum access access); /* "viewer" */
-MUST_USE err access_parse(str text, enum access *ret_access);
 MUST_USE err access_parse(str text, enum access *ret_access); /* viewer, analyst, admin, public */
 
 #endif

@@ -78,12 +78,13 @@ struct job_info {
 
 /* ------------------------------------------------------------------ life cycle */
 
+/* Registered by the owner of options.metrics, before jobs_open. */
 extern const struct metric_family jobs_metrics[];
 
 struct jobs_options {
     struct store *store;
-    struct metrics *metrics; /* jobs_metrics are registered by the caller; may be NULL */
-    struct log *log;         /* may be NULL */
+    struct metrics *metrics; /* may be NULL */
+    struct log *log;         /* a line for each change of state; may be NULL */
     const char *worker; /* names this process in leases: "host:pid" */
     int64_t lease_ms;   /* 0 means 30 s */
     bool sole_worker;   /* embedded store: leases of earlier processes are dropped at start */
@@ -93,14 +94,9 @@ struct jobs_options {
     err (*execute)(void *arg, struct job *job, const struct job_kind *kind);
     void (*observe)(void *arg, const struct job_info *info, const char *event); /* state changes */
     void *arg;
-    struct log *log;         /* a line for each state change; may be NULL */
-    struct metrics *metrics; /* jobs_metrics must be registered there; may be NULL */
     int64_t retry_base_ms;   /* delay after the first failure, doubled by each; 0 means 1 s */
     int64_t pending_max;     /* waiting and queued jobs of one kind; 0 means JOB_PENDING_MAX */
 };
-
-/* Registered by the owner of options.metrics, before jobs_open. */
-extern const struct metric_family jobs_metrics[];
 
 MUST_USE err jobs_open(const struct jobs_options *options, const struct job_kind *const *tables,
                        size_t table_count, struct jobs **ret_jobs); /* migrates its tables */
@@ -144,6 +140,22 @@ struct job_counts {
 };
 MUST_USE err job_counts(struct jobs *j, str kind, struct job_counts *ret_counts);
 
+/* The last JOB_EVENTS_MAX changes of state, newest first. Texts live in keep. */
+enum { JOB_EVENTS_MAX = 200 };
+struct job_event {
+    int64_t at_ms, took_ms; /* how long the state before lasted; -1: not said */
+    str event, from, to;    /* "job.retried", "running", "queued"; from is empty for a new job */
+    int attempt;
+    str worker, detail;
+};
+MUST_USE err job_events_list(struct jobs *j, str id, arena *keep, struct job_event **ret_events,
+                             size_t *ret_count);
+
+/* Forgets jobs that finished before `before_ms`, with their events. Those that an unfinished job needs
+ * stay. At most a thousand a call: call again while *ret_removed is a thousand. */
+enum { JOBS_PURGE_MAX = 1000 };
+MUST_USE err jobs_purge(struct jobs *j, int64_t before_ms, int64_t *ret_removed);
+
 /* ------------------------------------------------------------------ schedules */
 
 struct job_schedule {
@@ -166,8 +178,6 @@ MUST_USE err cron_next(str cron, int64_t after_ms, int64_t *ret_ms);
 /* ------------------------------------------------------------------ for the work itself (through run.h) */
 
 const char *job_id(const struct job *job);
-const struct job_kind *job_kind_of(const struct job *job);
-str job_payload(const struct job *job); /* JSON text; lives as long as the job */
 const struct job_kind *job_kind_of(const struct job *job);
 str job_payload(const struct job *job); /* a JSON object; lives as long as the job runs */
 int job_attempt(const struct job *job); /* 1 on the first try */

@@ -105,12 +105,15 @@ struct job_outcome job_outcome_of_crash(const struct job_try *t)
 {
     if (t->stop_wanted)
         return (struct job_outcome){ .to = JOB_STOPPED, .event = "job.stopped", .is_spent = true };
-    /* `crashes` starts again with every new cursor: a job that gets on is not what kills us. */
+    /* A job that got on before the crash is not what kills us: its `crashes` began again with its new
+     * cursor, and the try does not count. */
     if (t->crashes + 1 >= JOB_CRASHES_MAX)
         return (struct job_outcome){ .to = JOB_FAILED, .event = "job.failed", .is_spent = true };
     if (t->pause_wanted)
-        return (struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused", .is_spent = true };
-    return (struct job_outcome){ .to = JOB_QUEUED, .event = "job.lease_lost", .is_spent = true };
+        return (struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused", .is_spent = !t->has_moved };
+    return (struct job_outcome){
+        .to = JOB_QUEUED, .event = "job.lease_lost", .is_spent = !t->has_moved,
+    };
 }
 
 int64_t job_backoff_ms(int attempt, int64_t base_ms, uint64_t random)

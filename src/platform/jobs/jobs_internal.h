@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* jobs_internal.h -- what the files of this room share. Private to it and to its unit tests.
+ *
+ * Two kinds of truth: rows in the store, changed only inside transactions and fenced by lease_no (it
+ * goes up with every claim, so a worker that was thought dead holds an old number and changes
+ * nothing); and struct jobs, which only knows what runs in this process and who must be woken.
+ *
+ * One lock guards struct jobs. It is never held across the store, a callback or another lock.
+ */
+#ifndef SKERRY_JOBS_INTERNAL_H
+#define SKERRY_JOBS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "platform/jobs/jobs.h"
+
+#define JOB_STATE_COUNT (JOB_STOPPED + 1)
+
+/* A time in the year 9999: bounds arithmetic on times that callers hand in. */
+#define CLOCK_MS_MAX INT64_C(253402300799000)
+
+enum {
+    JOBS_KINDS_MAX = 256,
+    JOBS_WORKERS_MAX = 64,
+    JOBS_RUNNING_MAX = 2 * JOBS_WORKERS_MAX, /* workers, and callers of jobs_run_until */
+    JOBS_SCHEDULES_MAX = 256,
+    JOB_NEEDS_MAX = 64,
+    JOB_NAME_MAX = 200, /* bytes of key, username and schedule */
+    JOB_PRIORITY_MAX = 10,
+    JOB_TRIES_DEFAULT = 3,
+    JOB_TIMEOUT_DEFAULT_S = 24 * 3600,
+    JOB_CRASHES_MAX = 3, /* in a row, without a new cursor between them: then the job is to blame */
+    JOB_LEASE_DEFAULT_MS = 30 * 1000,
+    JOB_RETRY_BASE_MS = 1000,
+    JOB_BACKOFF_MAX_MS = 15 * 60 * 1000,
+    JOB_ARENA_BYTES = 1024 * 1024, /* payload, cursor, result and small texts of a running job */
+    JOBS_HEARTBEAT_MS = 1000,
+    JOBS_TICK_MS = 200,
+    JOBS_POLL_MS = 1000,        /* for news from other processes on the same store */
+    JOBS_SLEEP_MAX_MS = 60000,  /* the wall clock may be set: look at it now and then */
+    JOBS_REAP_MAX = 100,        /* expired leases handled in one transaction */
+    JOBS_TAIL_MAX = 100,        /* events told in one go */
+};
+
+/* ------------------------------------------------------------------ state.c */
+
+bool job_state_parse(str text, enum job_state *ret_state);
+bool job_state_may(enum job_state from, enum job_state to);
+bool job_state_is_finished(enum job_state state);
+/* ERR_CONFLICT, with a sentence that says what is possible, when the table does not allow it. */
+MUST_USE err job_state_check(const char *id, enum job_state from, enum job_state to);
+
+struct job_try {
+    int attempts, tries_max, crashes;
+    bool stop_wanted, pause_wanted; /* as the row says */
+    bool was_told;                  /* this process asked it to stop, so its ERR_CANCELLED is an answer */
+    bool has_moved;                 /* it saved a new cursor during this try */
+};
+struct job_outcome {
+    enum job_state to;
+    const char *event;
+    bool is_spent;    /* the try counts against tries_max */
+    bool has_backoff; /* not before job_backoff_ms from now */
+};
+struct job_outcome job_outcome_of(const struct job_try *t, enum err_code code);
+struct job_outcome job_outcome_of_crash(const struct job_try *t);
+/* Doubles with each attempt, at most 15 minutes; the upper half of it is chosen by `random`. */
+int64_t job_backoff_ms(int attempt, int64_t base_ms, uint64_t random);
+
+#define JOB_PACE_STEP_S 0.2
+#define JOB_PACE_MEMORY_S 10.0
+struct job_pace {
+    int64_t at_ns, done, total;
+    double rate; /* units a second, smoothed; negative: not known yet */
+};
+/* Seconds until done reaches total, or -1 while unknown. */
+double job_pace_update(struct job_pace *p, int64_t now_ns, int64_t done, int64_t total);
+
+/* ------------------------------------------------------------------ what runs here */
+
+enum job_flag {
+    JOB_FLAG_STOP = 1,
+    JOB_FLAG_PAUSE = 2,
+    JOB_FLAG_TIMEOUT = 4,
+    JOB_FLAG_LOST = 8,
+    JOB_FLAG_TOLD = 16, /* job_check has answered ERR_CANCELLED */
+};
+
+struct job {
+    struct list_link link; /* in jobs.running; guarded by jobs.lock */
+    struct jobs *jobs;
+    const struct job_kind *kind;
+    struct arena mem;
+    struct job_info info; /* as claimed; its texts live in mem */
+    int64_t lease_no;
+    int64_t waited_ms; /* from due to claimed */
+    int64_t started_ns, deadline_ns;
+    str run_id, result;
+    bool is_result_refused; /* too big, or no memory: the job fails rather than lose its answer */
+    atomic_uint flags;      /* enum job_flag */
+    _Atomic int64_t done, total;
+    struct job_pace pace; /* guarded by jobs.lock */
+    double eta_s;         /* guarded by jobs.lock */
+};
+
+struct job_ticker { /* who wants to be told while jobs_run_until waits; one at a time */
+    void (*fn)(void *arg, const struct job_info *info);
+    void *arg;
+    char id[UUID_BYTES];
+    bool is_set, is_calling;
+};
+
+struct jobs {
+    struct jobs_options options; /* defaults filled in */
+    char worker[128];
+    const struct job_kind *kinds[JOBS_KINDS_MAX]; /* constant after open */
+    size_t kind_count;
+
+    atomic_bool is_closing;
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* wake_count went up, or closing */
+    pthread_cond_t changed; /* change_count went up, or closing, or a worker ended */
+    pthread_cond_t keeper;  /* the keeper has something to do earlier than it thought */
+    /* guarded by lock: */
+    struct list running;
+    size_t running_count;
+    int running_by_kind[JOBS_KINDS_MAX]; /* of kinds that have an own limit */
+    uint64_t wake_count, change_count;
+    int64_t due_ms; /* wall time at which the keeper must look into the store; INT64_MAX: never */
+    bool keeper_is_poked, keeper_must_end, keeper_is_running;
+    struct job_ticker ticker;
+    const struct job_schedule *schedules[JOBS_SCHEDULES_MAX];
+    size_t schedule_count;
+    bool is_telling, must_tell; /* one thread at a time reads job_events and tells the observer */
+
+    int64_t events_told; /* the last event_no told; owned by the thread that set is_telling */
+
+    pthread_t keeper_thread;
+    pthread_t workers[JOBS_WORKERS_MAX];
+    int worker_count; /* set by jobs_start; schedules fire only when it is not 0 */
+};
+
+size_t jobs_kind_index(const struct jobs *j, const struct job_kind *kind);
+
+/* ------------------------------------------------------------------ schema.c */
+
+extern const struct store_migration jobs_migrations[];
+
+/* The columns that job_row_read expects first, in its order. */
+#define JOB_COLUMNS                                                                                \
+    "id, kind, state, priority, attempts, tries_max, pause_wanted, stop_wanted, payload, "         \
+    "resume_cursor, result, error, job_key, username, run_id, created_ms, started_ms, "            \
+    "finished_ms, next_try_ms, lease_until_ms, done, total, eta_s"
+enum { JOB_COLUMN_COUNT = 23 };
+/* Texts live in keep. ERR_CORRUPT for a state that this program does not know. */
+MUST_USE err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info);
+/* ERR_NOT_FOUND names the id. */
+MUST_USE err job_row_get(struct store_read *rd, str id, arena *keep, struct job_info *ret_info);
+
+/* ------------------------------------------------------------------ events.c */
+
+struct job_event_row {
+    str job_id;
+    const char *event;
+    int from; /* enum job_state, or -1 for a new job */
+    enum job_state to;
+    int attempt;
+    int64_t took_ms; /* how long the state that ends here lasted; -1: not said */
+    str detail;
+};
+/* Writes the row that belongs to a change of state, in the same transaction. */
+MUST_USE err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
+                           int64_t now_ms);
+/* After a commit: tells log, metrics and observer what is new, and wakes those who wait for it. */
+void jobs_changed(struct jobs *j);
+MUST_USE err jobs_events_start(struct jobs *j); /* gauges and position, from the store */
+void jobs_warn(struct jobs *j, const char *event, const char *id, const err *e);
+
+/* ------------------------------------------------------------------ needs.c */
+
+/* Checks and stores what a new job needs. *ret_is_waiting tells whether some are not yet done. */
+MUST_USE err job_needs_add(struct store_tx *tx, const char *id, const char *const *needs,
+                           bool *ret_is_waiting);
+/* JOB_QUEUED or JOB_WAITING for a job that is to go on; ERR_CONFLICT when one it needs has failed. */
+MUST_USE err job_needs_state(struct store_read *rd, str id, enum job_state *ret_state);
+/* What follows for others when a job has become `to`. */
+MUST_USE err job_needs_follow(struct jobs *j, struct store_tx *tx, str id, enum job_state to,
+                              int64_t now_ms);
+/* A failed or stopped job was replayed: those that failed because of it wait again. */
+MUST_USE err job_needs_revive(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms);
+
+/* ------------------------------------------------------------------ lease.c: the claim and what it allows */
+
+struct job_claim {
+    const struct job_kind *const *kinds; /* which to take */
+    size_t kind_count;
+    str scope; /* only this job and what it needs; empty: any */
+    int64_t now_ms;
+};
+/* Takes the best due job for `job` (fills it in), or leaves *ret_claimed false. */
+MUST_USE err job_claim(struct jobs *j, const struct job_claim *claim, struct job *job,
+                       bool *ret_claimed);
+/* Stores how a try ended. ERR_CONFLICT when the lease was lost: then nothing was stored. */
+MUST_USE err job_finish(struct job *job, const err *result, int64_t now_ms);
+/* Renews all leases, writes progress, and picks up wishes. */
+struct job_beat {
+    char id[UUID_BYTES];
+    int64_t lease_no, done, total;
+    double eta_s;
+    bool is_overdue; /* its time is over and it does not react: let the lease run out */
+    bool is_lost, stop_wanted, pause_wanted; /* results */
+};
+MUST_USE err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms);
+/* Puts jobs whose lease ended before `now_ms` back (INT64_MAX: all that are leased). */
+MUST_USE err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_count);
+/* The earliest moment at which something in the store becomes due; INT64_MAX: nothing. */
+MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms);
+
+/* ------------------------------------------------------------------ worker.c, keeper.c, schedule.c */
+
+void *jobs_worker_main(void *jobs);
+/* Claims and runs one job in this thread. */
+MUST_USE err jobs_work_once(struct jobs *j, str scope, bool *ret_worked);
+void *jobs_keeper_main(void *jobs);
+MUST_USE err jobs_keeper_start(struct jobs *j);
+/* The keeper must look into the store at that wall time, or earlier. */
+void jobs_note_due(struct jobs *j, int64_t at_ms);
+/* Adds the jobs of schedules that are due; *ret_next_ms is when the next one is. */
+MUST_USE err jobs_schedules_fire(struct jobs *j, int64_t now_ms, int64_t *ret_next_ms);
+/* Sets flags of a job that runs in this process; nothing when it does not. */
+void jobs_flag(struct jobs *j, str id, unsigned set, unsigned clear);
+
+#endif

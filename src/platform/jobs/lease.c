@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* lease.c -- taking a job, keeping it, giving it back.
+ *
+ * A claim is one UPDATE: it finds the best due job, marks it running and numbers the lease. All later
+ * statements of the worker carry that number, so when somebody else has taken the job meanwhile they
+ * match no row, and the transaction fails with ERR_CONFLICT. That, not the clock, keeps effects single;
+ * the clock only says when a silent worker may be taken for dead.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "platform/jobs/jobs_internal.h"
+
+static err lease_lost(const char *id)
+{
+    return ERR(ERR_CONFLICT, "job %s is no longer ours: its lease ran out and it was given to another "
+               "worker (this try changes nothing any more)", id);
+}
+
+/* ------------------------------------------------------------------ claim */
+
+/* Values 1..4 are worker, lease end, now and scope; the kinds follow. */
+enum { CLAIM_FIXED = 4 };
+
+static void claim_sql(const struct job_claim *c, struct buf *sql)
+{
+    buf_add_cstr(sql, "UPDATE jobs SET state = 'running', worker = ?1, lease_until_ms = ?2, "
+                      "lease_no = lease_no + 1, lease_moved = 0, attempts = attempts + 1, "
+                      "started_ms = COALESCE(started_ms, ?3), eta_s = -1 "
+                      "WHERE state = 'queued' AND id = (SELECT id FROM jobs "
+                      "WHERE state = 'queued' AND next_try_ms <= ?3 AND kind IN (");
+    for (size_t i = 0; i < c->kind_count; i++)
+        buf_add_fmt(sql, "%s?%zu", i ? "," : "", CLAIM_FIXED + 1 + i);
+    buf_add_cstr(sql, ") AND (?4 IS NULL OR id = ?4 OR id IN (WITH RECURSIVE below (id) AS ("
+                      "SELECT needs_id FROM job_needs WHERE job_id = ?4 UNION "
+                      "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
+                      "SELECT id FROM below)) "
+                      "ORDER BY priority DESC, next_try_ms, id LIMIT 1) "
+                      "RETURNING " JOB_COLUMNS ", lease_no");
+}
+
+struct claim_tx {
+    struct jobs *jobs;
+    const struct job_claim *claim;
+    struct job *job;
+    str sql;
+    struct store_args args;
+    bool is_claimed;
+};
+
+static err claim_write(struct store_tx *tx, void *arg)
+{
+    struct claim_tx *c = arg;
+    struct job *job = c->job;
+    arena_reset(&job->mem);
+    c->is_claimed = false;
+    struct store_rows *rows;
+    TRY(store_query_dynamic(store_tx_read(tx), c->sql, c->args, &rows));
+    bool found = store_next(rows);
+    err e = OK;
+    if (found) {
+        e = job_row_read(rows, &job->mem, &job->info);
+        job->lease_no = store_col_int(rows, JOB_COLUMN_COUNT);
+    }
+    e = err_first(e, store_rows_close(rows));
+    if (e.code || !found)
+        return e;
+    job->kind = jobs_kind(c->jobs, str_of(job->info.kind));
+    assert(job->kind); /* the statement asked for known kinds only */
+    job->waited_ms = c->claim->now_ms - job->info.next_try_ms;
+    c->is_claimed = true;
+    struct job_event_row row = {
+        .job_id = str_of(job->info.id), .event = "job.started", .from = JOB_QUEUED,
+        .to = JOB_RUNNING, .attempt = job->info.attempts, .took_ms = job->waited_ms,
+    };
+    return job_event_add(c->jobs, tx, &row, c->claim->now_ms);
+}
+
+err job_claim(struct jobs *j, const struct job_claim *claim, struct job *job, bool *ret_claimed)
+{
+    assert(claim->kind_count <= JOBS_KINDS_MAX);
+    if (!claim->kind_count) {
+        *ret_claimed = false;
+        return OK;
+    }
+    struct store_value values[CLAIM_FIXED + JOBS_KINDS_MAX] = {
+        sql_cstr(j->worker),
+        sql_int(claim->now_ms + j->options.lease_ms),
+        sql_int(claim->now_ms),
+        sql_text_opt(claim->scope),
+    };
+    for (size_t i = 0; i < claim->kind_count; i++)
+        values[CLAIM_FIXED + i] = sql_cstr(claim->kinds[i]->name);
+    struct buf sql;
+    buf_init(&sql, 16 * 1024);
+    claim_sql(claim, &sql);
+    struct claim_tx c = {
+        .jobs = j, .claim = claim, .job = job, .sql = buf_str(&sql),
+        .args = { values, CLAIM_FIXED + claim->kind_count },
+    };
+    err e = buf_check(&sql);
+    if (!e.code)
+        e = store_write(j->options.store, claim_write, &c);
+    buf_deinit(&sql);
+    if (e.code)
+        return err_wrap(e, "claiming a job");
+    *ret_claimed = c.is_claimed;
+    return OK;
+}
+
+/* ------------------------------------------------------------------ the end of a try */
+
+struct finish_tx {
+    struct job *job;
+    err result;
+    int64_t now_ms;
+    uint64_t jitter;
+    struct job_outcome outcome;
+};
+
+/* What the row says about this try; ERR_CONFLICT when it is not ours any more. */
+static err try_read(struct store_tx *tx, const struct job *job, struct job_try *ret_try)
+{
+    struct store_rows *rows;
+    TRY(store_query(store_tx_read(tx),
+                    "SELECT attempts, tries_max, stop_wanted, pause_wanted FROM jobs "
+                    "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
+                    ARGS(sql_cstr(job->info.id), sql_int(job->lease_no)), &rows));
+    bool found = store_next(rows);
+    struct job_try t = { 0 };
+    if (found) {
+        t.attempts = (int)store_col_int(rows, 0);
+        t.tries_max = (int)store_col_int(rows, 1);
+        t.stop_wanted = store_col_int(rows, 2) != 0;
+        t.pause_wanted = store_col_int(rows, 3) != 0;
+    }
+    TRY(store_rows_close(rows));
+    if (!found)
+        return lease_lost(job->info.id);
+    *ret_try = t;
+    return OK;
+}
+
+static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
+{
+    struct job *job = f->job;
+    const struct job_outcome *o = &f->outcome;
+    bool has_error = f->result.code && f->result.code != ERR_CANCELLED;
+    int64_t delay_ms =
+        o->has_backoff ? job_backoff_ms(attempts, job->jobs->options.retry_base_ms, f->jitter) : 0;
+    bool is_success = o->to == JOB_SUCCEEDED;
+    return store_exec(
+        tx,
+        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, next_try_ms = ?5, finished_ms = ?6, "
+        "result = ?7, error = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?9, error) END, "
+        "error_code = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?10, error_code) END, "
+        "done = ?11, total = ?12, eta_s = -1, stop_wanted = 0, pause_wanted = 0, "
+        "lease_until_ms = NULL WHERE id = ?1 AND lease_no = ?2",
+        ARGS(sql_cstr(job->info.id), sql_int(job->lease_no), sql_cstr(job_state_name(o->to)),
+             sql_int(attempts), sql_int(f->now_ms + delay_ms),
+             job_state_is_finished(o->to) ? sql_int(f->now_ms) : sql_null(),
+             is_success ? sql_text_opt(job->result) : sql_null(), sql_int(is_success),
+             sql_cstr(has_error ? f->result.msg : NULL),
+             sql_cstr(has_error ? err_code_name(f->result.code) : NULL),
+             sql_int(atomic_load(&job->done)), sql_int(atomic_load(&job->total))),
+        NULL);
+}
+
+static err finish_write(struct store_tx *tx, void *arg)
+{
+    struct finish_tx *f = arg;
+    struct job *job = f->job;
+    struct job_try t;
+    TRY(try_read(tx, job, &t));
+    unsigned told = JOB_FLAG_TOLD | JOB_FLAG_STOP | JOB_FLAG_PAUSE;
+    t.was_told = (atomic_load(&job->flags) & told) != 0 || atomic_load(&job->jobs->is_closing);
+    f->outcome = job_outcome_of(&t, f->result.code);
+    int attempts = f->outcome.is_spent || t.attempts < 1 ? t.attempts : t.attempts - 1;
+    TRY(finish_row(tx, f, attempts));
+    struct job_event_row row = {
+        .job_id = str_of(job->info.id), .event = f->outcome.event, .from = JOB_RUNNING,
+        .to = f->outcome.to, .attempt = t.attempts,
+        .took_ms = (clock_mono_ns() - job->started_ns) / 1000000,
+        .detail = f->result.code && f->result.code != ERR_CANCELLED ? str_of(f->result.msg) : STR_NONE,
+    };
+    TRY(job_event_add(job->jobs, tx, &row, f->now_ms));
+    return job_needs_follow(job->jobs, tx, str_of(job->info.id), f->outcome.to, f->now_ms);
+}
+
+err job_finish(struct job *job, const err *result, int64_t now_ms)
+{
+    struct finish_tx f = { .job = job, .result = *result, .now_ms = now_ms };
+    if (!f.result.code && job->is_result_refused)
+        f.result = ERR(ERR_TOO_BIG, "the result is over %d bytes: keep it as an artifact and answer "
+                       "with its name", JOB_PAYLOAD_MAX);
+    rand_bytes(&f.jitter, sizeof(f.jitter));
+    TRY(store_write(job->jobs->options.store, finish_write, &f));
+    return OK;
+}
+
+err job_cursor_save(struct job *job, struct store_tx *tx, str cursor)
+{
+    if (cursor.len > JOB_CURSOR_MAX)
+        return ERR(ERR_TOO_BIG, "the cursor of job %s has %zu bytes; at most %d are kept: store what "
+                   "is long in a table", job->info.id, cursor.len, JOB_CURSOR_MAX);
+    int64_t changed = 0;
+    TRY(store_exec(tx,
+                   "UPDATE jobs SET "
+                   "crashes = CASE WHEN resume_cursor = ?3 THEN crashes ELSE 0 END, "
+                   "lease_moved = CASE WHEN resume_cursor = ?3 THEN lease_moved ELSE 1 END, "
+                   "resume_cursor = ?3 "
+                   "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
+                   ARGS(sql_cstr(job->info.id), sql_int(job->lease_no), sql_text(cursor)), &changed));
+    if (changed)
+        return OK;
+    atomic_fetch_or(&job->flags, JOB_FLAG_LOST);
+    return lease_lost(job->info.id);
+}
+
+/* ------------------------------------------------------------------ heartbeat */
+
+struct beats_tx {
+    struct job_beat *beats;
+    size_t count;
+    int64_t until_ms;
+};
+
+static err beat_write(struct store_tx *tx, struct job_beat *b, int64_t until_ms)
+{
+    struct store_rows *rows;
+    TRY(store_query(store_tx_read(tx),
+                    "UPDATE jobs SET done = ?4, total = ?5, eta_s = ?6, "
+                    "lease_until_ms = COALESCE(?3, lease_until_ms) "
+                    "WHERE id = ?1 AND lease_no = ?2 AND state = 'running' "
+                    "RETURNING stop_wanted, pause_wanted",
+                    ARGS(sql_cstr(b->id), sql_int(b->lease_no),
+                         b->is_overdue ? sql_null() : sql_int(until_ms), sql_int(b->done),
+                         sql_int(b->total), sql_real(b->eta_s)),
+                    &rows));
+    b->is_lost = !store_next(rows);
+    b->stop_wanted = !b->is_lost && store_col_int(rows, 0) != 0;
+    b->pause_wanted = !b->is_lost && store_col_int(rows, 1) != 0;
+    return store_rows_close(rows);
+}
+
+static err beats_write(struct store_tx *tx, void *arg)
+{
+    struct beats_tx *b = arg;
+    for (size_t i = 0; i < b->count; i++)
+        TRY(beat_write(tx, &b->beats[i], b->until_ms));
+    return OK;
+}
+
+err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms)
+{
+    struct beats_tx b = { beats, count, now_ms + j->options.lease_ms };
+    return store_write(j->options.store, beats_write, &b);
+}
+
+/* ------------------------------------------------------------------ workers that fell silent */
+
+struct reaped {
+    char id[UUID_BYTES];
+    char worker[128];
+    struct job_try t;
+    int64_t lease_no;
+};
+
+struct reap_tx {
+    struct jobs *jobs;
+    int64_t expired_ms, now_ms;
+    struct reaped *rows; /* JOBS_REAP_MAX */
+    size_t count;
+};
+
+static err reap_list(struct store_tx *tx, struct reap_tx *r)
+{
+    struct store_rows *rows;
+    r->count = 0;
+    TRY(store_query(store_tx_read(tx),
+                    "SELECT id, worker, attempts, tries_max, crashes, stop_wanted, pause_wanted, "
+                    "lease_moved, lease_no FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
+                    "LIMIT ?2",
+                    ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX)), &rows));
+    while (r->count < JOBS_REAP_MAX && store_next(rows)) {
+        struct reaped *x = &r->rows[r->count++];
+        *x = (struct reaped){ .lease_no = store_col_int(rows, 8) };
+        snprintf(x->id, sizeof(x->id), "%.*s", STR_ARG(store_col_text(rows, 0)));
+        snprintf(x->worker, sizeof(x->worker), "%.*s", STR_ARG(store_col_text(rows, 1)));
+        x->t.attempts = (int)store_col_int(rows, 2);
+        x->t.tries_max = (int)store_col_int(rows, 3);
+        x->t.crashes = (int)store_col_int(rows, 4);
+        x->t.stop_wanted = store_col_int(rows, 5) != 0;
+        x->t.pause_wanted = store_col_int(rows, 6) != 0;
+        x->t.has_moved = store_col_int(rows, 7) != 0;
+    }
+    return store_rows_close(rows);
+}
+
+static err reap_one(struct store_tx *tx, struct reap_tx *r, const struct reaped *x)
+{
+    struct job_outcome o = job_outcome_of_crash(&x->t);
+    int attempts = o.is_spent || x->t.attempts < 1 ? x->t.attempts : x->t.attempts - 1;
+    char detail[400];
+    snprintf(detail, sizeof(detail), "its worker %s died or fell silent (%d in a row without progress%s)",
+             x->worker, x->t.crashes + 1,
+             o.to == JOB_FAILED ? "; given up: look for the cause, then replay it" : "");
+    TRY(store_exec(tx,
+                   "UPDATE jobs SET state = ?3, attempts = ?4, crashes = ?5, next_try_ms = ?6, "
+                   "finished_ms = ?7, error = ?8, error_code = 'internal', eta_s = -1, "
+                   "stop_wanted = 0, pause_wanted = 0, lease_until_ms = NULL "
+                   "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
+                   ARGS(sql_cstr(x->id), sql_int(x->lease_no), sql_cstr(job_state_name(o.to)),
+                        sql_int(attempts), sql_int(x->t.crashes + 1), sql_int(r->now_ms),
+                        job_state_is_finished(o.to) ? sql_int(r->now_ms) : sql_null(),
+                        sql_cstr(detail)),
+                   NULL));
+    struct job_event_row row = {
+        .job_id = str_of(x->id), .event = o.event, .from = JOB_RUNNING, .to = o.to,
+        .attempt = x->t.attempts, .took_ms = -1, .detail = str_of(detail),
+    };
+    TRY(job_event_add(r->jobs, tx, &row, r->now_ms));
+    return job_needs_follow(r->jobs, tx, str_of(x->id), o.to, r->now_ms);
+}
+
+static err reap_write(struct store_tx *tx, void *arg)
+{
+    struct reap_tx *r = arg;
+    TRY(reap_list(tx, r));
+    for (size_t i = 0; i < r->count; i++)
+        TRY(reap_one(tx, r, &r->rows[i]));
+    return OK;
+}
+
+err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_count)
+{
+    arena scratch;
+    arena_init(&scratch, 64 * 1024);
+    struct reap_tx r = { .jobs = j, .expired_ms = expired_ms, .now_ms = now_ms };
+    size_t total = 0;
+    err e = OK;
+    r.rows = NEW_ARRAY(&scratch, struct reaped, JOBS_REAP_MAX);
+    if (!r.rows)
+        e = arena_check(&scratch);
+    do {
+        if (!e.code)
+            e = store_write(j->options.store, reap_write, &r);
+        if (!e.code)
+            total += r.count;
+    } while (!e.code && r.count == JOBS_REAP_MAX);
+    arena_deinit(&scratch);
+    if (e.code)
+        return err_wrap(e, "putting back jobs whose worker fell silent");
+    *ret_count = total;
+    return OK;
+}
+
+/* ------------------------------------------------------------------ when to look again */
+
+struct due_read {
+    int64_t now_ms, at_ms;
+};
+
+static err due_query(struct store_read *rd, void *arg)
+{
+    struct due_read *d = arg;
+    int64_t retry_ms = 0, lease_ms = 0;
+    /* Jobs that are due already do not count: a worker takes them when one is free. */
+    TRY(store_get_int(rd,
+                      "SELECT COALESCE(min(next_try_ms), ?2) FROM jobs "
+                      "WHERE state = 'queued' AND next_try_ms > ?1",
+                      ARGS(sql_int(d->now_ms), sql_int(INT64_MAX)), &retry_ms));
+    TRY(store_get_int(rd,
+                      "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs WHERE state = 'running'",
+                      ARGS(sql_int(INT64_MAX)), &lease_ms));
+    d->at_ms = retry_ms < lease_ms ? retry_ms : lease_ms;
+    return OK;
+}
+
+err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms)
+{
+    struct due_read d = { .now_ms = now_ms };
+    TRY(store_read(j->options.store, due_query, &d));
+    *ret_ms = d.at_ms;
+    return OK;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* schema.c -- the tables of this room, and how a row becomes a struct job_info. */
+#include "platform/jobs/jobs_internal.h"
+
+const struct store_migration jobs_migrations[] = {
+    { 1,
+      "CREATE TABLE jobs ("
+      "  id             @text NOT NULL PRIMARY KEY," /* UUIDv7: sorts by time of creation */
+      "  kind           @text NOT NULL,"
+      "  state          @text NOT NULL CHECK (state IN ('waiting','queued','running','paused',"
+      "                                                 'succeeded','failed','stopped')),"
+      "  priority       @int NOT NULL,"
+      "  payload        @text NOT NULL,"
+      "  job_key        @text,"              /* unique among unfinished jobs of the kind */
+      "  username       @text NOT NULL,"
+      "  schedule       @text,"              /* the schedule that made it */
+      "  run_id         @text NOT NULL,"     /* all tries of a job share a run */
+      "  tries_max      @int NOT NULL,"
+      "  attempts       @int NOT NULL,"      /* tries that count; the running one included */
+      "  crashes        @int NOT NULL,"      /* in a row, since the last new cursor */
+      "  resume_cursor  @text,"
+      "  result         @text,"
+      "  error          @text,"              /* of the last try that failed */
+      "  error_code     @text,"
+      "  blocked_by     @text,"              /* failed because this job, which it needs, did */
+      "  pause_wanted   @int NOT NULL,"
+      "  stop_wanted    @int NOT NULL,"
+      "  worker         @text,"              /* who holds, or last held, the lease */
+      "  lease_no       @int NOT NULL,"      /* goes up with each claim: an old number is fenced off */
+      "  lease_moved    @int NOT NULL,"      /* a new cursor was saved under this lease */
+      "  lease_until_ms @int,"
+      "  created_ms     @int NOT NULL,"
+      "  started_ms     @int,"               /* first try */
+      "  finished_ms    @int,"
+      "  next_try_ms    @int NOT NULL,"
+      "  done           @int NOT NULL,"
+      "  total          @int NOT NULL,"
+      "  eta_s          @real NOT NULL"      /* negative: unknown */
+      ") @strict;"
+      "CREATE UNIQUE INDEX jobs_run ON jobs (run_id);"
+      "CREATE UNIQUE INDEX jobs_key ON jobs (kind, job_key)"
+      "  WHERE state IN ('waiting','queued','running','paused') AND job_key IS NOT NULL;"
+      "CREATE INDEX jobs_claim ON jobs (priority DESC, next_try_ms, id) WHERE state = 'queued';"
+      "CREATE INDEX jobs_due ON jobs (next_try_ms) WHERE state = 'queued';"
+      "CREATE INDEX jobs_leases ON jobs (lease_until_ms) WHERE state = 'running';"
+      "CREATE INDEX jobs_kind ON jobs (kind, state);"
+      "CREATE INDEX jobs_finished ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;"
+      "CREATE TABLE job_needs ("
+      "  job_id   @text NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
+      "  needs_id @text NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
+      "  PRIMARY KEY (job_id, needs_id)"
+      ") @strict;"
+      "CREATE INDEX job_needs_back ON job_needs (needs_id);"
+      "CREATE TABLE job_events ("
+      "  event_no   @id,"
+      "  job_id     @text NOT NULL,"
+      "  at_ms      @int NOT NULL,"
+      "  event      @text NOT NULL,"
+      "  from_state @text,"                  /* NULL: the job is new */
+      "  to_state   @text NOT NULL,"
+      "  attempt    @int NOT NULL,"
+      "  took_ms    @int NOT NULL,"          /* how long the state that ended lasted; -1: not said */
+      "  by_worker  @text NOT NULL,"
+      "  detail     @text"
+      ") @strict;"
+      "CREATE INDEX job_events_job ON job_events (job_id, event_no);"
+      "CREATE TABLE job_schedules ("
+      "  name        @text NOT NULL PRIMARY KEY,"
+      "  cron        @text NOT NULL,"
+      "  next_ms     @int NOT NULL,"
+      "  last_ms     @int,"
+      "  last_job_id @text"
+      ") @strict;" },
+    { 0, NULL },
+};
+
+err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info)
+{
+    struct job_info info = { .state = JOB_WAITING };
+    str id = store_col_text(rows, 0), kind = store_col_text(rows, 1), state = store_col_text(rows, 2);
+    snprintf(info.id, sizeof(info.id), "%.*s", STR_ARG(id));
+    snprintf(info.kind, sizeof(info.kind), "%.*s", STR_ARG(kind));
+    if (!job_state_parse(state, &info.state))
+        return ERR(ERR_CORRUPT, "job %s is in the unknown state '%.*s'", info.id, STR_ARG(state));
+    info.priority = (int)store_col_int(rows, 3);
+    info.attempts = (int)store_col_int(rows, 4);
+    info.tries_max = (int)store_col_int(rows, 5);
+    info.pause_wanted = store_col_int(rows, 6) != 0;
+    info.stop_wanted = store_col_int(rows, 7) != 0;
+    str *const texts[] = { &info.payload, &info.cursor,   &info.result, &info.error,
+                           &info.key,     &info.username, &info.run_id };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        if (store_col_is_null(rows, 8 + (int)i))
+            continue;
+        *texts[i] = store_col_text_keep(rows, 8 + (int)i, keep);
+        ARENA_TRY(texts[i]->ptr);
+    }
+    info.created_ms = store_col_int(rows, 15);
+    info.started_ms = store_col_int(rows, 16);
+    info.finished_ms = store_col_int(rows, 17);
+    info.next_try_ms = store_col_int(rows, 18);
+    info.lease_until_ms = store_col_int(rows, 19);
+    info.done = store_col_int(rows, 20);
+    info.total = store_col_int(rows, 21);
+    info.eta_s = store_col_real(rows, 22);
+    *ret_info = info;
+    return OK;
+}
+
+err job_row_get(struct store_read *rd, str id, arena *keep, struct job_info *ret_info)
+{
+    struct store_rows *rows;
+    TRY(store_query(rd, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1", ARGS(sql_text(id)), &rows));
+    struct job_info info;
+    bool found = store_next(rows);
+    err e = found ? job_row_read(rows, keep, &info) : OK;
+    e = err_first(e, store_rows_close(rows));
+    if (e.code)
+        return e;
+    if (!found)
+        return ERR(ERR_NOT_FOUND, "there is no job '%.*s'", STR_ARG(id));
+    *ret_info = info;
+    return OK;
+}
