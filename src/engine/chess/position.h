@@ -76,12 +76,19 @@ uint64_t chess_position_key(const struct chess_position *p); /* computed from sc
 
 /* ------------------------------------------------------------------ moves */
 
-/* All legal moves; returns how many. Order is fixed for a position (a packed game stores the index). */
+/* All legal moves; returns how many. Order is fixed for a position. */
 int chess_moves(const struct chess_position *p, chess_move out[CHESS_MOVES_MAX]);
 bool chess_move_is_legal(const struct chess_position *p, chess_move m); /* any 16 bits */
 void chess_move_make(struct chess_position *p, chess_move m);           /* m must be legal */
 bool chess_in_check(const struct chess_position *p);
 bool chess_has_moves(const struct chess_position *p);
+/* A number for a legal move, from 0 and below CHESS_INDEX_MAX, below 206 while no side has more pieces of a
+ * kind than at the start: what a packed game stores. It is not the place in chess_moves(): reading it back
+ * costs about as much as reading a move's text. -1 when the move is not legal here. */
+enum { CHESS_INDEX_MAX = 334 };
+int chess_move_index(const struct chess_position *p, chess_move m);
+/* The move of a number, any number: CHESS_MOVE_NONE when it is out of range or not legal here. */
+chess_move chess_move_at(const struct chess_position *p, int index);
 uint64_t chess_perft(const struct chess_position *p, int depth);
 
 /* Attackers of both colours to a square under an occupancy. */
