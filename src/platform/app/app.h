@@ -64,6 +64,9 @@ struct model_kind {
     const char *train_job; /* payload {"datasetId","model","params":{...}} */
     const char *evaluate_job; /* payload {"evaluationId","candidate","baseline","suite"} */
     const char *params_schema; /* JSON Schema of params' properties, with defaults */
+    /* Checks the params of a training before anything is queued. */
+    err (*check)(struct house *h, const struct json *params);
+    const char *suites; /* evaluations it can do: "topk accuracy ..." */
     /* Loads a version and makes it the one that serves, atomically: requests in flight finish on the
      * old one. alias "prod" is what unqualified predictions use. */
     err (*load)(struct house *h, const struct model_version_info *info, str alias);

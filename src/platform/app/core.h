@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* core.h -- handlers of the platform's own app, "core". Its table, in core.c, is the table of contents. */
+#ifndef SKERRY_APP_CORE_H
+#define SKERRY_APP_CORE_H
+
+#include "platform/app/app.h"
+
+/* core_system.c */
+err core_health(struct http_request *rq, struct http_reply *rp);
+err core_health_deps(struct http_request *rq, struct http_reply *rp);
+err core_metrics(struct http_request *rq, struct http_reply *rp);
+err core_openapi(struct http_request *rq, struct http_reply *rp);
+err core_status(struct http_request *rq, struct http_reply *rp);
+err core_settings(struct http_request *rq, struct http_reply *rp);
+err core_permissions(struct http_request *rq, struct http_reply *rp);
+err core_me(struct http_request *rq, struct http_reply *rp);
+err core_keys_list(struct http_request *rq, struct http_reply *rp);
+err core_keys_create(struct http_request *rq, struct http_reply *rp);
+err core_keys_revoke(struct http_request *rq, struct http_reply *rp);
+err core_collect_run(struct run *run, const struct json *payload);
+err core_collect(struct http_request *rq, struct http_reply *rp);
+err core_backup_run(struct run *run, const struct json *payload);
+/* The STATUS block of seed 000, one line each, into out. */
+err core_status_text(struct house *h, arena *keep, struct buf *out);
+err core_status_json(struct house *h, arena *keep, struct json_out *w);
+
+/* core_runs.c */
+err core_runs_list(struct http_request *rq, struct http_reply *rp);
+err core_run_get(struct http_request *rq, struct http_reply *rp);
+err core_run_metric(struct http_request *rq, struct http_reply *rp);
+err core_run_artifacts(struct http_request *rq, struct http_reply *rp);
+err core_run_artifact(struct http_request *rq, struct http_reply *rp);
+err core_lineage(struct http_request *rq, struct http_reply *rp);
+err core_jobs_list(struct http_request *rq, struct http_reply *rp);
+err core_job_get(struct http_request *rq, struct http_reply *rp);
+err core_job_control(struct http_request *rq, struct http_reply *rp);
+err core_job_events(struct http_request *rq, struct http_reply *rp);
+err core_schedules(struct http_request *rq, struct http_reply *rp);
+
+/* core_datasets.c */
+err core_dataset_create(struct http_request *rq, struct http_reply *rp);
+err core_datasets_list(struct http_request *rq, struct http_reply *rp);
+err core_datasets_count(struct http_request *rq, struct http_reply *rp);
+err core_dataset_get(struct http_request *rq, struct http_reply *rp);
+err core_dataset_summary(struct http_request *rq, struct http_reply *rp);
+err core_dataset_versions(struct http_request *rq, struct http_reply *rp);
+err core_dataset_schema(struct http_request *rq, struct http_reply *rp);
+err core_dataset_quality(struct http_request *rq, struct http_reply *rp);
+err core_dataset_sample(struct http_request *rq, struct http_reply *rp);
+err core_dataset_history(struct http_request *rq, struct http_reply *rp);
+err core_dataset_export(struct http_request *rq, struct http_reply *rp);
+err core_dataset_delete(struct http_request *rq, struct http_reply *rp);
+
+/* core_models.c */
+err core_models_list(struct http_request *rq, struct http_reply *rp);
+err core_models_count(struct http_request *rq, struct http_reply *rp);
+err core_model_versions(struct http_request *rq, struct http_reply *rp);
+err core_model_load(struct http_request *rq, struct http_reply *rp);
+err core_model_promote(struct http_request *rq, struct http_reply *rp);
+err core_model_promotions(struct http_request *rq, struct http_reply *rp);
+err core_models_active(struct http_request *rq, struct http_reply *rp);
+/* Moves the alias and makes the version serve; puts the alias back when it cannot be loaded. */
+err core_promote(struct house *h, str name, str version, str alias, str username, str reason, arena *keep,
+                 struct model_version_info *ret_info);
+
+/* core_trainings.c: trainings and evaluations are jobs of a model kind */
+err core_training_create(struct http_request *rq, struct http_reply *rp);
+err core_trainings_list(struct http_request *rq, struct http_reply *rp);
+err core_trainings_count(struct http_request *rq, struct http_reply *rp);
+err core_training_get(struct http_request *rq, struct http_reply *rp);
+err core_training_artifacts(struct http_request *rq, struct http_reply *rp);
+err core_training_hyperparams(struct http_request *rq, struct http_reply *rp);
+err core_training_control(struct http_request *rq, struct http_reply *rp);
+err core_evaluation_create(struct http_request *rq, struct http_reply *rp);
+err core_evaluations_list(struct http_request *rq, struct http_reply *rp);
+err core_evaluation_get(struct http_request *rq, struct http_reply *rp);
+/* A run id as users write it: dashes and a prefix like "ing_" are taken off. ERR_NOT_FOUND otherwise. */
+err core_run_id_parse(str text, char out[HEX_ID_BYTES]);
+
+/* core_charts.c */
+err core_chart_health(struct http_request *rq, struct http_reply *rp);
+err core_chart_throughput(struct http_request *rq, struct http_reply *rp);
+err core_chart_training(struct http_request *rq, struct http_reply *rp);
+err core_chart_utilization(struct http_request *rq, struct http_reply *rp);
+err core_chart_latency(struct http_request *rq, struct http_reply *rp);
+err core_chart_mps(struct http_request *rq, struct http_reply *rp);
+err core_chart_rps(struct http_request *rq, struct http_reply *rp);
+err core_chart_error_rate(struct http_request *rq, struct http_reply *rp);
+err core_chart_elo(struct http_request *rq, struct http_reply *rp);
+err core_chart_series(struct http_request *rq, struct http_reply *rp);
+
+/* core_logs.c */
+err core_logs_search(struct http_request *rq, struct http_reply *rp);
+err core_logs_training(struct http_request *rq, struct http_reply *rp);
+err core_logs_app(struct http_request *rq, struct http_reply *rp);
+
+#endif

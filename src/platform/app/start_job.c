@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* start_job.c -- how routes and verbs start work: both add a job; a route answers at once, a verb runs
+ * the job itself and shows how far it is. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "platform/app/app.h"
+
+err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec, int status,
+                  const char *location_prefix)
+{
+    struct house *h = rq_house(rq);
+    struct job_spec job = *spec;
+    char run_id[HEX_ID_BYTES], id[UUID_BYTES];
+    if (job.run_id.len == 0) {
+        rand_hex_id(run_id);
+        job.run_id = str_of(run_id);
+    }
+    if (job.username.len == 0)
+        job.username = http_user(rq);
+    bool is_new;
+    TRY(job_add(house_jobs(h), &job, id, &is_new));
+    if (!is_new) { /* the unfinished job with the same key has a run id of its own */
+        struct job_info info;
+        TRY(job_get(house_jobs(h), str_of(id), http_arena(rq), &info));
+        job.run_id = info.run_id;
+    }
+    str location = arena_fmt(http_arena(rq), "%s%.*s", location_prefix, STR_ARG(job.run_id));
+    ARENA_TRY(location.ptr);
+    http_status(rp, status);
+    http_set_header(rp, "Location", location);
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "runId", job.run_id);
+    json_kv_cstr(w, "jobId", id);
+    json_kv_cstr(w, "status", "queued");
+    json_object_end(w);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ a verb's progress */
+
+enum { BAR_CELLS = 24, PLAIN_LINE_MS = 2000, BAR_MS = 100 };
+
+struct progress {
+    bool is_terminal;
+    bool shown;         /* a bar stands on the terminal line */
+    int64_t next_ms;    /* monotonic */
+    int64_t started_ms; /* monotonic */
+};
+
+static void format_seconds(double s, char out[32])
+{
+    if (!(s >= 0) || s > 359999)
+        snprintf(out, 32, "--");
+    else if (s < 3600)
+        snprintf(out, 32, "%d:%02d", (int)s / 60, (int)s % 60);
+    else
+        snprintf(out, 32, "%d:%02d:%02d", (int)s / 3600, (int)s / 60 % 60, (int)s % 60);
+}
+
+static void show_progress(void *arg, const struct job_info *info)
+{
+    struct progress *p = arg;
+    int64_t now = clock_mono_ns() / 1000000;
+    if (now < p->next_ms || info->total <= 0)
+        return;
+    p->next_ms = now + (p->is_terminal ? BAR_MS : PLAIN_LINE_MS);
+    double share = (double)info->done / (double)info->total;
+    if (share > 1)
+        share = 1;
+    char eta[32], spent[32];
+    format_seconds(info->eta_s, eta);
+    format_seconds((double)(now - p->started_ms) / 1000, spent);
+    if (!p->is_terminal) {
+        fprintf(stderr, "%s: %3.0f %%  %s, %s left\n", info->kind, share * 100, spent, eta);
+        return;
+    }
+    char bar[BAR_CELLS + 1];
+    int full = (int)(share * BAR_CELLS);
+    for (int i = 0; i < BAR_CELLS; i++)
+        bar[i] = i < full ? '#' : '.';
+    bar[BAR_CELLS] = '\0';
+    fprintf(stderr, "\r%-16s [%s] %3.0f %%  %s, %s left\033[K", info->kind, bar, share * 100, spent, eta);
+    fflush(stderr);
+    p->shown = true;
+}
+
+static err print_result(const struct job_info *info, bool json, arena *keep)
+{
+    if (json) {
+        printf("%.*s\n", STR_ARG(info->result.len ? info->result : STR("{}")));
+        return OK;
+    }
+    if (!info->result.len)
+        return OK;
+    const struct json *result;
+    TRY(json_parse(keep, info->result, &result));
+    void *iter = NULL;
+    str key;
+    const struct json *value;
+    while (json_next(result, &iter, &key, &value)) {
+        struct buf text;
+        buf_init(&text, 1024 * 1024);
+        if (json_kind(value) == JSON_IS_STR)
+            buf_add(&text, json_str(value, STR_NONE));
+        else
+            json_dump(value, &text);
+        printf("  %-20.*s %.*s\n", STR_ARG(key), STR_ARG(buf_str(&text)));
+        buf_deinit(&text);
+    }
+    return OK;
+}
+
+err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *keep, struct job_info *ret_info)
+{
+    char id[UUID_BYTES];
+    bool is_new;
+    struct job_spec job = *spec;
+    if (job.username.len == 0)
+        job.username = setting_str(h, "SKERRY_USER");
+    TRY(job_add(house_jobs(h), &job, id, &is_new));
+    struct progress progress = { .is_terminal = isatty(STDERR_FILENO), .started_ms = clock_mono_ns() / 1000000 };
+    progress.next_ms = progress.is_terminal ? 0 : progress.started_ms + PLAIN_LINE_MS;
+    struct job_info info;
+    err e = jobs_run_until(house_jobs(h), str_of(id), show_progress, &progress, keep, &info);
+    if (progress.shown)
+        fputs("\r\033[K", stderr);
+    TRY(e);
+    if (info.state != JOB_SUCCEEDED)
+        return ERR(info.state == JOB_FAILED ? ERR_INVALID : ERR_CANCELLED, "%s %s: %.*s", info.kind, job_state_name(info.state),
+                   STR_ARG(info.error));
+    *ret_info = info;
+    return print_result(&info, json, keep);
+}
