@@ -49,7 +49,11 @@ MUST_USE err blob_write(struct blob_writer *w, const void *bytes, size_t count);
 MUST_USE err blob_writer_commit(struct blob_writer *w, struct blob_info *ret_info);
 void blob_writer_abort(struct blob_writer *w);
 
-/* The reference to this blob is stored (or given up): collection may consider it. */
+/* Pins a blob that is stored already, before a further reference to it is written. ERR_NOT_FOUND. */
+MUST_USE err blob_pin(struct blobs *b, const struct blob_id *id);
+
+/* The reference to this blob is stored (or given up): collection may consider it. One unpin for each
+ * put or pin; one too many does nothing. */
 void blob_unpin(struct blobs *b, const struct blob_id *id);
 
 /* ------------------------------------------------------------------ get */
@@ -93,16 +97,19 @@ struct blob_gc_report {
     int64_t removed_count, removed_bytes;
     int64_t missing_count; /* marked by an owner but not there: a defect, also logged by the caller */
     struct blob_id first_missing;
+    int64_t stale_count, stale_bytes; /* unfinished puts of a dead process, removed */
 };
 
 /* Removes blobs that no owner marks, that are not pinned and whose file is older than min_age_ms
- * (0 when nothing else can be writing, as at start), and stale temporary files. */
+ * (0 when nothing else can be writing, as at start), and stale temporary files. ERR_BUSY while another
+ * collection runs. When an owner fails, nothing is removed. */
 MUST_USE err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
                            int64_t min_age_ms, struct blob_gc_report *ret_report);
 
 struct blobs_usage {
     int64_t count, bytes;
 };
+/* Walks the folder: 10 ms for a few thousand blobs. */
 MUST_USE err blobs_usage(struct blobs *b, struct blobs_usage *ret_usage);
 
 #endif

@@ -7,17 +7,25 @@
  * serialization failure), so it touches nothing but the transaction and its own result struct, which
  * it sets from scratch each time.
  * Reads: store_read(store, fn, arg) gives a snapshot. Its handle has another type, so that a read
- * cannot write. Keep reads short: a long one keeps the write-ahead log growing.
+ * cannot write. Keep reads short: a long one keeps the write-ahead log growing. A read inside a read of
+ * the same thread gets the same snapshot.
+ *
+ * A statement that fails spoils its transaction, as in PostgreSQL: later statements are refused with the
+ * same error, and the write or read fails with it whatever fn returns. So "insert, or else ..." is
+ * written with ON CONFLICT, not by catching ERR_CONFLICT. Results and bulks that fn leaves open are
+ * closed for it, so TRY is fine inside a walk over rows.
  *
  * SQL is the subset both engines share; placeholders are ?1 ?2 ... (a sibling rewrites them):
  *   use      ON CONFLICT ... DO UPDATE/NOTHING, RETURNING, CTEs, window functions, CASE, COALESCE,
  *            LIMIT/OFFSET, CAST(x AS TEXT/@int/@real), lower(), length(), strict GROUP BY
- *   not      INSERT OR x, rowid, PRAGMA, datetime(), typeof(), json functions, LIKE on mixed case
+ *   not      INSERT OR x, rowid, PRAGMA, datetime(), typeof(), json functions, LIKE on mixed case,
+ *            BEGIN/COMMIT/SAVEPOINT
  * In migrations and statements these words are replaced by the dialect's:
  *   @id      64-bit primary key that numbers itself  (INTEGER PRIMARY KEY | BIGINT GENERATED ... KEY)
  *   @int @real @text @blob     column types          (INTEGER REAL TEXT BLOB | BIGINT DOUBLE PRECISION TEXT BYTEA)
  *   @strict  end of CREATE TABLE                     (STRICT | nothing)
- * Times are @int milliseconds since 1970 UTC, booleans @int 0/1, JSON is @text.
+ * Times are @int milliseconds since 1970 UTC, booleans @int 0/1, JSON is @text. A @text value is UTF-8
+ * without NUL bytes (else ERR_INVALID) and, like a blob, at most 64 MiB.
  */
 #ifndef SKERRY_STORE_H
 #define SKERRY_STORE_H
@@ -61,7 +69,8 @@ struct store_migration {
 };
 
 /* Applies what is missing, each step in its own transaction with its bookkeeping row. Safe to call
- * again. ERR_UNSUPPORTED, with both numbers, when the store has a newer step than this program. */
+ * again. ERR_UNSUPPORTED, with both numbers, when the store has a newer step than this program;
+ * ERR_CONFLICT when the text of an applied step was edited. */
 MUST_USE err store_migrate(struct store *s, const char *owner, const struct store_migration *steps);
 
 /* ------------------------------------------------------------------ transactions */
@@ -70,7 +79,8 @@ typedef err (*store_write_fn)(struct store_tx *tx, void *arg);
 typedef err (*store_read_fn)(struct store_read *rd, void *arg);
 
 /* Returns fn's error after rolling its part back, or OK when the commit is on disk. ERR_BUSY when the
- * queue is full, ERR_NO_SPACE when the disk is. Not from inside another store_write or store_read. */
+ * queue is full, ERR_NO_SPACE when the disk is, ERR_CANCELLED while the store closes. From inside another
+ * store_write or store_read it would deadlock: ERR_INTERNAL. */
 MUST_USE err store_write(struct store *s, store_write_fn fn, void *arg);
 
 /* Same, without waiting: `done(arg, result)` is called once on the writer thread, after the commit
@@ -78,7 +88,8 @@ MUST_USE err store_write(struct store *s, store_write_fn fn, void *arg);
 MUST_USE err store_write_later(struct store *s, store_write_fn fn, void *arg,
                                void (*done)(void *arg, err result));
 
-/* A snapshot for the time of fn. ERR_BUSY when no read connection came free within five seconds. */
+/* A snapshot for the time of fn. ERR_BUSY when no read connection came free within five seconds. Not on
+ * the writer thread (in a write's fn or in done): ERR_INTERNAL. */
 MUST_USE err store_read(struct store *s, store_read_fn fn, void *arg);
 
 /* The transaction as a snapshot that sees its own writes. Same life. */
@@ -139,11 +150,12 @@ struct store_args {
 
 /* Runs one statement that returns no rows. `sql` is a literal or lives as long as the store: prepared
  * statements are cached by its address and text. *ret_changed (may be NULL) is the number of rows
- * inserted, updated or deleted. A broken unique, check or foreign key rule is ERR_CONFLICT. */
+ * inserted, updated or deleted. A broken unique, check or foreign key rule is ERR_CONFLICT; NULL in a
+ * NOT NULL column, or a value of the wrong type, is ERR_INVALID. */
 MUST_USE err store_exec(struct store_tx *tx, const char *sql, struct store_args args,
                         int64_t *ret_changed);
 
-/* Runs a query; also INSERT/UPDATE/DELETE ... RETURNING with store_tx_read(tx) as rd.
+/* Runs a query as far as its first row; also INSERT/UPDATE/DELETE ... RETURNING with store_tx_read(tx) as rd.
  *     struct store_rows *rows;
  *     TRY(store_query(rd, "SELECT ...", ARGS(sql_text(id)), &rows));
  *     while (store_next(rows)) ... store_col_int(rows, 0) ...
@@ -175,7 +187,7 @@ MUST_USE err store_get_text(struct store_read *rd, const char *sql, struct store
 /* Many rows into one table as fast as the engine can (PostgreSQL: COPY BINARY). Rows that break a
  * unique rule are skipped and not counted.
  *     TRY(store_bulk_begin(tx, "chess_games", "key, white_id, moves", 3, &bulk));
- *     for (...) TRY(store_bulk_row(bulk, values, &inserted));
+ *     for (...) TRY(store_bulk_row(bulk, values));
  *     TRY(store_bulk_end(bulk, &inserted_total));  */
 struct store_bulk;
 MUST_USE err store_bulk_begin(struct store_tx *tx, const char *table, const char *columns,

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Collection by reachability: ask every owner what it refers to, then remove what nobody named.
+ *
+ * The marks are 64-bit pieces of the digests in one hash set, 16 bytes a live blob. Two digests that
+ * share a piece keep each other alive; nothing is ever removed because of it. When an owner fails, or
+ * the set outgrows its maximum, nothing is removed at all.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/blobs/internal.h"
+
+/* 8 million live blobs, 128 MiB while collecting; most servers stay at the first few pages. */
+enum { MARK_SLOTS_MIN = 1024, MARK_SLOTS_MAX = 1 << 24 };
+
+struct collection {
+    struct blobs *blobs;
+    int64_t min_age_ms;
+    uint64_t *marks; /* 0: free */
+    size_t slot_count, mark_count;
+    struct blob_gc_report report;
+};
+
+/* ------------------------------------------------------------------ the set of marks */
+
+/* The first 16 digits. Digests are evenly spread already, so this is its own hash. */
+static uint64_t mark_of(const struct blob_id *id)
+{
+    uint64_t mark = 0;
+    for (int i = 0; i < 16; i++) {
+        char c = id->hex[i];
+        mark = mark << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return mark ? mark : 1;
+}
+
+/* The slot where `mark` is, or the free one where it belongs. */
+static uint64_t *mark_slot(uint64_t *marks, size_t slot_count, uint64_t mark)
+{
+    size_t at = (size_t)mark & (slot_count - 1);
+    while (marks[at] && marks[at] != mark)
+        at = (at + 1) & (slot_count - 1);
+    return &marks[at];
+}
+
+static err marks_grow(struct collection *c)
+{
+    size_t count = c->slot_count ? c->slot_count * 2 : MARK_SLOTS_MIN;
+    if (count > MARK_SLOTS_MAX)
+        return ERR(ERR_TOO_BIG, "collecting blobs: more than %d are in use (nothing was removed)",
+                   MARK_SLOTS_MAX / 2);
+    uint64_t *marks = calloc(count, sizeof *marks);
+    if (!marks)
+        return ERR(ERR_NO_MEMORY, "collecting blobs: out of memory (nothing was removed)");
+    for (size_t i = 0; i < c->slot_count; i++)
+        if (c->marks[i])
+            *mark_slot(marks, count, c->marks[i]) = c->marks[i];
+    free(c->marks);
+    c->marks = marks;
+    c->slot_count = count;
+    return OK;
+}
+
+static err mark(void *arg, const struct blob_id *id)
+{
+    struct collection *c = arg;
+    struct blob_id checked;
+    TRY(blob_id_parse(str_from(id->hex, strnlen(id->hex, sizeof id->hex)), &checked));
+    if (c->mark_count * 2 >= c->slot_count)
+        TRY(marks_grow(c));
+    uint64_t *slot = mark_slot(c->marks, c->slot_count, mark_of(&checked));
+    if (*slot)
+        return OK;
+    *slot = mark_of(&checked);
+    c->mark_count++;
+
+    int64_t bytes;
+    err e = c->blobs->backend->stat(c->blobs->engine, &checked, &bytes);
+    if (e.code != ERR_NOT_FOUND)
+        return e;
+    if (c->report.missing_count++ == 0)
+        c->report.first_missing = checked;
+    return OK;
+}
+
+/* ------------------------------------------------------------------ the walk */
+
+static err consider(void *arg, const struct blob_object *object)
+{
+    struct collection *c = arg;
+    struct blobs *b = c->blobs;
+    bool marked = c->slot_count && *mark_slot(c->marks, c->slot_count, mark_of(&object->id));
+    if (marked || object->age_ms < c->min_age_ms || !blobs_removal_begin(b, &object->id)) {
+        c->report.kept_count++;
+        c->report.kept_bytes += object->bytes;
+        return OK;
+    }
+    err e = b->backend->remove(b->engine, &object->id);
+    blobs_removal_end(b);
+    blobs_set_verified(b, &object->id, false);
+    if (e.code)
+        return e;
+    c->report.removed_count++;
+    c->report.removed_bytes += object->bytes;
+    return OK;
+}
+
+err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
+                  int64_t min_age_ms, struct blob_gc_report *ret_report)
+{
+    struct collection c = { .blobs = b, .min_age_ms = min_age_ms };
+    TRY(blobs_collect_begin(b));
+    err e = OK;
+    for (size_t i = 0; i < owner_count && !e.code; i++)
+        e = err_wrap(owners[i].roots(owners[i].arg, mark, &c), "collecting blobs: asking an owner");
+    if (!e.code)
+        e = b->backend->each(b->engine, consider, &c);
+    if (!e.code)
+        e = b->backend->sweep(b->engine, min_age_ms, &c.report.stale_count, &c.report.stale_bytes);
+    blobs_collect_end(b);
+    free(c.marks);
+    if (!e.code)
+        *ret_report = c.report;
+    return e;
+}
+
+static err add_usage(void *arg, const struct blob_object *object)
+{
+    struct blobs_usage *usage = arg;
+    usage->count++;
+    usage->bytes += object->bytes;
+    return OK;
+}
+
+err blobs_usage(struct blobs *b, struct blobs_usage *ret_usage)
+{
+    struct blobs_usage usage = { 0 };
+    TRY(b->backend->each(b->engine, add_usage, &usage));
+    *ret_usage = usage;
+    return OK;
+}
