@@ -29,6 +29,10 @@ struct pgn_source;
 MUST_USE err pgn_source_open(const char *path, struct pgn_source **ret_source);
 MUST_USE err pgn_source_open_fd(int fd, const char *name, struct pgn_source **ret_source); /* borrows fd */
 MUST_USE err pgn_source_open_bytes(str bytes, const char *name, struct pgn_source **ret_source);
+/* fetch() hands out the next bytes, 0 at the end; it may block, and is called by another thread when the
+ * bytes turn out to be compressed. */
+MUST_USE err pgn_source_open_fn(err (*fetch)(void *arg, char *out, size_t bytes_max, size_t *ret_count),
+                                void *arg, const char *name, struct pgn_source **ret_source);
 int64_t pgn_source_bytes_in(const struct pgn_source *s);    /* compressed bytes consumed, for progress */
 int64_t pgn_source_bytes_total(const struct pgn_source *s); /* -1 when not known (pipe) */
 void pgn_source_close(struct pgn_source *s);
@@ -84,6 +88,7 @@ MUST_USE err pgn_next(struct pgn_reader *r, const struct pgn_game **ret_game);
 
 struct pgn_stats {
     uint64_t games, refused, plies, bytes, lines, empty /* tags without moves */;
+    uint64_t tags_ignored; /* lines among the tags that are no [Name "value"]; their games are kept */
 };
 void pgn_reader_stats(const struct pgn_reader *r, struct pgn_stats *ret_stats);
 void pgn_reader_close(struct pgn_reader *r); /* not the source */

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* pgn_text.c -- encodings seen in PGN files.
+ *
+ * The standard says Latin-1, the web writes UTF-8, old Windows programs wrote Windows-1252, and some
+ * export UTF-16. UTF-16 announces itself at the start of the file and is turned into UTF-8 as it streams
+ * by. The others agree on ASCII, which is all that moves need; so each tag value is judged by itself: a
+ * value that is valid UTF-8 is kept, any other is read as Windows-1252 (Latin-1 with letters where
+ * Latin-1 has control characters). Files glued together from several sources come out right that way.
+ */
+#include <string.h>
+
+#include "engine/chess/pgn_internal.h"
+
+enum pgn_encoding pgn_encoding_of(str head, size_t *ret_skip)
+{
+    const unsigned char *h = (const unsigned char *)head.ptr;
+    *ret_skip = 0;
+    if (head.len >= 3 && h[0] == 0xef && h[1] == 0xbb && h[2] == 0xbf) {
+        *ret_skip = 3;
+        return PGN_BYTES;
+    }
+    if (head.len >= 2 && h[0] == 0xff && h[1] == 0xfe) {
+        *ret_skip = 2;
+        return PGN_UTF16_LE;
+    }
+    if (head.len >= 2 && h[0] == 0xfe && h[1] == 0xff) {
+        *ret_skip = 2;
+        return PGN_UTF16_BE;
+    }
+    /* No mark, but "[E" or "1." in two-byte characters. */
+    if (head.len >= 4 && h[0] && !h[1] && h[2] && !h[3])
+        return PGN_UTF16_LE;
+    if (head.len >= 4 && !h[0] && h[1] && !h[2] && h[3])
+        return PGN_UTF16_BE;
+    return PGN_BYTES;
+}
+
+/* Writes a code point; `out` has four bytes of room. */
+static size_t utf8_put(uint32_t c, char *out)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 63));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xe0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 63));
+        out[2] = (char)(0x80 | (c & 63));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 63));
+    out[2] = (char)(0x80 | (c >> 6 & 63));
+    out[3] = (char)(0x80 | (c & 63));
+    return 4;
+}
+
+enum { REPLACEMENT = 0xfffd };
+
+size_t pgn_utf16_to_utf8(struct pgn_utf16 *t, str in, char *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        uint8_t byte = (uint8_t)in.ptr[i];
+        if (!t->has_odd_byte) {
+            t->odd_byte = byte;
+            t->has_odd_byte = true;
+            continue;
+        }
+        t->has_odd_byte = false;
+        uint32_t unit = t->big_endian ? (uint32_t)t->odd_byte << 8 | byte : (uint32_t)byte << 8 | t->odd_byte;
+        bool is_low = unit >= 0xdc00 && unit < 0xe000;
+        if (t->high_surrogate) {
+            uint32_t high = t->high_surrogate;
+            t->high_surrogate = 0;
+            if (is_low) {
+                len += utf8_put(0x10000 + ((high - 0xd800) << 10) + (unit - 0xdc00), out + len);
+                continue;
+            }
+            len += utf8_put(REPLACEMENT, out + len);
+        }
+        if (unit >= 0xd800 && unit < 0xdc00)
+            t->high_surrogate = (uint16_t)unit;
+        else
+            len += utf8_put(is_low ? REPLACEMENT : unit, out + len);
+    }
+    return len;
+}
+
+/* Windows-1252 where it differs from Latin-1; 0 is not assigned. */
+static const uint16_t windows_1252[32] = {
+    0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0,      0x017d, 0,      0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
+    0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178,
+};
+
+static uint32_t code_point_1252(unsigned char byte)
+{
+    if (byte < 0x80 || byte >= 0xa0)
+        return byte;
+    return windows_1252[byte - 0x80] ? windows_1252[byte - 0x80] : REPLACEMENT;
+}
+
+void pgn_text_add(struct buf *out, str raw, bool has_escapes)
+{
+    size_t valid = str_utf8_valid_len(raw);
+    bool is_utf8 = valid == raw.len;
+    size_t len = 0;
+    for (size_t i = 0; i < raw.len;) {
+        char c = raw.ptr[i];
+        if (has_escapes && c == '\\' && i + 1 < raw.len && (raw.ptr[i + 1] == '"' || raw.ptr[i + 1] == '\\'))
+            c = raw.ptr[++i];
+        if ((unsigned char)c < ' ' || c == 127)
+            c = ' '; /* values are shown in one line */
+        char bytes[4];
+        size_t count = 1, from = i;
+        if (is_utf8) {
+            for (i++; i < raw.len && ((unsigned char)raw.ptr[i] & 0xc0) == 0x80; i++)
+                count++;
+            memcpy(bytes, raw.ptr + from, count);
+            if (count == 1)
+                bytes[0] = c;
+        } else {
+            count = utf8_put(code_point_1252((unsigned char)c), bytes);
+            i++;
+        }
+        if (len + count > PGN_TAG_BYTES_MAX)
+            break;
+        len += count;
+        buf_add_bytes(out, bytes, count);
+    }
+}
+
+uint64_t pgn_text_lines(str text, bool *last_was_cr)
+{
+    /* CR LF is one line end: each LF that follows a CR takes back what the CR counted. */
+    uint64_t lines = 0;
+    unsigned was_cr = *last_was_cr;
+    const char *p = text.ptr, *end = text.ptr + text.len;
+    while (p < end) {
+        /* In short runs, so that the counters can live in vector lanes of a byte. */
+        const char *stop = end - p > 128 ? p + 128 : end;
+        unsigned lf = 0, cr = 0, pairs = 0;
+        pairs += was_cr & (*p == '\n');
+        for (const char *q = p; q < stop; q++) {
+            lf += *q == '\n';
+            cr += *q == '\r';
+        }
+        if (cr) {
+            for (const char *q = p + 1; q < stop; q++)
+                pairs += (q[-1] == '\r') & (*q == '\n');
+        }
+        lines += lf + cr - pairs;
+        was_cr = stop[-1] == '\r';
+        p = stop;
+    }
+    *last_was_cr = was_cr;
+    return lines;
+}
