@@ -45,7 +45,8 @@ void metrics_close(struct metrics *m);
  * at once, so that it is exposed as zero from the start. ERR_CONFLICT for a name registered twice. */
 MUST_USE err metrics_register(struct metrics *m, const struct metric_family *families);
 
-/* The cell of a label set (as many values as the family has labels, in their order; NULL label values
+/* Values are cut at 200 bytes and made valid UTF-8.
+ * The cell of a label set (as many values as the family has labels, in their order; NULL label values
  * read as ""). Never fails: an unknown family (our mistake) asserts, a full family gives the shared
  * cell. The pointer stays valid. Any thread. */
 struct metric_cell *metric_cell(struct metrics *m, const struct metric_family *family,
@@ -63,7 +64,8 @@ double metric_value(const struct metric_cell *cell);          /* histogram: the 
 double metric_quantile(const struct metric_cell *cell, double q);
 
 /* Drops the label sets of `family` in which label `label` has `value` (a finished run's gauges). The
- * cells' memory stays; a later metric_cell with the same labels starts from zero. */
+ * cells' memory stays; a later metric_cell with the same labels starts from zero. A pointer to a dropped
+ * cell may be written to without harm until cells_max later drops: then the cell is used again. */
 void metrics_drop(struct metrics *m, const struct metric_family *family, const char *label, str value);
 
 enum metrics_format { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
@@ -71,7 +73,8 @@ enum metrics_format { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
 void metrics_write(struct metrics *m, enum metrics_format format, struct buf *out);
 
 /* Walks every exposed cell, for the sampler that keeps history: one call per series, histograms as
- * their _count, _sum and buckets. `labels` is the text between the braces. */
+ * their _count, _sum and buckets. `labels` is the text between the braces. fn runs under the registry's
+ * lock: it may not call anything of this header but metric_add, metric_set and metric_observe. */
 void metrics_each(struct metrics *m,
                   void (*fn)(void *arg, const char *name, str labels, double value), void *arg);
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* log_internal.h -- what the files of the log share: log.c makes lines, log_writer.c takes them to disk,
+ * log_scan.c reads a line back, log_search.c finds lines. */
+#ifndef SKERRY_OBSERVE_LOG_INTERNAL_H
+#define SKERRY_OBSERVE_LOG_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/fs.h"
+#include "platform/observe/log.h"
+
+enum {
+    /* A line is cut above this; search skips what is longer, so both use the same number. */
+    LOG_LINE_BYTES_MAX = 256 * 1024,
+    /* Lines wait here for the writer thread. 4 MiB: half a minute of 1,000 lines a second. */
+    LOG_QUEUE_BYTES_MAX = 4 * 1024 * 1024,
+    LOG_TS_BYTES = 24, /* 2026-11-21T10:22:33.123Z */
+};
+
+struct log_writer;
+
+struct log {
+    enum log_level level_min;
+    bool quiet;
+    bool stderr_is_terminal;
+    struct log_writer *writer;
+    _Atomic uint64_t dropped;
+    _Atomic uint64_t span_serial;
+};
+
+/* ------------------------------------------------------------------ writer */
+
+enum log_destination { LOG_TO_FILE = 1, LOG_TO_STDERR = 2 };
+
+MUST_USE err log_writer_open(const struct log_options *options, _Atomic uint64_t *dropped,
+                             struct log_writer **ret_writer);
+void log_writer_close(struct log_writer *w); /* writes out what waits; accepts NULL */
+bool log_writer_has_folder(const struct log_writer *w);
+const char *log_writer_folder(const struct log_writer *w);
+
+/* Queues a line, newline included. Never blocks on a disk; a full queue drops the line and counts it.
+ * Urgent lines are written out at once rather than with the next batch. */
+void log_writer_add(struct log_writer *w, unsigned destinations, str line, bool is_urgent);
+
+/* Returns when everything that was queued before the call is in its file (or was dropped). */
+void log_writer_flush(struct log_writer *w);
+
+/* ------------------------------------------------------------------ segments */
+
+struct log_segment {
+    int64_t start_ms;
+    int64_t bytes;
+    int64_t changed_ms; /* last write */
+};
+void log_segment_path(char out[FS_PATH_BYTES], const char *folder, int64_t start_ms);
+/* All segments of a folder, oldest first. Free with free(). A missing folder has none. */
+MUST_USE err log_segments_list(const char *folder, struct log_segment **ret_segments, size_t *ret_count);
+
+/* ------------------------------------------------------------------ reading a line back */
+
+/* Slices of the line, still JSON-escaped, without their quotes. Empty when absent. */
+struct log_scan {
+    int64_t ts_ms;
+    enum log_level level;
+    str event, span, component, run_id, dataset_id, model_id, username, request_id;
+};
+/* False for anything that is not one whole line of ours: torn, foreign, not an object. */
+bool log_scan_line(str line, struct log_scan *ret_scan);
+
+#endif
