@@ -176,6 +176,14 @@ const struct model_kind *house_model_kind(const struct house *h, str name);
 /* Collects blobs that nobody refers to; logs what it did. */
 MUST_USE err house_collect(struct house *h, int64_t min_age_ms, struct blob_gc_report *ret_report);
 
+/* The STATUS block of seed 000 as text, what `skerry status` prints and GET /v1/status carries. */
+MUST_USE err house_status_text(struct house *h, arena *keep, struct buf *out);
+MUST_USE err house_status_json(struct house *h, arena *keep, struct json_out *out);
+
+/* Moves an alias to a version and makes it serve; puts the alias back when it cannot be loaded. */
+MUST_USE err house_promote(struct house *h, str name, str version, str alias, str username, str reason,
+                           arena *keep, struct model_version_info *ret_info);
+
 /* /openapi.json, from the tables. */
 MUST_USE err openapi_write(const struct app *const *apps, struct buf *out);
 

@@ -20,9 +20,6 @@ err core_keys_revoke(struct http_request *rq, struct http_reply *rp);
 err core_collect_run(struct run *run, const struct json *payload);
 err core_collect(struct http_request *rq, struct http_reply *rp);
 err core_backup_run(struct run *run, const struct json *payload);
-/* The STATUS block of seed 000, one line each, into out. */
-err core_status_text(struct house *h, arena *keep, struct buf *out);
-err core_status_json(struct house *h, arena *keep, struct json_out *w);
 
 /* core_runs.c */
 err core_runs_list(struct http_request *rq, struct http_reply *rp);
@@ -59,9 +56,6 @@ err core_model_load(struct http_request *rq, struct http_reply *rp);
 err core_model_promote(struct http_request *rq, struct http_reply *rp);
 err core_model_promotions(struct http_request *rq, struct http_reply *rp);
 err core_models_active(struct http_request *rq, struct http_reply *rp);
-/* Moves the alias and makes the version serve; puts the alias back when it cannot be loaded. */
-err core_promote(struct house *h, str name, str version, str alias, str username, str reason, arena *keep,
-                 struct model_version_info *ret_info);
 
 /* core_trainings.c: trainings and evaluations are jobs of a model kind */
 err core_training_create(struct http_request *rq, struct http_reply *rp);
@@ -93,5 +87,15 @@ err core_chart_series(struct http_request *rq, struct http_reply *rp);
 err core_logs_search(struct http_request *rq, struct http_reply *rp);
 err core_logs_training(struct http_request *rq, struct http_reply *rp);
 err core_logs_app(struct http_request *rq, struct http_reply *rp);
+
+/* core_verbs.c */
+err core_verb_status(struct house *h, const struct verb_args *args);
+err core_verb_config(struct house *h, const struct verb_args *args);
+err core_verb_doctor(struct house *h, const struct verb_args *args);
+err core_verb_models(struct house *h, const struct verb_args *args);
+err core_verb_promote(struct house *h, const struct verb_args *args);
+err core_verb_key(struct house *h, const struct verb_args *args);
+err core_verb_backup(struct house *h, const struct verb_args *args);
+err core_verb_collect(struct house *h, const struct verb_args *args);
 
 #endif

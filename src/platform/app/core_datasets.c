@@ -231,7 +231,7 @@ static err profile_part(struct http_request *rq, const char *part, const struct 
 
 static err reply_part(struct http_request *rq, struct http_reply *rp, const char *part)
 {
-    const struct json *node;
+    const struct json *node = NULL;
     TRY(profile_part(rq, part, &node));
     json_dump(node, http_text(rp, "application/json"));
     return OK;
@@ -355,7 +355,7 @@ err core_dataset_history(struct http_request *rq, struct http_reply *rp)
 static err find_ready(struct http_request *rq, struct dataset_info *ret_info, const struct dataset_kind **ret_kind)
 {
     struct dataset_info d;
-    const struct dataset_kind *kind;
+    const struct dataset_kind *kind = NULL;
     TRY(find(rq, &d));
     if (!str_eq(d.state, STR("ready")))
         return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: rows can be read when it is ready", STR_ARG(d.name),
@@ -370,7 +370,7 @@ err core_dataset_sample(struct http_request *rq, struct http_reply *rp)
 {
     int64_t limit = 10, cursor = 0;
     struct dataset_info d;
-    const struct dataset_kind *kind;
+    const struct dataset_kind *kind = NULL;
     TRY(http_query_int(rq, "limit", 1, SAMPLE_MAX, &limit));
     TRY(http_query_int(rq, "cursor", 0, INT64_MAX / 2, &cursor));
     TRY(find_ready(rq, &d, &kind));
@@ -400,7 +400,7 @@ static bool has_word(const char *words, str word)
 err core_dataset_export(struct http_request *rq, struct http_reply *rp)
 {
     struct dataset_info d;
-    const struct dataset_kind *kind;
+    const struct dataset_kind *kind = NULL;
     TRY(find_ready(rq, &d, &kind));
     str format = http_query(rq, "format");
     if (!has_word(kind->formats, format))
@@ -421,7 +421,7 @@ err core_dataset_delete(struct http_request *rq, struct http_reply *rp)
     struct dataset_info d;
     TRY(find(rq, &d));
     TRY(dataset_delete(house_track(rq_house(rq)), str_of(d.id)));
-    TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), "dataset.delete", str_of(d.id), STR_NONE));
+    TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), STR("dataset.delete"), str_of(d.id), STR_NONE));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_cstr(w, "deleted", d.id);

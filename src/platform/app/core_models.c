@@ -135,7 +135,7 @@ err core_model_load(struct http_request *rq, struct http_reply *rp)
     const struct json *body;
     str name, version;
     struct model_version_info m;
-    const struct model_kind *kind;
+    const struct model_kind *kind = NULL;
     TRY(http_body_json(rq, &body));
     TRY(read_model_ref(body, http_arena(rq), &name, &version));
     TRY(model_get(house_track(h), name, version, http_arena(rq), &m));
@@ -145,11 +145,11 @@ err core_model_load(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-err core_promote(struct house *h, str name, str version, str alias, str username, str reason, arena *keep,
+err house_promote(struct house *h, str name, str version, str alias, str username, str reason, arena *keep,
                  struct model_version_info *ret_info)
 {
     struct model_version_info next, before;
-    const struct model_kind *kind;
+    const struct model_kind *kind = NULL;
     TRY(model_get(house_track(h), name, version, keep, &next));
     TRY(kind_of(h, &next, &kind));
     err found = model_get(house_track(h), name, alias, keep, &before);
@@ -181,8 +181,8 @@ err core_model_promote(struct http_request *rq, struct http_reply *rp)
     TRY(json_opt_str(body, "alias", &alias));
     TRY(json_opt_str(body, "from", &from));
     TRY(json_opt_str(body, "reason", &reason));
-    TRY(core_promote(h, name, version.len ? version : from, alias, http_user(rq), reason, http_arena(rq), &m));
-    TRY(auth_audit(house_auth(h), http_user(rq), "model.promote", str_of(m.id), STR_NONE));
+    TRY(house_promote(h, name, version.len ? version : from, alias, http_user(rq), reason, http_arena(rq), &m));
+    TRY(auth_audit(house_auth(h), http_user(rq), STR("model.promote"), str_of(m.id), STR_NONE));
     reply_active(rp, &m, alias);
     return OK;
 }

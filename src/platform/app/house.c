@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "platform/app/house_private.h"
+#include "platform/app/process.h"
 
 enum {
     SERVER_ARENA_BYTES = 64 * 1024 * 1024,
@@ -178,6 +179,8 @@ static err open_log(struct house *h, bool quiet)
 static err open_metrics(struct house *h)
 {
     TRY(metrics_open(&h->metrics));
+    TRY(metrics_register(h->metrics, process_metrics));
+    process_metrics_update(h->metrics);
     TRY(metrics_register(h->metrics, house_metrics_table));
     TRY(metrics_register(h->metrics, jobs_metrics));
     TRY(metrics_register(h->metrics, track_metrics));

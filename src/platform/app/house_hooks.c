@@ -115,12 +115,10 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
     const struct route *route = http_route(rq);
     struct route_watch *w = route ? find_watch(h, route) : NULL;
     int64_t suppressed = 0;
-    if (w) {
-        int outcome = status >= 500 ? 2 : status >= 400 ? 1 : 0;
-        count_request(h, w, outcome, http_user(rq).len ? 0 : 1, duration_ns);
-        if (!may_log(w, clock_mono_ns() / 1000000000, &suppressed))
-            return;
-    }
+    if (w)
+        count_request(h, w, status >= 500 ? 2 : status >= 400 ? 1 : 0, http_user(rq).len ? 0 : 1, duration_ns);
+    if (!may_log(w ? w : &h->unknown, clock_mono_ns() / 1000000000, &suppressed))
+        return;
     struct log_labels labels = { .component = STR("http"), .request_id = http_request_id(rq), .username = http_user(rq) };
     enum log_level level = status >= 500 ? LOG_ERROR : status >= 400 ? LOG_WARN : LOG_INFO;
     bool failed = e && e->code;

@@ -49,6 +49,7 @@ struct house {
 
     struct route_watch watches[HOUSE_ROUTES_MAX];
     size_t watch_count;
+    struct route_watch unknown; /* requests that match no route: their log lines are limited, too */
 };
 
 /* house_hooks.c: what happens around requests and jobs. */

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The front door: `make help` explains. The build itself is meson.build.
+BUILD ?= build
+NINJA ?= ninja
+CC ?= cc
+export SKERRY_BINARY ?= $(CURDIR)/$(BUILD)/skerry
+export SKERRY_SHARED ?= $(abspath $(CURDIR)/../shared)
+
+.PHONY: all help deps build run demo test test-quick test-tsan fuzz bench interop gate fmt lint new-app clean
+
+all: build ## build the program (the default)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install missing Debian packages (says what and why; sudo only when not root)
+	@tools/deps.sh build
+
+build: deps $(BUILD)/build.ninja ## build/skerry
+	@$(NINJA) -C $(BUILD) skerry
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD)
+
+run: build ## start the server on SKERRY_HOME (default ~/.skerry) and API_PORT (default 8001)
+	@$(SKERRY_BINARY) serve
+
+demo: build ## the main job on real games: import, dataset, train, evaluate, promote, serve, play
+	@tools/demo.sh
+
+test: ## every test that needs Debian packages only: unit, golden, HTTP, fuzz replay, tidy, and again under ASan+UBSan
+	@tools/deps.sh test
+	@tools/test.sh
+
+test-quick: build ## unit and tidy tests only, without sanitizers
+	@$(NINJA) -C $(BUILD) >/dev/null && meson test -C $(BUILD) --no-rebuild --suite unit --suite tidy --print-errorlogs
+
+test-tsan: ## platform tests under ThreadSanitizer
+	@tools/deps.sh test
+	@[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan -Db_sanitize=thread -Doptimization=1
+	@$(NINJA) -C $(BUILD)-tsan && setarch -R meson test -C $(BUILD)-tsan --no-rebuild --suite unit --print-errorlogs
+
+fuzz: ## run every fuzz target for FUZZ_SECONDS (default 30) each
+	@tools/deps.sh fuzz
+	@tools/fuzz.sh
+
+bench: build ## measure, beside the peers; some: make bench B="pgn-legal predict"
+	@tools/deps.sh bench
+	@tools/bench.sh $(B)
+
+interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI
+	@tools/deps.sh interop
+	@tools/interop.sh
+
+gate: build ## every route and job of a running server is documented, measured, logged
+	@tests/gate/gate.py
+
+fmt: ## format the C files that differ from .clang-format
+	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+lint: ## clang-tidy over src
+	@run-clang-tidy-14 -quiet -p $(BUILD) 'src/.*' 2>/dev/null
+
+new-app: ## make new-app NAME=pond : copy a folder that already passes
+	@tools/new-app.sh $(NAME)
+
+clean: ## remove the build folders
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz

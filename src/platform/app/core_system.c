@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* core_system.c -- health, metrics, OpenAPI, STATUS, settings, permissions, keys, collection, backup. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "platform/app/core.h"
+#include "platform/app/house_private.h"
+#include "platform/app/process.h"
+#include "platform/app/server_client.h"
+
+#ifndef SKERRY_VERSION
+#define SKERRY_VERSION "0"
+#endif
+#ifndef SKERRY_COMMIT
+#define SKERRY_COMMIT "unknown"
+#endif
+
+enum { METRICS_BYTES_MAX = 16 * 1024 * 1024, OPENAPI_BYTES_MAX = 4 * 1024 * 1024 };
+
+err core_health(struct http_request *rq, struct http_reply *rp)
+{
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_cstr(w, "status", "ok");
+    json_kv_cstr(w, "version", SKERRY_VERSION);
+    json_object_end(w);
+    return OK;
+}
+
+static err ping_store(struct store_read *rd, void *arg)
+{
+    return store_get_int(rd, "SELECT 1", NO_ARGS, arg);
+}
+
+static void write_dependency(struct json_out *w, const char *name, const err *e, const char *detail)
+{
+    json_key(w, name);
+    json_object_begin(w);
+    json_kv_cstr(w, "status", e->code ? "down" : "up");
+    json_kv_cstr(w, "detail", e->code ? e->msg : detail);
+    json_object_end(w);
+}
+
+err core_health_deps(struct http_request *rq, struct http_reply *rp)
+{
+    struct house *h = rq_house(rq);
+    int64_t one, free_bytes = 0;
+    struct blobs_usage usage = { 0 };
+    err store = store_read(h->store, ping_store, &one);
+    err blobs = blobs_usage(h->blobs, &usage);
+    err disk = fs_free_bytes(h->home, &free_bytes);
+    if (!disk.code && free_bytes < 64 * 1024 * 1024)
+        disk = ERR(ERR_NO_SPACE, "%lld MiB are left in '%s'", (long long)(free_bytes >> 20), h->home);
+    bool ready = !store.code && !blobs.code && !disk.code;
+    char text[96];
+    http_status(rp, ready ? 200 : 503);
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_cstr(w, "status", ready ? "ok" : "degraded");
+    write_dependency(w, "store", &store, store_engine(h->store));
+    snprintf(text, sizeof text, "%lld blobs, %lld bytes", (long long)usage.count, (long long)usage.bytes);
+    write_dependency(w, "blobs", &blobs, text);
+    snprintf(text, sizeof text, "%lld MiB free", (long long)(free_bytes >> 20));
+    write_dependency(w, "disk", &disk, text);
+    json_object_end(w);
+    return OK;
+}
+
+err core_metrics(struct http_request *rq, struct http_reply *rp)
+{
+    struct house *h = rq_house(rq);
+    process_metrics_update(h->metrics);
+    bool open = str_contains(http_header(rq, "Accept"), STR("application/openmetrics-text"));
+    struct buf *out = http_text(rp, open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8");
+    metrics_write(h->metrics, open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS, out);
+    return OK;
+}
+
+err core_openapi(struct http_request *rq, struct http_reply *rp)
+{
+    return openapi_write(rq_house(rq)->apps, http_text(rp, "application/json"));
+}
+
+/* ------------------------------------------------------------------ STATUS */
+
+struct status {
+    struct dataset_info latest;
+    int64_t dataset_names, dataset_versions;
+    bool has_dataset, has_run, has_model;
+    struct run_info run;
+    struct model_version_info model;
+    double p50_ms;
+    struct promotion promotion;
+    bool has_promotion;
+};
+
+static err gather_status(struct house *h, arena *keep, struct status *s)
+{
+    struct dataset_info *datasets;
+    struct run_info *runs;
+    struct model_version_info *models;
+    size_t count;
+    *s = (struct status){ .p50_ms = NAN };
+    TRY(dataset_count(h->track, &s->dataset_names, &s->dataset_versions));
+    struct dataset_filter newest = { .state = STR("ready"), .sort = "createdAt", .limit = 1 };
+    TRY(dataset_list(h->track, &newest, keep, &datasets, &count));
+    if ((s->has_dataset = count > 0))
+        s->latest = datasets[0];
+    struct run_filter training = { .component = STR("training"), .limit = 1 };
+    TRY(track_run_list(h->track, &training, keep, &runs, &count));
+    if ((s->has_run = count > 0))
+        s->run = runs[0];
+    TRY(model_list(h->track, &(struct model_filter){ .newest_only = true, .limit = 50 }, keep, &models, &count));
+    for (size_t i = 0; i < count && !s->has_model; i++) {
+        err e = model_get(h->track, models[i].name, STR("prod"), keep, &s->model);
+        if (e.code && e.code != ERR_NOT_FOUND)
+            return e;
+        s->has_model = !e.code;
+    }
+    if (s->has_model) {
+        struct promotion *promotions;
+        TRY(model_promotions(h->track, s->model.name, 1, keep, &promotions, &count));
+        if ((s->has_promotion = count > 0))
+            s->promotion = promotions[0];
+    }
+    int64_t now = clock_wall_ms();
+    double seconds = NAN;
+    TRY(history_quantile(h->history, STR("chs_predict_latency_seconds"), NULL, 0, 0.5, now - 24 * 3600000LL, now, &seconds));
+    s->p50_ms = seconds * 1000;
+    return OK;
+}
+
+/* What apps add: members like "games". */
+static err app_members(struct house *h, arena *keep, const struct json **ret_members, struct json_out *into)
+{
+    struct buf text;
+    struct json_out w;
+    buf_init(&text, 64 * 1024);
+    json_out_init(&w, &text);
+    json_object_begin(&w);
+    err e = OK;
+    for (size_t i = 0; i < h->app_count && !e.code; i++)
+        if (h->apps[i]->status)
+            e = h->apps[i]->status(h, &w);
+    json_object_end(&w);
+    if (!e.code)
+        e = buf_check(&text);
+    if (!e.code)
+        e = json_parse(keep, buf_str(&text), ret_members);
+    if (!e.code && into)
+        json_kv_raw(into, "apps", buf_str(&text));
+    buf_deinit(&text);
+    return e;
+}
+
+/* A verb looks at the server from outside: the lock tells whether there is one. */
+static void write_infra(struct house *h, struct buf *out)
+{
+    struct server_address server;
+    if (h->mode == HOUSE_SERVE)
+        buf_add_fmt(out, "Infra: up  (one process, pid %d, %s, %.1f MiB resident)\n", (int)getpid(), store_engine(h->store),
+                    (double)process_resident_bytes() / 1048576);
+    else if (server_find(h->home, &server))
+        buf_add_fmt(out, "Infra: up  (one process, pid %d, port %d, %s)\n", server.pid, server.port, store_engine(h->store));
+    else
+        buf_add_cstr(out, "Infra: down  (skerry serve starts it)\n");
+}
+
+err house_status_text(struct house *h, arena *keep, struct buf *out)
+{
+    struct status s;
+    const struct json *members;
+    TRY(gather_status(h, keep, &s));
+    TRY(app_members(h, keep, &members, NULL));
+    buf_add_cstr(out, "STATUS\n");
+    buf_add_fmt(out, "Repo: skerry  Commit/Tag: %s (%s)\n", SKERRY_VERSION, SKERRY_COMMIT);
+    write_infra(h, out);
+    buf_add_fmt(out, "Data: games=%lld, datasets=%lld", (long long)json_int(json_get(members, "games"), 0), (long long)s.dataset_names);
+    if (s.has_dataset)
+        buf_add_fmt(out, " (latest=%.*s@%.*s)", STR_ARG(s.latest.name), STR_ARG(s.latest.version));
+    buf_add_char(out, '\n');
+    if (s.has_run)
+        buf_add_fmt(out, "Training: last_run=%.*s status=%.*s\n", STR_ARG(s.run.run_id), STR_ARG(s.run.status));
+    else
+        buf_add_cstr(out, "Training: last_run=none\n");
+    if (s.has_model)
+        buf_add_fmt(out, "Model: prod=%.*s@%lld", STR_ARG(s.model.name), (long long)s.model.version);
+    else
+        buf_add_cstr(out, "Model: prod=none");
+    if (isfinite(s.p50_ms))
+        buf_add_fmt(out, "  serve_latency_p50=%.3f ms\n", s.p50_ms);
+    else
+        buf_add_cstr(out, "  serve_latency_p50=none yet\n");
+    char iso[CLOCK_ISO_BYTES];
+    clock_iso(s.promotion.at_ms, iso);
+    if (s.has_promotion)
+        buf_add_fmt(out, "Changes since last chat: %.*s %lld -> %lld promoted to %.*s at %s\n", STR_ARG(s.promotion.name),
+                    (long long)s.promotion.from_version, (long long)s.promotion.to_version, STR_ARG(s.promotion.alias), iso);
+    else
+        buf_add_cstr(out, "Changes since last chat: none\n");
+    struct job_counts failed;
+    TRY(job_counts(h->jobs, STR_NONE, &failed));
+    if (failed.by_state[JOB_FAILED])
+        buf_add_fmt(out, "Blocker/Risiken: %lld failed jobs (GET /v1/jobs?status=failed)\n", (long long)failed.by_state[JOB_FAILED]);
+    else
+        buf_add_cstr(out, "Blocker/Risiken: none\n");
+    return buf_check(out);
+}
+
+err house_status_json(struct house *h, arena *keep, struct json_out *w)
+{
+    struct status s;
+    const struct json *members;
+    struct job_counts counts;
+    struct buf text;
+    TRY(gather_status(h, keep, &s));
+    TRY(job_counts(h->jobs, STR_NONE, &counts));
+    json_object_begin(w);
+    json_kv_cstr(w, "version", SKERRY_VERSION);
+    json_kv_cstr(w, "commit", SKERRY_COMMIT);
+    json_kv_cstr(w, "infra", "up");
+    json_kv_cstr(w, "store", store_engine(h->store));
+    json_kv_int(w, "residentBytes", process_resident_bytes());
+    json_kv_time_ms(w, "startedAt", h->started_ms);
+    TRY(app_members(h, keep, &members, w));
+    json_kv_int(w, "games", json_int(json_get(members, "games"), 0));
+    json_kv_int(w, "datasets", s.dataset_names);
+    json_key(w, "latestDataset");
+    if (s.has_dataset)
+        json_out_fmt(w, "%.*s@%.*s", STR_ARG(str_sub(s.latest.name, 0, 200)), STR_ARG(s.latest.version));
+    else
+        json_out_null(w);
+    json_kv_cstr(w, "lastRun", s.has_run ? s.run.run_id.ptr : NULL);
+    json_kv_cstr(w, "lastRunStatus", s.has_run ? s.run.status.ptr : NULL);
+    json_key(w, "prod");
+    if (s.has_model)
+        json_out_fmt(w, "%.*s@%lld", STR_ARG(str_sub(s.model.name, 0, 200)), (long long)s.model.version);
+    else
+        json_out_null(w);
+    json_kv_real(w, "serveLatencyP50Ms", s.p50_ms);
+    json_kv_int(w, "failedJobs", counts.by_state[JOB_FAILED]);
+    buf_init(&text, 64 * 1024);
+    err e = house_status_text(h, keep, &text);
+    if (!e.code)
+        json_kv_str(w, "text", buf_str(&text));
+    buf_deinit(&text);
+    json_object_end(w);
+    return e;
+}
+
+err core_status(struct http_request *rq, struct http_reply *rp)
+{
+    if (str_starts(http_header(rq, "Accept"), STR("text/plain")))
+        return house_status_text(rq_house(rq), http_arena(rq), http_text(rp, "text/plain; charset=utf-8"));
+    return house_status_json(rq_house(rq), http_arena(rq), http_json(rp));
+}
+
+/* ------------------------------------------------------------------ settings, permissions, people */
+
+err core_settings(struct http_request *rq, struct http_reply *rp)
+{
+    const struct settings *s = &rq_house(rq)->settings;
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_key(w, "items");
+    json_array_begin(w);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct setting_value *v = &s->values[i];
+        json_object_begin(w);
+        json_kv_cstr(w, "name", v->setting->name);
+        json_kv_str(w, "value", v->setting->is_secret && v->text.len ? STR("(set)") : v->text);
+        json_kv_cstr(w, "default", v->setting->fallback);
+        json_kv_cstr(w, "from", setting_source_name(v->source));
+        json_kv_cstr(w, "type", setting_type_name(v->setting->type));
+        json_kv_cstr(w, "help", v->setting->help);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+err core_permissions(struct http_request *rq, struct http_reply *rp)
+{
+    const struct app *const *apps = rq_house(rq)->apps;
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_key(w, "items");
+    json_array_begin(w);
+    for (size_t i = 0; apps[i]; i++) {
+        for (const struct route *r = apps[i]->routes; r && r->method; r++) {
+            json_object_begin(w);
+            json_kv_cstr(w, "app", apps[i]->name);
+            json_kv_cstr(w, "method", r->method);
+            json_kv_cstr(w, "path", r->path);
+            json_kv_cstr(w, "access", access_name(r->access));
+            json_kv_cstr(w, "summary", r->summary);
+            json_object_end(w);
+        }
+    }
+    json_array_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+err core_me(struct http_request *rq, struct http_reply *rp)
+{
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "id", http_user(rq));
+    json_kv_str(w, "username", http_user(rq));
+    json_kv_time_ms(w, "createdAt", house_started_ms(rq_house(rq)));
+    json_key(w, "roles");
+    json_array_begin(w);
+    json_out_cstr(w, access_name(http_granted(rq)));
+    json_array_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+err core_keys_list(struct http_request *rq, struct http_reply *rp)
+{
+    struct auth_key_info *keys;
+    size_t count;
+    TRY(auth_key_list(rq_house(rq)->auth, http_arena(rq), &keys, &count));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_key(w, "items");
+    json_array_begin(w);
+    for (size_t i = 0; i < count; i++) {
+        json_object_begin(w);
+        json_kv_str(w, "id", keys[i].id);
+        json_kv_str(w, "username", keys[i].username);
+        json_kv_cstr(w, "role", access_name(keys[i].role));
+        json_kv_str(w, "note", keys[i].note);
+        json_kv_time_ms(w, "createdAt", keys[i].created_ms);
+        json_kv_time_ms(w, "lastUsedAt", keys[i].last_used_ms);
+        json_kv_time_ms(w, "revokedAt", keys[i].revoked_ms);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_object_end(w);
+    return OK;
+}
+
+err core_keys_create(struct http_request *rq, struct http_reply *rp)
+{
+    struct auth *auth = rq_house(rq)->auth;
+    const struct json *body;
+    str username, role_name = STR("viewer"), note = STR_NONE, id, key;
+    enum access role;
+    TRY(http_body_json(rq, &body));
+    TRY(json_need_str(body, "username", &username));
+    TRY(json_opt_str(body, "role", &role_name));
+    TRY(json_opt_str(body, "note", &note));
+    TRY(access_parse(role_name, &role));
+    TRY(auth_key_create(auth, http_user(rq), username, role, note, http_arena(rq), &id, &key));
+    http_status(rp, 201);
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "id", id);
+    json_kv_str(w, "key", key); /* shown this once; only its hash is stored */
+    json_kv_cstr(w, "role", access_name(role));
+    json_object_end(w);
+    return OK;
+}
+
+err core_keys_revoke(struct http_request *rq, struct http_reply *rp)
+{
+    struct auth *auth = rq_house(rq)->auth;
+    TRY(auth_key_revoke(auth, http_user(rq), http_param(rq, "id")));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "revoked", http_param(rq, "id"));
+    json_object_end(w);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ housekeeping */
+
+err core_collect(struct http_request *rq, struct http_reply *rp)
+{
+    struct job_spec job = { .kind = "core.collect", .payload = STR("{}"), .key = STR("collect") };
+    return app_start_job(rq, rp, &job, 202, "/v1/runs/");
+}
+
+err core_collect_run(struct run *run, const struct json *payload)
+{
+    struct blob_gc_report report;
+    TRY(house_collect(run_house(run), -1, &report));
+    TRY(run_metric(run, "removed_blobs", (double)report.removed_count, 0));
+    TRY(run_metric(run, "removed_bytes", (double)report.removed_bytes, 0));
+    TRY(run_metric(run, "missing_blobs", (double)report.missing_count, 0));
+    str text = arena_fmt(run_arena(run), "{\"kept\":%lld,\"removed\":%lld,\"removedBytes\":%lld,\"missing\":%lld}", (long long)report.kept_count,
+                         (long long)report.removed_count, (long long)report.removed_bytes, (long long)report.missing_count);
+    ARENA_TRY(text.ptr);
+    TRY(run_artifact(run, "report.json", text));
+    if (report.missing_count)
+        return ERR(ERR_CORRUPT, "%lld blobs are referred to but missing, the first is %s: restore them from a backup", (long long)report.missing_count,
+                   report.first_missing.hex);
+    return run_result(run, text);
+}
+
+err core_backup_run(struct run *run, const struct json *payload)
+{
+    str path;
+    TRY(json_need_str(payload, "path", &path));
+    char *file = arena_cstr(run_arena(run), path);
+    ARENA_TRY(file);
+    TRY(store_backup(run_store(run), file));
+    int64_t bytes;
+    TRY(fs_size(file, &bytes));
+    TRY(run_metric(run, "bytes", (double)bytes, 0));
+    struct buf text;
+    struct json_out w;
+    buf_init(&text, FS_PATH_BYTES * 2);
+    json_out_init(&w, &text);
+    json_object_begin(&w);
+    json_kv_str(&w, "path", path);
+    json_kv_int(&w, "bytes", bytes);
+    json_object_end(&w);
+    err e = buf_check(&text);
+    if (!e.code)
+        e = run_artifact(run, "report.json", buf_str(&text));
+    if (!e.code)
+        e = run_result(run, buf_str(&text));
+    buf_deinit(&text);
+    return e;
+}

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Installs the Debian packages that a purpose needs and that are missing; says what and why.
+# usage: tools/deps.sh build|test|fuzz|bench|interop
+set -eu
+purpose=${1:?build, test, fuzz, bench or interop}
+
+# package  purpose  why
+packages() {
+    cat <<'LIST'
+gcc                  build    the compiler
+libc6-dev            build    the C library's headers
+meson                build    describes the build
+ninja-build          build    runs the build
+pkg-config           build    finds the libraries
+libmicrohttpd-dev    build    HTTP server
+libsqlite3-dev       build    the embedded store
+libjansson-dev       build    reads JSON
+libzstd-dev          build    reads .pgn.zst
+zlib1g-dev           build    reads .pgn.gz, compresses replies
+libarchive-dev       build    reads .zip uploads
+nettle-dev           build    SHA-256
+python3              build    generators, demo and tests (standard library only)
+zstd                 build    packs and unpacks the example games
+libcmocka-dev        test     unit tests
+clang-14             fuzz     libFuzzer
+libclang-rt-14-dev   fuzz     libFuzzer's runtime
+wrk                  bench    load generator for predict
+stockfish            bench    peer: perft
+pgn-extract          bench    peer: reading PGN
+scid                 bench    peer: importing PGN
+tcl                  bench    runs scid's import
+prometheus           interop  promtool checks /metrics
+stockfish            interop  a UCI opponent for the served model
+python3-venv         interop  an environment for python-chess from PyPI
+LIST
+}
+
+wanted=$purpose
+[ "$purpose" = build ] || wanted="build $purpose"
+missing=
+for p in $wanted; do
+    for name in $(packages | awk -v p="$p" '$2 == p { print $1 }'); do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' && continue
+        case " $missing " in *" $name "*) ;; *) missing="$missing $name" ;; esac
+    done
+done
+[ -n "$missing" ] || exit 0
+
+echo "skerry needs these Debian packages for '$purpose':"
+for name in $missing; do
+    packages | awk -v n="$name" '$1 == n { $1 = ""; $2 = ""; sub(/^ +/, ""); printf "  %-20s %s\n", n, $0; exit }'
+done
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "This is not Debian: install what corresponds to them, then try again." >&2
+    exit 1
+fi
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || { echo "Run as root: apt-get install$missing" >&2; exit 1; }
+    as_root=sudo
+fi
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # the list is words
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

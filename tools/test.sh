@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Every test, in both builds, and one closing line: "N passed, N failed".
+# usage: tools/test.sh
+set -u
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+passed=0
+failed=0
+
+# Runs the suites given after the build folder and adds their counts.
+run() {
+    folder=$1
+    shift
+    log=$(mktemp)
+    meson test -C "$folder" --no-rebuild --print-errorlogs "$@" 2>&1 | tee "$log"
+    ok=$(awk '/^Ok:/ { print $2 }' "$log")
+    bad=$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' "$log")
+    rm -f "$log"
+    # No count means that the runner itself did not finish: that is a failure, not an empty success.
+    [ -n "$ok" ] || { ok=0; bad=1; }
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+}
+
+finish() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+    exit $?
+}
+
+compile() {
+    folder=$1
+    shift
+    [ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >"$folder.setup.log" 2>&1 || {
+        cat "$folder.setup.log"
+        failed=$((failed + 1))
+        finish
+    }
+    rm -f "$folder.setup.log"
+    ninja -C "$folder" || { failed=$((failed + 1)); finish; }
+}
+
+compile "$build" --werror
+compile "$build-asan" --werror -Db_sanitize=address,undefined -Doptimization=1 -Db_lundef=false
+run "$build"
+run "$build-asan" --suite unit --suite fuzz --timeout-multiplier 4
+finish
