@@ -124,12 +124,18 @@ static void make_castling(struct chess_position *p, int us, int king, int rook)
     drop_right(p, us, 1);
 }
 
-static inline bool has_rights(const struct chess_position *p)
+/* May a move between these squares end a castling right? One comparison of all four rook squares at once:
+ * a byte that equals the square is zero after the exclusive-or, and the subtraction finds zero bytes. A
+ * king's move is told by the caller. */
+static inline bool touches_rook(const struct chess_position *p, int from, int to)
 {
-    static const uint8_t none[4] = { CHESS_NO_SQUARE, CHESS_NO_SQUARE, CHESS_NO_SQUARE,
-                                     CHESS_NO_SQUARE };
+    const uint32_t ones = 0x01010101;
+    uint32_t rooks, a, b;
 
-    return memcmp(p->castling_rook, none, 4) != 0;
+    memcpy(&rooks, p->castling_rook, sizeof(rooks));
+    a = rooks ^ (ones * (uint32_t)from);
+    b = rooks ^ (ones * (uint32_t)to);
+    return (((a - ones) & ~a) | ((b - ones) & ~b)) & (ones << 7);
 }
 
 /* What only pawns do: double steps, en passant, promotion. The pawn has already moved. */
@@ -165,14 +171,19 @@ void chess_move_make(struct chess_position *p, chess_move m)
     if (chess_move_is_castling(m)) {
         make_castling(p, us, from, to);
     } else {
-        if (has_rights(p))
+        if ((code & 7) == CHESS_KING || touches_rook(p, from, to))
             update_rights(p, us, from, to, (code & 7) == CHESS_KING);
         if (taken != CHESS_NO_PIECE) {
-            lift(p, to, taken);
+            p->pieces[taken & 7] ^= bit(to);
+            p->colors[!us] ^= bit(to);
+            p->key ^= zobrist.piece[taken][to];
             p->halfmoves = 0;
         }
-        lift(p, from, code);
-        drop(p, to, code);
+        p->pieces[code & 7] ^= bit(from) | bit(to);
+        p->colors[us] ^= bit(from) | bit(to);
+        p->board[from] = CHESS_NO_PIECE;
+        p->board[to] = (uint8_t)code;
+        p->key ^= zobrist.piece[code][from] ^ zobrist.piece[code][to];
         if ((code & 7) == CHESS_PAWN) {
             p->halfmoves = 0;
             make_pawn(p, us, from, to, chess_move_promotion(m), en_passant);

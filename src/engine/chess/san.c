@@ -39,11 +39,21 @@ static const chess_bits letter_squares[256] = {
 
 /* The one piece of `candidates` that can legally go to `to`, or CHESS_MOVE_NONE. The candidates reach
  * `to` on an empty board. */
-static chess_move only_one(const struct chess_position *p, chess_bits candidates, int to)
+static inline chess_move only_one(const struct chess_position *p, chess_bits candidates, int to)
 {
     chess_bits occupied = p->colors[0] | p->colors[1];
     chess_move found = CHESS_MOVE_NONE;
 
+    if (!bits_many(candidates)) {
+        int from;
+
+        if (!candidates)
+            return CHESS_MOVE_NONE;
+        from = bits_first(candidates);
+        return !(attack_tables.between[from][to] & occupied) && legal_leaves_king_safe(p, from, to)
+                   ? move_of(from, to)
+                   : CHESS_MOVE_NONE;
+    }
     while (candidates) {
         int from = bits_pop(&candidates);
 
@@ -103,7 +113,16 @@ static chess_move quick_pawn(const struct chess_position *p, const char *text, s
     return legal_leaves_king_safe(p, from, to) ? move_of(from, to) : CHESS_MOVE_NONE;
 }
 
-static chess_move find_quick(const struct chess_position *p, const char *text, size_t len)
+static chess_move quick_castling(const struct chess_position *p, const char *text, size_t len)
+{
+    int side = len == 5;
+
+    if ((len != 3 && len != 5) || memcmp(text, "O-O-O", len) != 0 || !legal_castling(p, side))
+        return CHESS_MOVE_NONE;
+    return move_castling(position_king(p, p->turn), p->castling_rook[p->turn][side]);
+}
+
+static inline chess_move find_quick(const struct chess_position *p, const char *text, size_t len)
 {
     int piece, file, rank;
 
@@ -114,7 +133,7 @@ static chess_move find_quick(const struct chess_position *p, const char *text, s
     file = text[len - 2] - 'a';
     rank = text[len - 1] - '1';
     if (piece < 0 || ((file | rank) & ~7))
-        return CHESS_MOVE_NONE;
+        return quick_castling(p, text, len);
     return piece == CHESS_PAWN ? quick_pawn(p, text, len, square_of(file, rank))
                                : quick_piece(p, piece, text, len, square_of(file, rank));
 }
@@ -285,7 +304,7 @@ static enum san_fit fit_parts(const struct chess_position *p, const struct san_p
     return SAN_FITS;
 }
 
-static chess_move find_patient(const struct chess_position *p, const char *text, size_t len)
+static __attribute__((noinline)) chess_move find_patient(const struct chess_position *p, const char *text, size_t len)
 {
     struct san_parts parts;
     chess_move found = CHESS_MOVE_NONE;
