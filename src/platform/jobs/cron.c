@@ -263,13 +263,15 @@ err cron_next(str cron, int64_t after_ms, int64_t *ret_ms)
     err e;
     if (after_ms > CLOCK_MS_MAX || after_ms < -CLOCK_MS_MAX) {
         e = ERR(ERR_INVALID, "the time to start from lies too far away");
+    } else if (str_starts(cron, STR("@")) && !str_starts(cron, every)) {
+        e = ERR(ERR_INVALID, "of the forms with '@' only '@every 60s' is known");
     } else if (str_starts(cron, every)) {
         int64_t seconds = 0;
         e = every_read(str_sub(cron, every.len, cron.len), &seconds);
         if (!e.code)
             *ret_ms = after_ms + seconds * 1000;
     } else {
-        struct cron c;
+        struct cron c = { .any_day = false };
         e = cron_read(cron, &c);
         if (!e.code)
             e = cron_search(&c, after_ms, ret_ms);

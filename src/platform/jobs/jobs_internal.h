@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/thread.h"
 #include "platform/jobs/jobs.h"
 
 #define JOB_STATE_COUNT (JOB_STOPPED + 1)
@@ -218,8 +219,9 @@ struct job_beat {
 MUST_USE err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms);
 /* Puts jobs whose lease ended before `now_ms` back (INT64_MAX: all that are leased). */
 MUST_USE err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_count);
-/* The earliest moment at which something in the store becomes due; INT64_MAX: nothing. */
-MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms);
+/* The earliest moment after now at which something in the store becomes due (INT64_MAX: nothing), and
+ * whether some lease is over already. */
+MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms, bool *ret_has_expired);
 
 /* ------------------------------------------------------------------ worker.c, keeper.c, schedule.c */
 
@@ -228,6 +230,8 @@ void *jobs_worker_main(void *jobs);
 MUST_USE err jobs_work_once(struct jobs *j, str scope, bool *ret_worked);
 void *jobs_keeper_main(void *jobs);
 MUST_USE err jobs_keeper_start(struct jobs *j);
+/* Something may have become due: workers and waiters look again. Call with the lock held. */
+void jobs_wake_locked(struct jobs *j);
 /* The keeper must look into the store at that wall time, or earlier. */
 void jobs_note_due(struct jobs *j, int64_t at_ms);
 /* Adds the jobs of schedules that are due; *ret_next_ms is when the next one is. */

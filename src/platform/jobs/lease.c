@@ -360,29 +360,28 @@ err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_co
 /* ------------------------------------------------------------------ when to look again */
 
 struct due_read {
-    int64_t now_ms, at_ms;
+    int64_t now_ms, retry_ms, lease_ms;
 };
 
 static err due_query(struct store_read *rd, void *arg)
 {
     struct due_read *d = arg;
-    int64_t retry_ms = 0, lease_ms = 0;
+    struct store_value never = sql_int(INT64_MAX);
     /* Jobs that are due already do not count: a worker takes them when one is free. */
     TRY(store_get_int(rd,
                       "SELECT COALESCE(min(next_try_ms), ?2) FROM jobs "
                       "WHERE state = 'queued' AND next_try_ms > ?1",
-                      ARGS(sql_int(d->now_ms), sql_int(INT64_MAX)), &retry_ms));
-    TRY(store_get_int(rd,
-                      "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs WHERE state = 'running'",
-                      ARGS(sql_int(INT64_MAX)), &lease_ms));
-    d->at_ms = retry_ms < lease_ms ? retry_ms : lease_ms;
-    return OK;
+                      ARGS(sql_int(d->now_ms), never), &d->retry_ms));
+    return store_get_int(rd,
+                         "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs WHERE state = 'running'",
+                         ARGS(never), &d->lease_ms);
 }
 
-err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms)
+err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms, bool *ret_has_expired)
 {
     struct due_read d = { .now_ms = now_ms };
     TRY(store_read(j->options.store, due_query, &d));
-    *ret_ms = d.at_ms;
+    *ret_has_expired = d.lease_ms <= now_ms;
+    *ret_ms = d.lease_ms > now_ms && d.lease_ms < d.retry_ms ? d.lease_ms : d.retry_ms;
     return OK;
 }
