@@ -4,8 +4,10 @@
  * Every job executes inside a run. Whatever passes through here is persisted (tables shaped for the
  * MLflow data model), labelled (run_id, dataset_id, model_id, username, component), counted and logged,
  * so nothing a stage does can escape observation. Params, metrics and logs are buffered and written in
- * batches; run_flush and the end of the run make them durable. One thread at a time calls a run, except
- * run_check and run_progress (any thread of the stage).
+ * batches (when a buffer is full, and once a second); run_flush and the end of the run make them durable.
+ * One thread at a time calls a run, except run_check and run_progress (any thread of the stage). Inside a
+ * store_write or store_read nothing of a run may be called but run_id, the getters and run_log: the rest
+ * may have to write itself.
  */
 #ifndef SKERRY_TRACK_RUN_H
 #define SKERRY_TRACK_RUN_H
@@ -35,16 +37,24 @@ struct blobs *run_blobs(const struct run *r);
 struct metrics *run_metrics(const struct run *r);
 struct track *run_track(const struct run *r);
 struct job *run_job(const struct run *r);
+const char *run_username(const struct run *r);
+const char *run_component(const struct run *r);
+str run_dataset_id(const struct run *r); /* as set last; empty before */
+str run_model_id(const struct run *r);
+int run_attempt(const struct run *r); /* 1 on the first try of its job */
 
 /* ------------------------------------------------------------------ what a stage tells */
 
 void run_set_dataset(struct run *r, str dataset_id); /* labels from here on */
 void run_set_model(struct run *r, str model_id);
 
+/* Keys follow MLflow's rule: up to 250 of letters, digits, _ - . : / and blank. A param value has up to
+ * 6000 bytes, a tag value up to 8000. */
 MUST_USE err run_param(struct run *r, const char *key, str value); /* same value again is fine; another is ERR_CONFLICT */
 MUST_USE err run_param_fmt(struct run *r, const char *key, const char *fmt, ...) PRINTF_LIKE(3, 4);
 MUST_USE err run_tag(struct run *r, const char *key, str value);
-/* A point of a metric's history. NaN is kept as NaN. */
+/* A point of a metric's history, and the gauge skerry_run_metric{run_id,key} while the run is at work.
+ * NaN is kept as NaN, an infinity as the largest double. A run has up to 1000 metric keys. */
 MUST_USE err run_metric(struct run *r, const char *key, double value, int64_t step);
 void run_log(struct run *r, enum log_level level, const char *event, const char *msg,
              const struct log_field *fields, size_t field_count);
@@ -57,7 +67,7 @@ MUST_USE err run_flush(struct run *r);
 /* ERR_CANCELLED and friends: see job_check. */
 MUST_USE err run_check(struct run *r);
 
-/* What the job answers with: JSON, stored with its success. */
+/* What the job answers with: JSON of at most 64 KiB, stored with its success. */
 MUST_USE err run_result(struct run *r, str json);
 
 /* ------------------------------------------------------------------ artifacts */
@@ -65,7 +75,11 @@ MUST_USE err run_result(struct run *r, str json);
 /* `path` is relative, like "report.json" or "model/net.bin"; written again it is replaced. */
 MUST_USE err run_artifact(struct run *r, const char *path, str bytes);
 MUST_USE err run_artifact_file(struct run *r, const char *path, const char *file);
-MUST_USE err run_artifact_blob(struct run *r, const char *path, const struct blob_info *blob); /* unpins it */
+/* A blob the stage has put itself; unpinned on success. */
+MUST_USE err run_artifact_blob(struct run *r, const char *path, const struct blob_info *blob);
+/* An artifact of this run, e.g. the checkpoint that an earlier try left. ERR_NOT_FOUND if there is none. */
+MUST_USE err run_artifact_read(struct run *r, const char *path, arena *keep, size_t bytes_max,
+                               str *ret_bytes);
 
 /* ------------------------------------------------------------------ lineage */
 
@@ -92,8 +106,12 @@ struct run_options {
     const char *component;
     str username;
 };
+/* A run of a job takes the id chosen for the job; tries of one job share one run, which goes on. */
 MUST_USE err run_begin(struct track *t, const struct run_options *options, struct run **ret_run);
-/* Writes the end state (finished, failed with the error, killed) and frees. Accepts NULL. */
+/* Writes the end state and frees, whatever happens. OK is FINISHED; ERR_CANCELLED is KILLED, or SCHEDULED
+ * when the job was paused or the process is shutting down; everything else is FAILED, with its text.
+ * Returns an error when what the run has logged could not be stored: then the run is FAILED, and so
+ * should its job be. Accepts NULL. */
 MUST_USE err run_end(struct run *r, const err *result);
 
 #endif
