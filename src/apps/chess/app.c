@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* app.c -- the chess app: everything it adds to the house, as tables. */
+#include "apps/chess/chess_app.h"
+
+#include "apps/chess/chess_metrics.h"
+#include "engine/chess/position.h"
+
+static const struct setting settings[] = {
+    { "CHESS_INGEST_EXPANDED_MAX", SETTING_BYTES, "64G",
+      "The most bytes an uploaded zip may unpack to; beyond, the import is refused." },
+    { 0 },
+};
+
+static const struct job_kind jobs[] = {
+    { .name = "chess.ingest",
+      .help = "Reads games from an upload or a file and stores those that are new.",
+      .component = "ingest",
+      .run = ingest_run,
+      .concurrent_max = 2,
+      .payload_schema = "\"path\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+                        "\"inbox\":{\"type\":\"boolean\"},\"datasetId\":{\"type\":\"string\"},"
+                        "\"version\":{\"type\":\"string\"},\"note\":{\"type\":\"string\"},"
+                        "\"tags\":{\"type\":\"string\"}",
+      .metric = "chs_ingest_games_total",
+      .event = "ingest.completed",
+      .artifact = "report.json" },
+    { .name = "chess.dataset",
+      .help = "Builds a dataset of positions from the stored games.",
+      .component = "dataset",
+      .run = dataset_build_run,
+      .concurrent_max = 1,
+      .payload_schema = "\"datasetId\":{\"type\":\"string\"}",
+      .metric = "chs_dataset_rows_total",
+      .event = "dataset.created",
+      .artifact = "manifest.json" },
+    { 0 },
+};
+
+static const struct dataset_kind dataset_kinds[] = {
+    { .name = "chess.positions",
+      .build_job = "chess.dataset",
+      .filter_schema = dataset_filter_schema,
+      .check = dataset_check,
+      .sample = dataset_sample,
+      .formats = "pgn csv ndjson",
+      .export_open = dataset_export_open },
+    { 0 },
+};
+
+static const struct verb verbs[] = {
+    { "import", "skerry chess import FILE... [--dataset NAME] [--version V] [--note TEXT]",
+      "Imports games from .pgn, .pgn.zst, .pgn.gz or .zip files; \"-\" reads standard input.\n"
+      "Games that are stored already are recognised and counted; broken ones are reported with line\n"
+      "and reason, and the rest is kept.\n"
+      "  skerry chess import lichess_db.pgn.zst\n"
+      "  curl -s https://example.org/games.pgn | skerry chess import -",
+      verb_import },
+    { "dataset", "skerry chess dataset NAME [--version V] [--filter key=value]... [--split train,valid,test] [--by game|time]",
+      "Builds a dataset of positions from the stored games.\n"
+      "  skerry chess dataset blitz --filter speed=BLITZ --filter minElo=1800\n"
+      "  skerry chess dataset all --split 0.8,0.1,0.1 --by time",
+      verb_dataset },
+    { "games", "skerry chess games [--player NAME] [--limit N]",
+      "Lists stored games, newest first.\n"
+      "  skerry chess games --player DrNykterstein --limit 20",
+      verb_games },
+    { 0 },
+};
+
+static err chess_start(struct house *h, void *state)
+{
+    chess_init();
+    chess_metrics_zero(house_metrics(h));
+    return ingest_start(h);
+}
+
+const struct app app_chess = {
+    .name = "chess",
+    .title = "Chess",
+    .summary = "Games in, a model of human moves out, served and played against.",
+    .settings = settings,
+    .migrations = chess_migrations,
+    .routes = chess_routes,
+    .jobs = jobs,
+    .metrics = chess_metrics,
+    .dataset_kinds = dataset_kinds,
+    .verbs = verbs,
+    .start = chess_start,
+    .roots = games_roots,
+    .status = games_status,
+};

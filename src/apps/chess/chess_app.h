@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* chess_app.h -- what the files of the chess app share: tables and the handlers named in them.
+ *
+ * app.c and routes.c hold the tables; they are the table of contents. A handler lives in the file that
+ * its prefix names: ingest_* in ingest.c, games_* in games.c, and so on.
+ */
+#ifndef SKERRY_APPS_CHESS_APP_H
+#define SKERRY_APPS_CHESS_APP_H
+
+#include "platform/app/app.h"
+
+extern const struct app app_chess;
+extern const struct route chess_routes[];
+extern const struct store_migration chess_migrations[];
+
+/* ------------------------------------------------------------------ data: ingest, games, datasets */
+
+/* routes */
+err ingest_post(struct http_request *rq, struct http_reply *rp);
+err ingest_get(struct http_request *rq, struct http_reply *rp);
+err ingest_report_get(struct http_request *rq, struct http_reply *rp);
+err ingest_list(struct http_request *rq, struct http_reply *rp);
+err ingest_moved(struct http_request *rq, struct http_reply *rp);
+err games_list(struct http_request *rq, struct http_reply *rp);
+err games_recent(struct http_request *rq, struct http_reply *rp);
+err games_count(struct http_request *rq, struct http_reply *rp);
+err games_get(struct http_request *rq, struct http_reply *rp);
+err games_positions(struct http_request *rq, struct http_reply *rp);
+err games_moves(struct http_request *rq, struct http_reply *rp);
+err players_list(struct http_request *rq, struct http_reply *rp);
+
+/* jobs */
+err ingest_run(struct run *run, const struct json *payload);
+err dataset_build_run(struct run *run, const struct json *payload);
+
+/* dataset kind "chess.positions" */
+extern const char dataset_filter_schema[];
+err dataset_check(struct house *h, const struct json *filter, const struct json *split);
+err dataset_sample(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
+                   struct json_out *out);
+err dataset_export_open(struct house *h, const struct dataset_info *info, str format, str split,
+                        struct http_stream *ret_stream, const char **ret_content_type);
+
+/* verbs */
+err verb_import(struct house *h, const struct verb_args *args);
+err verb_dataset(struct house *h, const struct verb_args *args);
+err verb_games(struct house *h, const struct verb_args *args);
+
+/* start, blobs that our tables refer to, and the data part of the STATUS block */
+err ingest_start(struct house *h);
+err games_roots(void *house, blob_mark_fn mark, void *mark_arg);
+err games_status(struct house *h, struct json_out *out);
+
+#endif

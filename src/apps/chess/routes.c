@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* routes.c -- every address of the chess app: what it takes, who may call it, what it answers. */
+#include "apps/chess/chess_app.h"
+
+/* JSON Schema in one line a member. */
+#define P(name, type) "\"" name "\":{\"type\":\"" type "\"}"
+#define OBJECT(members) "{\"type\":\"object\",\"properties\":{" members "}}"
+#define ARRAY(members) "{\"type\":\"array\",\"items\":" OBJECT(members) "}"
+#define ITEMS(members) OBJECT("\"items\":" ARRAY(members) "," P("nextOffset", "integer"))
+
+#define INGEST_STARTED OBJECT(P("runId", "string") "," P("jobId", "string") "," P("status", "string"))
+#define INGEST                                                                                     \
+    P("runId", "string") "," P("status", "string") "," P("datasetId", "string") ","                \
+    P("version", "string") ",\"versions\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"   \
+    P("note", "string") "," P("source", "string") "," P("reportUri", "string") ","                 \
+    P("filesWritten", "integer") "," P("message", "string") "," P("progress", "number") ","        \
+    P("games", "integer") "," P("duplicates", "integer") "," P("refused", "integer") ","           \
+    P("positions", "integer") "," P("bytes", "integer") "," P("startedAt", "string") ","           \
+    P("finishedAt", "string")
+#define GAME                                                                                       \
+    P("id", "string") "," P("platform", "string") "," P("white", "string") ","                     \
+    P("black", "string") "," P("whiteRating", "integer") "," P("blackRating", "integer") ","       \
+    P("result", "string") "," P("winner", "string") "," P("timeControl", "string") ","             \
+    P("timeCategory", "string") "," P("endTime", "string") "," P("date", "string") ","             \
+    P("eco", "string") "," P("opening", "string") "," P("moveCount", "integer") ","                \
+    P("plies", "integer") "," P("url", "string")
+
+const struct route chess_routes[] = {
+    /* ---------------------------------------------------------------- ingest */
+    { "POST", "/v1/ingest", "Import games: .pgn, .pgn.zst, .pgn.gz or .zip, as form file or raw body.",
+      ACCESS_ANALYST, ingest_post,
+      .is_upload = true,
+      .query = "name:string datasetId:string note:string version:string tags:string",
+      .body = "\"file\":{\"type\":\"string\",\"format\":\"binary\"}," P("datasetId", "string") ","
+              P("note", "string") "," P("version", "string") "," P("tags", "string"),
+      .reply = INGEST_STARTED, .reply_status = 202,
+      .example = "file=@games.pgn",
+      .metric = "chs_ingest_jobs_total", .event = "ingest.queued" },
+    { "GET", "/v1/ingest", "List imports, newest first.", ACCESS_VIEWER, ingest_list,
+      .query = "limit:int offset:int", .reply = ITEMS(INGEST), .example = "limit=5" },
+    { "GET", "/v1/ingest/{runId}", "Show how far an import is and what it did.", ACCESS_VIEWER,
+      ingest_get,
+      .reply = OBJECT(INGEST) },
+    { "GET", "/v1/ingest/{runId}/report",
+      "Show an import's report: counts, and which games were refused, where and why.", ACCESS_VIEWER,
+      ingest_report_get,
+      .reply = OBJECT(P("runId", "string") "," P("games", "object") "," P("refused", "array")) },
+    { "POST", "/v1/data/import", "Moved to POST /v1/ingest.", ACCESS_ANALYST, ingest_moved,
+      .reply_status = 308, .example = "{}" },
+
+    /* ---------------------------------------------------------------- games */
+    { "GET", "/v1/games", "List a player's games, newest first.", ACCESS_VIEWER, games_list,
+      .query = "username:string limit:int offset:int result:string color:string since:string "
+               "until:string speed:string eco:string opponent:string",
+      .reply = ARRAY(GAME), .example = "username=xtzdavi182&limit=5",
+      .metric = "chs_game_reads_total" },
+    { "GET", "/v1/games/recent", "List the games that ended last.", ACCESS_VIEWER, games_recent,
+      .query = "limit:int", .reply = ARRAY(GAME), .example = "limit=5",
+      .metric = "chs_game_reads_total" },
+    { "GET", "/v1/games/count", "Count the stored games.", ACCESS_VIEWER, games_count,
+      .reply = OBJECT(P("count", "integer") "," P("platforms", "object")), .example = "" },
+    { "GET", "/v1/games/{id}", "Show one game with its PGN.", ACCESS_VIEWER, games_get,
+      .reply = OBJECT(GAME "," P("pgnRaw", "string") "," P("tags", "object")),
+      .metric = "chs_game_reads_total" },
+    { "GET", "/v1/games/{id}/positions", "List the positions of a game.", ACCESS_VIEWER,
+      games_positions,
+      .query = "legal:bool",
+      .reply = ARRAY(P("ply", "integer") "," P("fen", "string") "," P("sideToMove", "string") ","
+                     P("legalMoves", "array")),
+      .metric = "chs_game_reads_total" },
+    { "GET", "/v1/games/{id}/moves", "List the moves of a game with clocks and evaluations.",
+      ACCESS_VIEWER, games_moves,
+      .reply = ARRAY(P("ply", "integer") "," P("san", "string") "," P("uci", "string") ","
+                     P("color", "string") "," P("clockMs", "integer") "," P("evalCp", "integer")),
+      .metric = "chs_game_reads_total" },
+    { "GET", "/v1/players", "List players by name, with how many games each has.", ACCESS_VIEWER,
+      players_list,
+      .query = "q:string limit:int offset:int",
+      .reply = ITEMS(P("id", "integer") "," P("name", "string") "," P("platform", "string") ","
+                     P("games", "integer") "," P("lastPlayedAt", "string")),
+      .example = "q=a&limit=5", .metric = "chs_game_reads_total" },
+    { 0 },
+};
