@@ -93,7 +93,7 @@ static err list_query(struct store_read *rd, void *arg)
                     "SELECT " JOB_COLUMNS " FROM jobs WHERE (?1 IS NULL OR kind = ?1) "
                     "AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR username = ?3) "
                     "AND (?4 = 0 OR state IN ('waiting', 'queued', 'running', 'paused')) "
-                    "ORDER BY id DESC LIMIT ?5 OFFSET ?6",
+                    "ORDER BY job_no DESC LIMIT ?5 OFFSET ?6",
                     ARGS(sql_text_opt(f->kind), sql_text_opt(is_active ? STR_NONE : f->state),
                          sql_text_opt(f->username), sql_int(is_active), sql_int(l->limit),
                          sql_int(f->offset > 0 ? f->offset : 0)),

@@ -37,7 +37,7 @@ static void claim_sql(const struct job_claim *c, struct buf *sql)
                       "SELECT needs_id FROM job_needs WHERE job_id = ?4 UNION "
                       "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
                       "SELECT id FROM below)) "
-                      "ORDER BY priority DESC, next_try_ms, id LIMIT 1) "
+                      "ORDER BY priority DESC, next_try_ms, job_no LIMIT 1) "
                       "RETURNING " JOB_COLUMNS ", lease_no");
 }
 
@@ -147,7 +147,7 @@ static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
 {
     struct job *job = f->job;
     const struct job_outcome *o = &f->outcome;
-    bool has_error = f->result.code && f->result.code != ERR_CANCELLED;
+    bool has_error = f->result.code && (f->result.code != ERR_CANCELLED || o->to == JOB_FAILED);
     int64_t delay_ms =
         o->has_backoff ? job_backoff_ms(attempts, job->jobs->options.retry_base_ms, f->jitter) : 0;
     bool is_success = o->to == JOB_SUCCEEDED;

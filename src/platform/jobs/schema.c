@@ -5,7 +5,8 @@
 const struct store_migration jobs_migrations[] = {
     { 1,
       "CREATE TABLE jobs ("
-      "  id             @text NOT NULL PRIMARY KEY," /* UUIDv7: sorts by time of creation */
+      "  job_no         @id,"                /* order of adding: first come, first served */
+      "  id             @text NOT NULL UNIQUE,"
       "  kind           @text NOT NULL,"
       "  state          @text NOT NULL CHECK (state IN ('waiting','queued','running','paused',"
       "                                                 'succeeded','failed','stopped')),"
@@ -40,7 +41,7 @@ const struct store_migration jobs_migrations[] = {
       "CREATE UNIQUE INDEX jobs_run ON jobs (run_id);"
       "CREATE UNIQUE INDEX jobs_key ON jobs (kind, job_key)"
       "  WHERE state IN ('waiting','queued','running','paused') AND job_key IS NOT NULL;"
-      "CREATE INDEX jobs_claim ON jobs (priority DESC, next_try_ms, id) WHERE state = 'queued';"
+      "CREATE INDEX jobs_claim ON jobs (priority DESC, next_try_ms, job_no) WHERE state = 'queued';"
       "CREATE INDEX jobs_due ON jobs (next_try_ms) WHERE state = 'queued';"
       "CREATE INDEX jobs_leases ON jobs (lease_until_ms) WHERE state = 'running';"
       "CREATE INDEX jobs_kind ON jobs (kind, state);"

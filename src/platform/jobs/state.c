@@ -132,8 +132,9 @@ int64_t job_backoff_ms(int attempt, int64_t base_ms, uint64_t random)
 
 double job_pace_update(struct job_pace *p, int64_t now_ns, int64_t done, int64_t total)
 {
-    if (p->at_ns == 0 || done < p->done || total != p->total) {
-        /* A new start, or a new phase that counts something else. */
+    bool is_new_phase = done < p->done || (p->total > 0 && total != p->total);
+    p->total = total;
+    if (p->at_ns == 0 || is_new_phase) {
         *p = (struct job_pace){ .at_ns = now_ns, .done = done, .total = total, .rate = -1 };
         return -1;
     }

@@ -153,8 +153,10 @@ static void job_enter(struct jobs *j, struct job *job)
     job->jobs = j;
     job->run_id = job->info.run_id;
     job->eta_s = -1;
-    job->pace = (struct job_pace){ .rate = -1 };
     job->started_ns = clock_mono_ns();
+    job->pace = (struct job_pace){
+        .at_ns = job->started_ns, .done = job->info.done, .total = job->info.total, .rate = -1,
+    };
     job->deadline_ns = job->started_ns + (int64_t)timeout_s * 1000000000;
     atomic_store(&job->done, job->info.done);
     atomic_store(&job->total, job->info.total);

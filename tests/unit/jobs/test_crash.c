@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* kill -9 at random moments, again and again: every job that was acknowledged is done, and every effect
+ * is there exactly once. If this fails, a power cut loses games or counts them twice. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "jobs_fixture.h"
+
+enum { KILLS = 60, ADDS_A_CHILD = 6, STEPS = 40 };
+
+/* A child's life: opens everything, adds jobs and tells which were acknowledged, works until killed. */
+static void child_work(struct fixture *f, int ack_fd)
+{
+    fixture_reopen(f, true);
+    if (jobs_start(f->jobs, 2).code)
+        _exit(3);
+    char last[UUID_BYTES] = "";
+    for (int i = 0; i < ADDS_A_CHILD; i++) {
+        const char *const needs[] = { last, NULL };
+        struct job_spec spec = { .kind = "t.steps", .payload = STR("{\"count\":40}"),
+                                 .needs = i % 3 == 2 ? needs : NULL };
+        char id[UUID_BYTES];
+        bool is_new = false;
+        if (job_add(f->jobs, &spec, id, &is_new).code)
+            continue; /* the queue is full: nothing was promised */
+        if (write(ack_fd, id, sizeof(id)) != sizeof(id))
+            _exit(4);
+        memcpy(last, id, sizeof(last));
+        clock_sleep_ms(3);
+    }
+    while (true)
+        clock_sleep_ms(1000);
+}
+
+static void kill_one(struct fixture *f, int ack_fd, int64_t after_ms)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        child_work(f, ack_fd);
+    clock_sleep_ms(after_ms);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status)); /* it had not ended by itself */
+}
+
+/* Everything that can still run, runs; a job that was given up after three crashes in a row is
+ * replayed, as a person would. */
+static int finish_all(struct fixture *f)
+{
+    int replayed = 0;
+    for (int round = 0; round < 10; round++) {
+        struct job_info *infos = NULL;
+        size_t count = 0;
+        struct job_filter filter = { .state = STR("failed"), .limit = 1000 };
+        assert_int_equal(job_list(f->jobs, &filter, &f->mem, &infos, &count).code, ERR_NONE);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(str_contains(infos[i].error, STR("in a row")) ||
+                        str_contains(infos[i].error, STR("needs job")));
+            replayed += job_replay(f->jobs, str_of(infos[i].id)).code == ERR_NONE;
+        }
+        filter.state = STR("active");
+        assert_int_equal(job_list(f->jobs, &filter, &f->mem, &infos, &count).code, ERR_NONE);
+        if (!count)
+            break;
+        for (size_t i = count; i-- > 0;)
+            fixture_run(f, infos[i].id);
+    }
+    return replayed;
+}
+
+static int acked_check(struct fixture *f, int ack_fd)
+{
+    char id[UUID_BYTES];
+    int count = 0;
+    while (read(ack_fd, id, sizeof(id)) == sizeof(id)) {
+        fixture_state_is(f, id, JOB_SUCCEEDED);
+        count++;
+    }
+    return count;
+}
+
+static void every_effect_is_there_exactly_once(void **state)
+{
+    (void)state;
+    struct fixture *f = malloc(sizeof(*f));
+    assert_non_null(f);
+    fixture_init(f);
+    /* Nothing may be open, and no thread run, when we fork. */
+    jobs_close(f->jobs, 0);
+    store_close(f->store);
+    f->jobs = NULL;
+    f->store = NULL;
+    int ack[2];
+    assert_int_equal(pipe(ack), 0);
+    uint64_t seed = 0;
+    rand_bytes(&seed, sizeof(seed));
+    print_message("seed %llu\n", (unsigned long long)seed);
+    struct rng r;
+    rng_init(&r, seed);
+    for (int i = 0; i < KILLS; i++)
+        kill_one(f, ack[1], 4 + (int64_t)rng_below(&r, 120));
+    close(ack[1]);
+
+    fixture_reopen(f, true);
+    assert_int_equal(store_check(f->store).code, ERR_NONE);
+    int64_t crashes = fixture_int(f, "SELECT count(*) FROM job_events WHERE event = 'job.lease_lost'");
+    int replayed = finish_all(f);
+    int acked = acked_check(f, ack[0]);
+    close(ack[0]);
+    int64_t jobs = fixture_int(f, "SELECT count(*) FROM jobs");
+    int64_t effects = fixture_int(f, "SELECT count(*) FROM effects");
+    print_message("%d kills, %d jobs acknowledged of %d, %d tries cut off, %d replayed, %d effects\n", KILLS,
+                  acked, (int)jobs, (int)crashes, replayed, (int)effects);
+    assert_true(acked > 20 && jobs >= acked);
+    assert_true(crashes > 5); /* the kills did hit running jobs */
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state <> 'succeeded'"), 0);
+    assert_int_equal(effects, jobs * STEPS);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM (SELECT DISTINCT job_id, step FROM effects) d"),
+                     effects);
+    assert_int_equal(fixture_int(f, "SELECT max(step) FROM effects"), STEPS);
+    assert_int_equal(store_check(f->store).code, ERR_NONE);
+    fixture_deinit(f);
+    free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_effect_is_there_exactly_once) };
+    return cmocka_run_group_tests_name("jobs and kill -9", tests, NULL, NULL);
+}
