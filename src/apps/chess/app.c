@@ -33,6 +33,24 @@ static const struct job_kind jobs[] = {
       .metric = "chs_dataset_rows_total",
       .event = "dataset.created",
       .artifact = "manifest.json" },
+    { .name = "chess.train",
+      .help = "Trains a policy and value network on a dataset and registers it.",
+      .component = "training",
+      .run = train_run,
+      .concurrent_max = 1,
+      .payload_schema = "\"datasetId\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},\"params\":{\"type\":\"object\"}",
+      .metric = "chs_training_runs_total",
+      .event = "training.completed",
+      .artifact = "training_report.json" },
+    { .name = "chess.evaluate",
+      .help = "Judges a model version on held-out positions, beside a baseline.",
+      .component = "evaluation",
+      .run = evaluate_run,
+      .concurrent_max = 1,
+      .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}",
+      .metric = "chs_eval_runtime_seconds",
+      .event = "evaluation.completed",
+      .artifact = "report.json" },
     { 0 },
 };
 
@@ -44,6 +62,19 @@ static const struct dataset_kind dataset_kinds[] = {
       .sample = dataset_sample,
       .formats = "pgn csv ndjson",
       .export_open = dataset_export_open },
+    { 0 },
+};
+
+static const struct model_kind model_kinds[] = {
+    { .name = "chess.policy",
+      .dataset_kind = "chess.positions",
+      .train_job = "chess.train",
+      .evaluate_job = "chess.evaluate",
+      .params_schema = train_params_schema,
+      .check = train_check,
+      .suites = "topk accuracy",
+      .load = model_load,
+      .loaded = model_loaded },
     { 0 },
 };
 
@@ -70,8 +101,17 @@ static const struct verb verbs[] = {
 static err chess_start(struct house *h, void *state)
 {
     chess_init();
+    struct chess_state *chess = state;
+    model_serve_init(&chess->serve);
     chess_metrics_zero(house_metrics(h));
-    return ingest_start(h);
+    TRY(ingest_start(h));
+    return model_serve_start(h);
+}
+
+static void chess_stop(struct house *h, void *state)
+{
+    struct chess_state *chess = state;
+    model_serve_deinit(&chess->serve);
 }
 
 const struct app app_chess = {
@@ -84,8 +124,11 @@ const struct app app_chess = {
     .jobs = jobs,
     .metrics = chess_metrics,
     .dataset_kinds = dataset_kinds,
+    .model_kinds = model_kinds,
+    .state_bytes = sizeof(struct chess_state),
     .verbs = verbs,
     .start = chess_start,
+    .stop = chess_stop,
     .roots = games_roots,
     .status = games_status,
 };

@@ -7,6 +7,7 @@
 #ifndef SKERRY_APPS_CHESS_APP_H
 #define SKERRY_APPS_CHESS_APP_H
 
+#include "apps/chess/model_serve.h"
 #include "platform/app/app.h"
 
 extern const struct app app_chess;
@@ -50,5 +51,26 @@ err verb_games(struct house *h, const struct verb_args *args);
 err ingest_start(struct house *h);
 err games_roots(void *house, blob_mark_fn mark, void *mark_arg);
 err games_status(struct house *h, struct json_out *out);
+
+/* ------------------------------------------------------------------ models: train, serve, evaluate */
+
+/* The app's memory while the house is open. */
+struct chess_state {
+    struct model_serve serve;
+};
+
+/* model kind "chess.policy" */
+extern const char train_params_schema[];
+err train_check(struct house *h, const struct json *params);
+err train_run(struct run *run, const struct json *payload);
+err evaluate_run(struct run *run, const struct json *payload);
+
+err predict_post(struct http_request *rq, struct http_reply *rp);
+err predict_version_post(struct http_request *rq, struct http_reply *rp);
+
+/* "blitz" in any case. */
+MUST_USE err chess_speed_parse(str text, uint8_t *ret_speed);
+/* Reads rating, opponentRating and speed; what is absent keeps its value. */
+MUST_USE err chess_conditions_read(const struct json *body, struct chess_conditions *conditions);
 
 #endif

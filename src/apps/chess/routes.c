@@ -25,6 +25,16 @@
     P("eco", "string") "," P("opening", "string") "," P("moveCount", "integer") ","                \
     P("plies", "integer") "," P("url", "string")
 
+#define PREDICT_BODY                                                                               \
+    P("fen", "string") ",\"history\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"        \
+    P("temperature", "number") "," P("topk", "integer") "," P("rating", "integer") ","             \
+    P("opponentRating", "integer") "," P("speed", "string") "," P("seed", "integer")
+#define PREDICTION                                                                                 \
+    OBJECT(P("move", "string") ",\"legal\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"policy\":" \
+           ARRAY(P("uci", "string") "," P("move", "string") "," P("prob", "number")) ","           \
+           P("value", "object") "," P("modelId", "string") "," P("modelVersion", "string") ","     \
+           P("latencyMs", "number"))
+
 const struct route chess_routes[] = {
     /* ---------------------------------------------------------------- ingest */
     { "POST", "/v1/ingest", "Import games: .pgn, .pgn.zst, .pgn.gz or .zip, as form file or raw body.",
@@ -79,5 +89,19 @@ const struct route chess_routes[] = {
       .reply = ITEMS(P("id", "integer") "," P("name", "string") "," P("platform", "string") ","
                      P("games", "integer") "," P("lastPlayedAt", "string")),
       .example = "q=a&limit=5", .metric = "chs_game_reads_total" },
+
+    /* ---------------------------------------------------------------- serving */
+    { "POST", "/v1/predict", "What would a human play here? Move, legal moves, policy and value.",
+      ACCESS_VIEWER, predict_post,
+      .is_inline = true,
+      .body = PREDICT_BODY, .reply = PREDICTION,
+      .example = "{\"fen\":\"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\",\"topk\":5}",
+      .metric = "chs_predict_requests_total", .event = "predict.completed" },
+    { "POST", "/v1/models/{id}/versions/{version}/predict",
+      "The same from one version of a model, loaded if it is not yet.", ACCESS_VIEWER,
+      predict_version_post,
+      .body = PREDICT_BODY, .reply = PREDICTION,
+      .example = "{\"fen\":\"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\",\"topk\":5}",
+      .metric = "chs_predict_requests_total", .event = "predict.completed" },
     { 0 },
 };
