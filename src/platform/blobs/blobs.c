@@ -81,7 +81,7 @@ err blobs_open(const char *url, struct blobs **ret_blobs)
     if (!b)
         return ERR(ERR_NO_MEMORY, "opening blobs '%.120s': out of memory", url);
     b->backend = backend;
-    err e = backend->open(url + scheme.len + 1, &b->engine);
+    err e = backend->open(location.ptr ? location.ptr : "", &b->engine);
     if (e.code) {
         free(b);
         return e;

@@ -70,7 +70,9 @@ void sqlite_conn_resize(struct sqlite_conn *c, bool roomy);
  * statement that failed. Clears it for the next transaction. */
 MUST_USE err sqlite_conn_settle(struct sqlite_conn *c, err from_fn);
 
-/* Makes an error from the connection's last failure. */
+int sqlite_step(sqlite3_stmt *stmt); /* sqlite3_step, so that sqlite_error can tell why it failed */
+
+/* Makes an error from the connection's last failure; to be called before anything sets errno. */
 MUST_USE err sqlite_error(struct sqlite_conn *c, int rc, const char *doing, const char *sql);
 
 /* ------------------------------------------------------------------ statements: sqlite_stmt.c */

@@ -47,9 +47,24 @@ static const char *const control_sql[CONTROL_COUNT] = {
 
 /* ------------------------------------------------------------------ errors */
 
-static enum err_code code_of(struct sqlite_conn *c, int rc)
+/* SQLite reports why the system refused on some paths; on others, a failed COMMIT among them, only
+ * errno tells. sqlite_step clears it first. */
+static int system_reason(const struct sqlite_conn *c, int rc, int saved_errno)
 {
+    if ((rc & 0xFF) != SQLITE_IOERR && (rc & 0xFF) != SQLITE_CANTOPEN)
+        return 0;
     int reason = c->db ? sqlite3_system_errno(c->db) : 0;
+    return reason ? reason : saved_errno;
+}
+
+int sqlite_step(sqlite3_stmt *stmt)
+{
+    errno = 0;
+    return sqlite3_step(stmt);
+}
+
+static enum err_code code_of(const struct sqlite_conn *c, int rc, int reason)
+{
     switch (rc & 0xFF) {
     case SQLITE_CONSTRAINT:
         /* A missing or mistyped value is wrong input, not a clash with what is stored. */
@@ -83,9 +98,9 @@ static enum err_code code_of(struct sqlite_conn *c, int rc)
 
 err sqlite_error(struct sqlite_conn *c, int rc, const char *doing, const char *sql)
 {
+    int reason = system_reason(c, rc, errno);
+    enum err_code code = code_of(c, rc, reason);
     const char *text = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
-    int reason = c->db ? sqlite3_system_errno(c->db) : 0;
-    enum err_code code = code_of(c, rc);
     switch ((int)code) {
     case ERR_CORRUPT:
         return ERR(code,
@@ -267,7 +282,7 @@ err sqlite_conn_control(struct sqlite_conn *c, enum sqlite_control control)
         rc = sqlite3_prepare_v3(c->db, control_sql[control], -1, SQLITE_PREPARE_PERSISTENT, stmt,
                                 NULL);
     if (!rc) {
-        sqlite3_step(*stmt);
+        sqlite_step(*stmt);
         rc = sqlite3_reset(*stmt);
     }
     c->trusted = false;

@@ -281,7 +281,7 @@ err sqlite_exec(struct store_tx *tx, const char *sql, struct store_args args, in
         e = ERR(ERR_INTERNAL, "a statement that returns rows needs store_query: %.160s", sql);
     if (!e.code)
         e = bind_all(st, args.values, args.count, SQLITE_STATIC);
-    int rc = e.code ? SQLITE_OK : sqlite3_step(st->stmt);
+    int rc = e.code ? SQLITE_OK : sqlite_step(st->stmt);
     if (!e.code && rc != SQLITE_DONE)
         e = sqlite_error(c, rc, "writing", sql);
     stmt_release(st);
@@ -302,7 +302,7 @@ static err run_script(struct sqlite_conn *c, const char *sql)
         if (rc)
             return sqlite_error(c, rc, "preparing", sql);
         if (stmt) {
-            while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+            while ((rc = sqlite_step(stmt)) == SQLITE_ROW)
                 ;
             err e = rc == SQLITE_DONE ? OK : sqlite_error(c, rc, "running", sqlite3_sql(stmt));
             sqlite3_finalize(stmt);
@@ -334,7 +334,7 @@ err sqlite_exec_script(struct store_tx *tx, const char *sql)
 
 static void rows_step(struct sqlite_stmt *st)
 {
-    int rc = sqlite3_step(st->stmt);
+    int rc = sqlite_step(st->stmt);
     st->has_row = rc == SQLITE_ROW;
     st->is_done = rc != SQLITE_ROW;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
@@ -472,7 +472,7 @@ err sqlite_bulk_row(struct store_bulk *bulk, const struct store_value *values)
     err e = bind_all(st, values, b->column_count, SQLITE_STATIC);
     if (e.code)
         return spoil(c, e);
-    int rc = sqlite3_step(st->stmt);
+    int rc = sqlite_step(st->stmt);
     if (rc == SQLITE_DONE)
         b->inserted += sqlite3_changes64(c->db);
     else

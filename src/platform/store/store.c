@@ -36,7 +36,7 @@ err store_open(const struct store_options *options, struct store **ret_store)
         return ERR(ERR_NO_MEMORY, "opening store '%.120s': out of memory", options->url);
     s->backend = backend;
     snprintf(s->engine_name, sizeof s->engine_name, "%s %s", backend->scheme, backend->version());
-    err e = backend->open(options, options->url + scheme.len + 1, &s->engine);
+    err e = backend->open(options, location.ptr ? location.ptr : "", &s->engine);
     if (e.code) {
         free(s);
         return e;
