@@ -121,6 +121,9 @@ MUST_USE err history_maintain(struct history *h, int64_t now_ms);
 struct history_samples {
     struct history_sample *items;
     size_t count, room;
+    /* The first one is carried: the series is older, but what came before is forgotten. Otherwise it is
+     * the first one ever. */
+    bool begins_carried;
     arena *keep;
 };
 MUST_USE err history_samples_add(struct history_samples *s, struct history_sample sample);

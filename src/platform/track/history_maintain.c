@@ -32,11 +32,14 @@ err history_samples_add(struct history_samples *s, struct history_sample sample)
 
 /* Appends what is newer than the last one and not after to_ms. Of what is at or before from_ms, the last
  * one stays. */
-static err chunk_add(str data, int64_t from_ms, int64_t to_ms, struct history_samples *out)
+static err chunk_add(str data, int64_t start_ms, int64_t from_ms, int64_t to_ms,
+                     struct history_samples *out)
 {
     struct history_chunk_reader r = history_chunk_read(data);
     struct history_sample s;
     while (history_chunk_next(&r, &s) && s.ts_ms <= to_ms) {
+        if (out->count == 0)
+            out->begins_carried = s.ts_ms < start_ms;
         if (out->count && s.ts_ms <= out->items[out->count - 1].ts_ms)
             continue;
         if (out->count && s.ts_ms <= from_ms)
@@ -51,13 +54,13 @@ err history_chunks_read(struct store_read *rd, int64_t series_id, int64_t from_m
 {
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT data FROM history_chunks WHERE series_id = ?1 AND start_ms <= ?3"
+                    "SELECT data, start_ms FROM history_chunks WHERE series_id = ?1 AND start_ms <= ?3"
                     " AND start_ms >= COALESCE((SELECT MAX(c.start_ms) FROM history_chunks c"
                     " WHERE c.series_id = ?1 AND c.start_ms <= ?2), 0) ORDER BY start_ms",
                     ARGS(sql_int(series_id), sql_int(from_ms), sql_int(to_ms)), &rows));
     err e = OK;
     while (!e.code && store_next(rows))
-        e = chunk_add(store_col_blob(rows, 0), from_ms, to_ms, out);
+        e = chunk_add(store_col_blob(rows, 0), store_col_int(rows, 1), from_ms, to_ms, out);
     return err_first(e, store_rows_close(rows));
 }
 
@@ -336,13 +339,14 @@ static err thin_read(struct store_read *rd, void *arg)
         struct thin_series *s = &t->series[i];
         err e = OK;
         TRY(store_query(rd,
-                        "SELECT data FROM history_chunks WHERE series_id = ?1 AND start_ms >= ?2"
+                        "SELECT data, start_ms FROM history_chunks WHERE series_id = ?1 AND start_ms >= ?2"
                         " AND start_ms < ?3 ORDER BY start_ms",
                         ARGS(sql_int(s->id), sql_int(s->start_ms),
                              sql_int(s->day_ms + HISTORY_DAY_MS)),
                         &rows));
         while (!e.code && store_next(rows))
-            e = chunk_add(store_col_blob(rows, 0), INT64_MIN, INT64_MAX, &s->samples);
+            e = chunk_add(store_col_blob(rows, 0), store_col_int(rows, 1), INT64_MIN, INT64_MAX,
+                          &s->samples);
         e = err_first(e, store_rows_close(rows));
         if (e.code)
             return e;

@@ -31,7 +31,7 @@ struct scan {
     int64_t from_ms, to_ms;
     /* Called once a series, with samples in order: one at or before from_ms when there is one, then all
      * up to to_ms. */
-    err (*each)(struct scan *scan, str labels, const struct history_sample *samples, size_t count);
+    err (*each)(struct scan *scan, str labels, const struct history_samples *samples);
     void *arg;
 
     arena memory, chunk_memory;
@@ -132,7 +132,7 @@ static err scan_one(struct store_read *rd, struct scan *s, const struct found_se
             all.count--;
         TRY(history_samples_add(&all, sample));
     }
-    return all.count ? s->each(s, f->labels, all.items, all.count) : OK;
+    return all.count ? s->each(s, f->labels, &all) : OK;
 }
 
 static err scan_fn(struct store_read *rd, void *arg)
@@ -160,13 +160,17 @@ static err scan_run(struct scan *s)
     return e;
 }
 
-/* What a counter gained between two samples that follow each other; before may be NULL. */
-static double increase(const struct history_sessions *sessions, const struct history_sample *before,
-                       const struct history_sample *now)
+/* What a counter gained from the sample before this one. */
+static double increase(const struct history_sessions *sessions, const struct history_samples *s,
+                       size_t index)
 {
+    const struct history_sample *now = &s->items[index];
     if (isnan(now->value))
         return 0;
-    if (!before || isnan(before->value) || now->value < before->value ||
+    if (index == 0)
+        return s->begins_carried ? 0 : now->value;
+    const struct history_sample *before = now - 1;
+    if (isnan(before->value) || now->value < before->value ||
         history_session_at(sessions, before->ts_ms) != history_session_at(sessions, now->ts_ms))
         return now->value;
     return now->value - before->value;
@@ -190,8 +194,7 @@ static bool holds(const struct history_sessions *sessions, const struct history_
     return session && session->last_ms > start_ms;
 }
 
-static err steps_each(struct scan *scan, str labels, const struct history_sample *samples,
-                      size_t count)
+static err steps_each(struct scan *scan, str labels, const struct history_samples *samples)
 {
     struct steps *st = scan->arg;
     const struct history_sample *last = NULL;
@@ -201,12 +204,15 @@ static err steps_each(struct scan *scan, str labels, const struct history_sample
         int64_t start_ms = st->from_ms + (int64_t)i * st->step_ms;
         double gained = 0;
         bool fresh = false;
-        while (next < count && samples[next].ts_ms <= start_ms + st->step_ms) {
-            if (samples[next].ts_ms > start_ms) {
-                gained += increase(&scan->sessions, last, &samples[next]);
-                fresh = fresh || !isnan(samples[next].value);
+        for (; next < samples->count; next++) {
+            const struct history_sample *s = &samples->items[next];
+            if (s->ts_ms > start_ms + st->step_ms)
+                break;
+            if (s->ts_ms > start_ms) {
+                gained += increase(&scan->sessions, samples, next);
+                fresh = fresh || !isnan(s->value);
             }
-            last = &samples[next++];
+            last = s;
         }
         bool alive = last && !isnan(last->value) &&
                      (last->ts_ms > start_ms || holds(&scan->sessions, last, start_ms));
@@ -281,16 +287,15 @@ static err bound_of(str labels, double *ret_bound)
     return str_to_f64(text, ret_bound);
 }
 
-static err buckets_each(struct scan *scan, str labels, const struct history_sample *samples,
-                        size_t count)
+static err buckets_each(struct scan *scan, str labels, const struct history_samples *samples)
 {
     struct buckets *b = scan->arg;
     double bound, gained = 0;
 
     TRY(bound_of(labels, &bound));
-    for (size_t i = 0; i < count; i++)
-        if (samples[i].ts_ms > scan->from_ms)
-            gained += increase(&scan->sessions, i ? &samples[i - 1] : NULL, &samples[i]);
+    for (size_t i = 0; i < samples->count; i++)
+        if (samples->items[i].ts_ms > scan->from_ms)
+            gained += increase(&scan->sessions, samples, i);
     for (size_t i = 0; i < b->count; i++) {
         if (b->items[i].bound == bound) {
             b->items[i].increase += gained;
