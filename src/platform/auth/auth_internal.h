@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* auth_internal.h -- what the files of this room share. */
+#ifndef SKERRY_AUTH_INTERNAL_H
+#define SKERRY_AUTH_INTERNAL_H
+
+#include "platform/auth/auth.h"
+#include "platform/auth/key_table.h"
+
+enum { AUTH_NOTE_MAX = 200, AUTH_ACTION_MAX = 64, AUTH_DETAIL_MAX = 16 * 1024 };
+
+struct auth {
+    struct store *store;
+    struct log *log;         /* may be NULL */
+    struct metrics *metrics; /* may be NULL */
+    char default_user[AUTH_NAME_MAX + 1];
+    struct key_table table;
+};
+
+extern const struct store_migration auth_migrations[];
+
+/* Reads the keys that are not revoked into the table. */
+MUST_USE err auth_keys_load(struct auth *a);
+/* ERR_INVALID unless it is 1..AUTH_NAME_MAX bytes of printable text without spaces at its ends. */
+MUST_USE err auth_name_check(const char *what, str name);
+
+#endif
