@@ -22,8 +22,9 @@ struct blob_backend {
     err (*open)(const char *location, void **ret_engine);
     void (*close)(void *engine);
 
-    /* An object whose name is known only at its end. Commit replaces an object of that name, is durable
-     * when it returns OK, and frees the put in any case; abort frees it and leaves nothing. */
+    /* An object whose name is known only at its end. Commit replaces an object of that name, is
+     * durable when it returns OK, and frees the put in any case; abort frees it and leaves nothing.
+     */
     err (*put_begin)(void *engine, void **ret_put);
     err (*put_write)(void *put, const void *bytes, size_t count);
     err (*put_commit)(void *put, const struct blob_id *id);

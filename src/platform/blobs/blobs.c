@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Names, digests, streams: what is the same for every place that keeps objects. The digest is computed
- * while the bytes pass, so a put reads them once and a whole read is checked at no extra pass. */
+/* Names, digests, streams: what is the same for every place that keeps objects. The digest is
+ * computed while the bytes pass, so a put reads them once and a whole read is checked at no extra
+ * pass. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

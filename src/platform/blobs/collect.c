@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Collection by reachability: ask every owner what it refers to, then remove what nobody named.
  *
- * The marks are 64-bit pieces of the digests in one hash set, 16 bytes a live blob. Two digests that
- * share a piece keep each other alive; nothing is ever removed because of it. When an owner fails, or
- * the set outgrows its maximum, nothing is removed at all.
+ * The marks are 64-bit pieces of the digests in one hash set, 16 bytes a live blob. Two digests
+ * that share a piece keep each other alive; nothing is ever removed because of it. When an owner
+ * fails, or the set outgrows its maximum, nothing is removed at all.
  */
 #include <stdlib.h>
 #include <string.h>

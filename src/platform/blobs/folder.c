@@ -4,12 +4,13 @@
  *     objects/ab/cdef...   an object under its digest, the first two digits as a folder
  *     tmp/...              objects being written
  *
- * The steps of a put are the whole safety: write under a temporary name, fsync the file, rename it, fsync
- * the folder. A crash before the rename leaves a file in tmp/ that sweep removes; after it, the object
- * is there whole. The 256 folders are made, and synced, when the place is opened: made later, each would
- * need its own fsync of objects/ before the first put in it may return.
+ * The steps of a put are the whole safety: write under a temporary name, fsync the file, rename it,
+ * fsync the folder. A crash before the rename leaves a file in tmp/ that sweep removes; after it,
+ * the object is there whole. The 256 folders are made, and synced, when the place is opened: made
+ * later, each would need its own fsync of objects/ before the first put in it may return.
  *
- * An object that is there already is replaced by its twin: no second copy, and a damaged one is healed.
+ * An object that is there already is replaced by its twin: no second copy, and a damaged one is
+ * healed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,8 @@ enum { BELOW_ROOT_BYTES = 80 };
 
 static void object_folder(const struct folder *f, const char *hex, char out[FS_PATH_BYTES])
 {
-    snprintf(out, FS_PATH_BYTES, "%.*s/objects/%.2s", FS_PATH_BYTES - BELOW_ROOT_BYTES, f->root, hex);
+    snprintf(out, FS_PATH_BYTES, "%.*s/objects/%.2s", FS_PATH_BYTES - BELOW_ROOT_BYTES, f->root,
+             hex);
 }
 
 static void object_path(const struct folder *f, const struct blob_id *id, char out[FS_PATH_BYTES])

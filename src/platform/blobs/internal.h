@@ -14,7 +14,7 @@ struct blobs {
     const struct blob_backend *backend;
     void *engine;
 
-    pthread_mutex_t lock;        /* never held across I/O */
+    pthread_mutex_t lock; /* never held across I/O */
     pthread_cond_t removed;
     struct map pins;             /* guarded by lock: hex -> struct pin */
     bool is_collecting;          /* guarded by lock */
@@ -32,8 +32,8 @@ void blobs_pins_deinit(struct blobs *b);
 /* Keeps `id` from collection until blob_unpin; waits while collection is just removing it. */
 MUST_USE err blobs_pin(struct blobs *b, const struct blob_id *id);
 
-/* Collection: from begin to end, what is unpinned stays as if pinned, since the owners may have been
- * asked before the reference was written. ERR_BUSY when a collection runs. */
+/* Collection: from begin to end, what is unpinned stays as if pinned, since the owners may have
+ * been asked before the reference was written. ERR_BUSY when a collection runs. */
 MUST_USE err blobs_collect_begin(struct blobs *b);
 void blobs_collect_end(struct blobs *b);
 bool blobs_removal_begin(struct blobs *b, const struct blob_id *id); /* false: pinned */

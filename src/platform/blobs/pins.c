@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Pins: blobs that exist while the row that refers to them does not, yet.
  *
- * The rule that makes collection safe next to writers: a blob is pinned before its object gets its name,
- * and an unpin during a collection takes effect only after it. So a blob that collection may remove was
- * there, unpinned and without a reference, when its owners were asked. Removing itself happens outside
- * the lock; whoever pins that very blob waits for it, and then writes it anew.
+ * The rule that makes collection safe next to writers: a blob is pinned before its object gets its
+ * name, and an unpin during a collection takes effect only after it. So a blob that collection may
+ * remove was there, unpinned and without a reference, when its owners were asked. Removing itself
+ * happens outside the lock; whoever pins that very blob waits for it, and then writes it anew.
  */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One pass over the SQL text. Only the outermost level counts: an "@" inside a quoted text, a quoted
- * name or a comment is data, and belongs to whoever wrote it. */
+/* One pass over the SQL text. Only the outermost level counts: an "@" inside a quoted text, a
+ * quoted name or a comment is data, and belongs to whoever wrote it. */
 #include "platform/store/dialect.h"
 
 static bool is_word_char(char c)

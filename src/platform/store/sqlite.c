@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SQLite as a store: one file, one connection that writes, a few that read. This file joins the parts
- * and does what concerns the file as a whole: create, check, measure, copy.
+/* SQLite as a store: one file, one connection that writes, a few that read. This file joins the
+ * parts and does what concerns the file as a whole: create, check, measure, copy.
  */
 #include <assert.h>
 #include <errno.h>
@@ -186,8 +186,8 @@ static err engine_backup(void *engine, const char *path)
     struct sqlite_engine *s = engine;
     char part[FS_PATH_BYTES], folder[FS_PATH_BYTES];
     if (fs_exists(path))
-        return ERR(ERR_CONFLICT, "backing up the store to '%s': the file exists (choose a new name)",
-                   path);
+        return ERR(ERR_CONFLICT,
+                   "backing up the store to '%s': the file exists (choose a new name)", path);
     if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
         return ERR(ERR_TOO_BIG, "backing up the store: the path is longer than %d bytes",
                    FS_PATH_BYTES - 6);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* sqlite.h -- what the sqlite_*.c files share. Private to this room.
  *
- * An engine has one connection that writes, owned by the writer thread, and a pool of connections that
- * read. A connection is used by one thread at a time; nothing in sqlite_conn.c or sqlite_stmt.c locks.
+ * An engine has one connection that writes, owned by the writer thread, and a pool of connections
+ * that read. A connection is used by one thread at a time; nothing in sqlite_conn.c or
+ * sqlite_stmt.c locks.
  */
 #ifndef SKERRY_STORE_SQLITE_H
 #define SKERRY_STORE_SQLITE_H
@@ -17,7 +18,8 @@
 
 /* ------------------------------------------------------------------ connections: sqlite_conn.c */
 
-/* How long a connection waits for a lock. Within one process only the end of a recovery takes any. */
+/* How long a connection waits for a lock. Within one process only the end of a recovery takes any.
+ */
 enum { SQLITE_CONN_BUSY_MS = 5000 };
 
 enum sqlite_role { SQLITE_ROLE_WRITER, SQLITE_ROLE_READER };
@@ -54,20 +56,22 @@ struct sqlite_conn {
 };
 
 /* Opens and configures. `path` must outlive the connection. */
-MUST_USE err sqlite_conn_open(const char *path, enum sqlite_role role, struct sqlite_conn **ret_conn);
+MUST_USE err sqlite_conn_open(const char *path, enum sqlite_role role,
+                              struct sqlite_conn **ret_conn);
 void sqlite_conn_close(struct sqlite_conn *c); /* accepts NULL */
 
 MUST_USE err sqlite_conn_control(struct sqlite_conn *c, enum sqlite_control control);
 
-/* First column of the first row of one of our own statements, as text, cut to out_bytes; "" without a
- * row. */
-MUST_USE err sqlite_conn_pragma(struct sqlite_conn *c, const char *sql, char *out, size_t out_bytes);
+/* First column of the first row of one of our own statements, as text, cut to out_bytes; "" without
+ * a row. */
+MUST_USE err sqlite_conn_pragma(struct sqlite_conn *c, const char *sql, char *out,
+                                size_t out_bytes);
 
 /* Sets the size of the page cache; a smaller size gives memory back at once. */
 void sqlite_conn_resize(struct sqlite_conn *c, bool roomy);
 
-/* Closes what fn left open and returns the error of the transaction: fn's own, else that of the first
- * statement that failed. Clears it for the next transaction. */
+/* Closes what fn left open and returns the error of the transaction: fn's own, else that of the
+ * first statement that failed. Clears it for the next transaction. */
 MUST_USE err sqlite_conn_settle(struct sqlite_conn *c, err from_fn);
 
 int sqlite_step(sqlite3_stmt *stmt); /* sqlite3_step, so that sqlite_error can tell why it failed */

@@ -2,9 +2,9 @@
 /* A connection: how it is configured, how it begins and ends transactions, what its errors mean.
  *
  * Settings that matter: write-ahead log, so that readers and the writer never wait for each other;
- * synchronous=FULL, so that a commit that returned is on the disk; foreign keys. An authorizer refuses
- * what store.h leaves out of the SQL subset and what would pull a transaction from under us: BEGIN,
- * COMMIT, SAVEPOINT, PRAGMA, ATTACH.
+ * synchronous=FULL, so that a commit that returned is on the disk; foreign keys. An authorizer
+ * refuses what store.h leaves out of the SQL subset and what would pull a transaction from under
+ * us: BEGIN, COMMIT, SAVEPOINT, PRAGMA, ATTACH.
  */
 #include <assert.h>
 #include <errno.h>
@@ -16,12 +16,12 @@
 #include "platform/store/sqlite.h"
 
 enum {
-    /* Readers are many and mostly look rows up by key; the writer touches the same few hot pages. The
-     * operating system caches the file anyway: a miss here is a copy, not a disk access. */
+    /* Readers are many and mostly look rows up by key; the writer touches the same few hot pages.
+     * The operating system caches the file anyway: a miss here is a copy, not a disk access. */
     READER_CACHE_KIB = 512,
     WRITER_CACHE_KIB = 2048,
-    /* Random keys touch every page of their index in each batch: below this they are written more than
-     * once per commit (bench/store_bench.c). */
+    /* Random keys touch every page of their index in each batch: below this they are written more
+     * than once per commit (bench/store_bench.c). */
     BULK_CACHE_KIB = 16384,
     READER_STATEMENTS_MAX = 48,
     WRITER_STATEMENTS_MAX = 128,
@@ -103,12 +103,14 @@ err sqlite_error(struct sqlite_conn *c, int rc, const char *doing, const char *s
     const char *text = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
     switch ((int)code) {
     case ERR_CORRUPT:
-        return ERR(code,
-                   "%s: the store '%s' is damaged: %s (stop the server, keep a copy of the file, and "
-                   "put a backup in its place)",
-                   doing, c->path, text);
+        return ERR(
+            code,
+            "%s: the store '%s' is damaged: %s (stop the server, keep a copy of the file, and "
+            "put a backup in its place)",
+            doing, c->path, text);
     case ERR_NO_SPACE:
-        return ERR(code, "%s: no room on the disk of '%s' (nothing was changed; make room, try again)",
+        return ERR(code,
+                   "%s: no room on the disk of '%s' (nothing was changed; make room, try again)",
                    doing, c->path);
     case ERR_IO:
         return ERR(code, "%s: store '%s': %s%s%s", doing, c->path, text, reason ? ": " : "",
@@ -200,7 +202,8 @@ static err configure(struct sqlite_conn *c)
 
     char sql[320];
     if (c->role == SQLITE_ROLE_READER) {
-        snprintf(sql, sizeof sql, "PRAGMA query_only=1; PRAGMA cell_size_check=1; PRAGMA cache_size=-%d",
+        snprintf(sql, sizeof sql,
+                 "PRAGMA query_only=1; PRAGMA cell_size_check=1; PRAGMA cache_size=-%d",
                  READER_CACHE_KIB);
         return run_trusted(c, sql);
     }
@@ -237,8 +240,8 @@ err sqlite_conn_open(const char *path, enum sqlite_role role, struct sqlite_conn
 
     err e = OK;
     int access = role == SQLITE_ROLE_WRITER ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    int rc = sqlite3_open_v2(path, &c->db, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             NULL);
+    int rc =
+        sqlite3_open_v2(path, &c->db, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     c->cache = calloc(c->cache_max, sizeof(struct sqlite_stmt *));
     if (rc)
         e = sqlite_error(c, rc, "opening", NULL);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The connections that read. Opened when first needed, the one used last is used next, so that a quiet
- * server keeps one or two.
+/* The connections that read. Each is opened when all before it are in use, so that a quiet server
+ * keeps one or two.
  *
- * A read inside a read of the same thread gets the same snapshot: it can neither see a different state
- * nor wait for a connection that its own caller holds.
+ * A read inside a read of the same thread gets the same snapshot: it can neither see a different
+ * state nor wait for a connection that its own caller holds.
  */
 #include <stdlib.h>
 
@@ -31,7 +31,8 @@ err sqlite_readers_open(const char *path, int readers_max, struct sqlite_readers
 {
     int count = readers_max > 0 ? readers_max : READERS_DEFAULT;
     if (count > READERS_MAX)
-        return ERR(ERR_INVALID, "a store has at most %d read connections, not %d", READERS_MAX, count);
+        return ERR(ERR_INVALID, "a store has at most %d read connections, not %d", READERS_MAX,
+                   count);
     struct sqlite_readers *r = calloc(1, sizeof *r + (size_t)count * sizeof r->readers[0]);
     if (!r)
         return ERR(ERR_NO_MEMORY, "opening store '%s': out of memory", path);
@@ -64,7 +65,8 @@ static struct reader *reader_of_me(struct sqlite_readers *r)
     return NULL;
 }
 
-/* Under lock. The first free one: those in front are open and warm, those behind open under load. */
+/* Under lock. The first free one: those in front are open and warm, those behind open under load.
+ */
 static struct reader *reader_free(struct sqlite_readers *r)
 {
     for (int i = 0; i < r->count; i++)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Statements of one connection: prepared once, kept by the address of their text, least recently used
- * out first.
+/* Statements of one connection: prepared once, kept by the address of their text, least recently
+ * used out first.
  *
- * A statement that fails spoils its transaction: later ones are refused with the same error, and the
- * transaction is rolled back whatever its function returns. PostgreSQL works that way, so an app that
- * runs here runs there.
+ * A statement that fails spoils its transaction: later ones are refused with the same error, and
+ * the transaction is rolled back whatever its function returns. PostgreSQL works that way, so an
+ * app that runs here runs there.
  *
- * A query takes its first step when it is made, so that INSERT ... RETURNING happens even when nobody
- * looks at the result, and so that a broken rule is reported by store_query itself.
+ * A query takes its first step when it is made, so that INSERT ... RETURNING happens even when
+ * nobody looks at the result, and so that a broken rule is reported by store_query itself.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -35,11 +35,11 @@ struct sqlite_stmt {
     struct list_link open; /* in conn->open while in use */
     struct sqlite_bulk *bulk;
     sqlite3_stmt *stmt;
-    const char *key;    /* address of the app's text; NULL: not in the cache */
-    char *text;         /* copy of it, against an address that got another text */
-    uint64_t used_at;   /* conn->cache_clock */
+    const char *key;  /* address of the app's text; NULL: not in the cache */
+    char *text;       /* copy of it, against an address that got another text */
+    uint64_t used_at; /* conn->cache_clock */
     bool in_use;
-    bool has_row;       /* a row was fetched that store_next has not handed out yet */
+    bool has_row; /* a row was fetched that store_next has not handed out yet */
     bool is_done;
     err failure;
 };
@@ -79,7 +79,8 @@ static err check_prepared(struct sqlite_conn *c, sqlite3_stmt *stmt, const char 
     return OK;
 }
 
-static err stmt_prepare(struct sqlite_conn *c, str sql, bool persistent, struct sqlite_stmt **ret_st)
+static err stmt_prepare(struct sqlite_conn *c, str sql, bool persistent,
+                        struct sqlite_stmt **ret_st)
 {
     err e = OK;
     struct buf text;
@@ -222,7 +223,8 @@ static err bind_text(struct sqlite_stmt *st, int at, str text, sqlite3_destructo
     if (text.len && (memchr(text.ptr, '\0', text.len) || str_utf8_valid_len(text) != text.len))
         return ERR(ERR_INVALID, "value ?%d is not UTF-8 text, or holds a NUL byte: %.80s", at,
                    sqlite3_sql(st->stmt));
-    int rc = sqlite3_bind_text64(st->stmt, at, text.len ? text.ptr : "", text.len, copy, SQLITE_UTF8);
+    int rc =
+        sqlite3_bind_text64(st->stmt, at, text.len ? text.ptr : "", text.len, copy, SQLITE_UTF8);
     return rc ? sqlite_error(st->conn, rc, "binding a text", sqlite3_sql(st->stmt)) : OK;
 }
 
@@ -243,7 +245,8 @@ static err bind_value(struct sqlite_stmt *st, int at, const struct store_value *
     case STORE_TEXT:
         return bind_text(st, at, v->bytes, copy);
     case STORE_BLOB:
-        rc = sqlite3_bind_blob64(st->stmt, at, v->bytes.len ? v->bytes.ptr : "", v->bytes.len, copy);
+        rc =
+            sqlite3_bind_blob64(st->stmt, at, v->bytes.len ? v->bytes.ptr : "", v->bytes.len, copy);
         break;
     }
     return rc ? sqlite_error(st->conn, rc, "binding a value", sqlite3_sql(st->stmt)) : OK;
@@ -254,8 +257,8 @@ static err bind_all(struct sqlite_stmt *st, const struct store_value *values, si
 {
     size_t wanted = (size_t)sqlite3_bind_parameter_count(st->stmt);
     if (wanted != count)
-        return ERR(ERR_INTERNAL, "a statement has %zu placeholders and got %zu values: %.120s", wanted,
-                   count, sqlite3_sql(st->stmt));
+        return ERR(ERR_INTERNAL, "a statement has %zu placeholders and got %zu values: %.120s",
+                   wanted, count, sqlite3_sql(st->stmt));
     for (size_t i = 0; i < count; i++)
         TRY(bind_value(st, (int)i + 1, &values[i], copy));
     return OK;
@@ -292,7 +295,8 @@ err sqlite_exec(struct store_tx *tx, const char *sql, struct store_args args, in
     return OK;
 }
 
-/* Splits at statement ends, as SQLite finds them, so that each is prepared after the one before ran. */
+/* Splits at statement ends, as SQLite finds them, so that each is prepared after the one before
+ * ran. */
 static err run_script(struct sqlite_conn *c, const char *sql)
 {
     while (*sql) {
@@ -338,7 +342,8 @@ static void rows_step(struct sqlite_stmt *st)
     st->has_row = rc == SQLITE_ROW;
     st->is_done = rc != SQLITE_ROW;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        st->failure = spoil(st->conn, sqlite_error(st->conn, rc, "querying", sqlite3_sql(st->stmt)));
+        st->failure =
+            spoil(st->conn, sqlite_error(st->conn, rc, "querying", sqlite3_sql(st->stmt)));
 }
 
 err sqlite_query(struct store_read *rd, str sql, bool cacheable, struct store_args args,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The one thread that writes, and group commit.
  *
- * Syncing the disk costs the same for one write as for a hundred. So the writer takes everything that
- * waits, runs each function between SAVEPOINT and RELEASE, commits and syncs once, then wakes all
- * callers. While it syncs, the next group gathers by itself: no timer, no tuning.
+ * Syncing the disk costs the same for one write as for a hundred. So the writer takes everything
+ * that waits, runs each function between SAVEPOINT and RELEASE, commits and syncs once, then wakes
+ * all callers. While it syncs, the next group gathers by itself: no timer, no tuning.
  *
- * What one write does stays its own: an error rolls back to its savepoint. When the transaction as a
- * whole is lost (SQLite rolls back by itself when the disk is full; a deferred foreign key shows only at
- * COMMIT), its writes run again one by one, so that only the guilty one fails. When the disk fails or
- * another process holds the file, nothing is tried again: all callers get the error.
+ * What one write does stays its own: an error rolls back to its savepoint. When the transaction as
+ * a whole is lost (SQLite rolls back by itself when the disk is full; a deferred foreign key shows
+ * only at COMMIT), its writes run again one by one, so that only the guilty one fails. When the
+ * disk fails or another process holds the file, nothing is tried again: all callers get the error.
  *
  * The write-ahead log is copied into the main file (checkpoint) here too, between groups, after the
  * callers are awake.
@@ -24,12 +24,14 @@ enum {
     GROUP_MAX = 512,
     /* A group that runs longer commits what it has: nobody waits long for strangers. */
     GROUP_NS_MAX = 20 * 1000 * 1000,
-    /* 4 MiB. Each checkpoint syncs the main file; this many pages make that cheap, and still keep the
-     * log, which readers search, short. */
+    /* 4 MiB. Each checkpoint syncs the main file; this many pages make that cheap, and still keep
+     * the log, which readers search, short. */
     CHECKPOINT_PAGES = 1000,
-    /* Bulk inserts dirty the same index pages batch after batch: copying them seldom is what matters. */
+    /* Bulk inserts dirty the same index pages batch after batch: copying them seldom is what
+       matters. */
     CHECKPOINT_PAGES_BULK = 16000,
-    /* Beyond this somebody's long read keeps the log from starting over: wait a little for a gap. */
+    /* Beyond this somebody's long read keeps the log from starting over: wait a little for a gap.
+     */
     WAL_PAGES_MAX = 4 * CHECKPOINT_PAGES_BULK,
     RESTART_WAIT_MS = 100,
     /* The large page cache is given back when no bulk insert came for this long. */
@@ -55,10 +57,10 @@ struct sqlite_writer {
 
     pthread_mutex_t lock;
     pthread_cond_t arrived;
-    struct list queue;   /* guarded by lock */
-    size_t queue_count;  /* guarded by lock */
-    bool is_idle;        /* guarded by lock: the writer waits for `arrived` */
-    bool is_stopping;    /* guarded by lock */
+    struct list queue;  /* guarded by lock */
+    size_t queue_count; /* guarded by lock */
+    bool is_idle;       /* guarded by lock: the writer waits for `arrived` */
+    bool is_stopping;   /* guarded by lock */
 
     struct write_request *taken[GROUP_MAX];
 };
@@ -91,8 +93,8 @@ static void request_settle(struct write_request *q)
     free(q);
 }
 
-/* Runs requests from the front until all ran or the group's time is up, and commits them. Returns why
- * none of them is stored, if so. */
+/* Runs requests from the front until all ran or the group's time is up, and commits them. Returns
+ * why none of them is stored, if so. */
 static err group_commit(struct sqlite_writer *w, struct write_request **items, size_t count,
                         size_t *ret_ran, size_t *ret_kept)
 {
@@ -149,9 +151,8 @@ static void checkpoint(struct sqlite_writer *w)
     if (restart)
         sqlite3_busy_timeout(c->db, RESTART_WAIT_MS);
     /* A failure loses nothing: the log keeps what could not be copied, and the next try comes. */
-    sqlite3_wal_checkpoint_v2(c->db, NULL,
-                              restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL,
-                              NULL);
+    sqlite3_wal_checkpoint_v2(
+        c->db, NULL, restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (restart)
         sqlite3_busy_timeout(c->db, SQLITE_CONN_BUSY_MS);
     w->checkpointed_pages = c->wal_pages;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is the same for every engine: which one an URL means, migrations, getters. Everything else is
- * handed to the backend. */
+/* What is the same for every engine: which one an URL means, migrations, getters. Everything else
+ * is handed to the backend. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,8 @@ static err migrations_create(struct store_tx *tx, void *arg)
 static err migrations_find_newest(struct store_read *rd, void *arg)
 {
     struct migration *m = arg;
-    return store_get_int(rd, "SELECT COALESCE(MAX(number), 0) FROM store_migrations WHERE owner = ?1",
+    return store_get_int(rd,
+                         "SELECT COALESCE(MAX(number), 0) FROM store_migrations WHERE owner = ?1",
                          ARGS(sql_text(m->owner)), &m->number_found);
 }
 
@@ -91,10 +92,11 @@ static err migration_compare(struct store_read *rd, const struct migration *m, b
     bool same = found && str_eq(store_col_text(rows, 0), str_of(m->checksum));
     TRY(store_rows_close(rows));
     if (found && !same)
-        return ERR(ERR_CONFLICT,
-                   "migrating '%.*s': step %d was edited after it was applied (restore its text, and "
-                   "put the change into a new step)",
-                   STR_ARG(m->owner), m->step->number);
+        return ERR(
+            ERR_CONFLICT,
+            "migrating '%.*s': step %d was edited after it was applied (restore its text, and "
+            "put the change into a new step)",
+            STR_ARG(m->owner), m->step->number);
     *ret_found = found;
     return OK;
 }
@@ -237,7 +239,8 @@ static err first_row(struct store_read *rd, const char *sql, struct store_args a
     return ERR(ERR_NOT_FOUND, "no row for: %.160s", sql);
 }
 
-err store_get_int(struct store_read *rd, const char *sql, struct store_args args, int64_t *ret_value)
+err store_get_int(struct store_read *rd, const char *sql, struct store_args args,
+                  int64_t *ret_value)
 {
     struct store_rows *rows = NULL;
     TRY(first_row(rd, sql, args, &rows));

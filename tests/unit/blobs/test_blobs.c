@@ -80,9 +80,8 @@ static void test_urls(void **state)
         const char *url;
         enum err_code code;
     } cases[] = {
-        { NULL, ERR_UNSUPPORTED },    { "", ERR_UNSUPPORTED },
-        { "s3://x", ERR_UNSUPPORTED }, { "file", ERR_INVALID },
-        { "file:", ERR_INVALID },     { "file:/dev/null/x", ERR_IO },
+        { NULL, ERR_UNSUPPORTED }, { "", ERR_UNSUPPORTED },  { "s3://x", ERR_UNSUPPORTED },
+        { "file", ERR_INVALID },   { "file:", ERR_INVALID }, { "file:/dev/null/x", ERR_IO },
     };
     struct blobs *b = NULL;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -287,7 +286,7 @@ static void test_damage_is_found(void **state)
         assert_null(map.bytes);
         assert_err(blob_verify(y->blobs, &info.id), ERR_CORRUPT);
         assert_err(read_through(y, &info.id, &read), ERR_CORRUPT);
-        assert_true(read < COUNT); /* the last piece was held back */
+        assert_true(read < COUNT);      /* the last piece was held back */
         damage(y, &info.id, places[i]); /* flips it back */
         assert_ok(blob_verify(y->blobs, &info.id));
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Collection: what nobody refers to goes, what somebody refers to or is about to refer to stays. If these
- * failed, a model would lose its weights, or the disk would fill with runs deleted long ago. */
+/* Collection: what nobody refers to goes, what somebody refers to or is about to refer to stays. If
+ * these failed, a model would lose its weights, or the disk would fill with runs deleted long ago.
+ */
 #include "yard.h"
 
 #include <stdatomic.h>
@@ -72,8 +73,8 @@ static void test_missing_is_reported(void **state)
 {
     struct yard *y = *state;
     struct owner o = { .count = 3 };
-    assert_ok(blob_id_parse(
-        STR("00000000000000000000000000000000000000000000000000000000000000aa"), &o.ids[0]));
+    assert_ok(blob_id_parse(STR("00000000000000000000000000000000000000000000000000000000000000aa"),
+                            &o.ids[0]));
     o.ids[1] = o.ids[0]; /* named twice, missing once */
     o.ids[2] = put_unpinned(y, "there");
     const struct blob_owner owner = { roots, &o };
@@ -287,8 +288,8 @@ static void table_add(struct table *t, int place, const struct blob_id *id, int 
     pthread_mutex_unlock(&t->lock);
 }
 
-/* The same few contents are put, referred to and given up again and again, so that each is wanted by one
- * thread at the moment when another's collection removes it. */
+/* The same few contents are put, referred to and given up again and again, so that each is wanted
+ * by one thread at the moment when another's collection removes it. */
 static void *putter_main(void *arg)
 {
     struct table *t = arg;

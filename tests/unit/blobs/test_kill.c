@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* kill -9 at any moment, more than a hundred times on the same data, store and blobs together.
  *
- * A child opens both and lets threads work as the server does: put a blob, write the row that refers to
- * it, unpin, and only then acknowledge through a pipe; meanwhile a collection runs over and over. Each
- * thread keeps a window of rows: row n comes and row n - WINDOW goes in one transaction. The parent
- * kills the child somewhere between its first instruction and its last, then opens the same data and
- * looks: every acknowledged row is there, at most the one write in flight beyond it, each window is
- * whole, each row's blob is there with the right bytes, nothing is left over, the file is sound.
+ * A child opens both and lets threads work as the server does: put a blob, write the row that
+ * refers to it, unpin, and only then acknowledge through a pipe; meanwhile a collection runs over
+ * and over. Each thread keeps a window of rows: row n comes and row n - WINDOW goes in one
+ * transaction. The parent kills the child somewhere between its first instruction and its last,
+ * then opens the same data and looks: every acknowledged row is there, at most the one write in
+ * flight beyond it, each window is whole, each row's blob is there with the right bytes, nothing is
+ * left over, the file is sound.
  *
- * If this failed, a user would lose confirmed work in a crash, or the server would not start after one.
+ * If this failed, a user would lose confirmed work in a crash, or the server would not start after
+ * one.
  */
 #include "yard.h"
 
@@ -45,8 +47,8 @@ struct ack {
     int64_t number;
 };
 
-/* What thread `thread` puts as its number-th blob. Every fifth is the same for all threads, so that they
- * share, and collection meets a blob that loses one reference and gains another. */
+/* What thread `thread` puts as its number-th blob. Every fifth is the same for all threads, so that
+ * they share, and collection meets a blob that loses one reference and gains another. */
 static str content(arena *keep, int64_t thread, int64_t number)
 {
     struct rng rng;

@@ -18,19 +18,19 @@
 #include "base/fs.h"
 #include "platform/blobs/blobs.h"
 
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err assert_ok_ = (call);                                                                   \
-        if (assert_ok_.code)                                                                       \
-            fail_msg("%s: %s", err_code_name(assert_ok_.code), assert_ok_.msg);                    \
+#define assert_ok(call)                                                         \
+    do {                                                                        \
+        err assert_ok_ = (call);                                                \
+        if (assert_ok_.code)                                                    \
+            fail_msg("%s: %s", err_code_name(assert_ok_.code), assert_ok_.msg); \
     } while (0)
 
-#define assert_err(call, expected)                                                                 \
-    do {                                                                                           \
-        err assert_err_ = (call);                                                                  \
-        if (assert_err_.code != (expected))                                                        \
-            fail_msg("got %s '%s', not %s", err_code_name(assert_err_.code), assert_err_.msg,      \
-                     err_code_name(expected));                                                     \
+#define assert_err(call, expected)                                                            \
+    do {                                                                                      \
+        err assert_err_ = (call);                                                             \
+        if (assert_err_.code != (expected))                                                   \
+            fail_msg("got %s '%s', not %s", err_code_name(assert_err_.code), assert_err_.msg, \
+                     err_code_name(expected));                                                \
     } while (0)
 
 struct yard {
@@ -68,7 +68,8 @@ static inline int yard_teardown(void **state)
     return 0;
 }
 
-static inline void yard_path(const struct yard *y, const struct blob_id *id, char out[FS_PATH_BYTES])
+static inline void yard_path(const struct yard *y, const struct blob_id *id,
+                             char out[FS_PATH_BYTES])
 {
     snprintf(out, FS_PATH_BYTES, "%s/objects/%.2s/%s", y->folder, id->hex, id->hex + 2);
 }

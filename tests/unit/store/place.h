@@ -17,19 +17,19 @@
 #include "base/fs.h"
 #include "platform/store/store.h"
 
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err assert_ok_ = (call);                                                                   \
-        if (assert_ok_.code)                                                                       \
-            fail_msg("%s: %s", err_code_name(assert_ok_.code), assert_ok_.msg);                    \
+#define assert_ok(call)                                                         \
+    do {                                                                        \
+        err assert_ok_ = (call);                                                \
+        if (assert_ok_.code)                                                    \
+            fail_msg("%s: %s", err_code_name(assert_ok_.code), assert_ok_.msg); \
     } while (0)
 
-#define assert_err(call, expected)                                                                 \
-    do {                                                                                           \
-        err assert_err_ = (call);                                                                  \
-        if (assert_err_.code != (expected))                                                        \
-            fail_msg("got %s '%s', not %s", err_code_name(assert_err_.code), assert_err_.msg,      \
-                     err_code_name(expected));                                                     \
+#define assert_err(call, expected)                                                            \
+    do {                                                                                      \
+        err assert_err_ = (call);                                                             \
+        if (assert_err_.code != (expected))                                                   \
+            fail_msg("got %s '%s', not %s", err_code_name(assert_err_.code), assert_err_.msg, \
+                     err_code_name(expected));                                                \
     } while (0)
 
 struct place {
@@ -78,7 +78,8 @@ static inline int place_teardown(void **state)
     return 0;
 }
 
-/* ------------------------------------------------------------------ one statement, one transaction */
+/* ------------------------------------------------------------------ one statement, one transaction
+ */
 
 struct place_call {
     const char *sql;
@@ -113,7 +114,8 @@ static inline int64_t place_int(struct place *p, const char *sql, struct store_a
 
 /* ------------------------------------------------------------------ a held writer */
 
-/* Holds the writer thread inside a write until the test sets `open`, so that a queue can be filled. */
+/* Holds the writer thread inside a write until the test sets `open`, so that a queue can be filled.
+ */
 struct place_gate {
     atomic_bool inside, open;
 };

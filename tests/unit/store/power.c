@@ -220,7 +220,8 @@ static void write_folder(const char *folder, const char *below)
     size_t len = strlen(below);
     for (size_t i = 0; i < name_count; i++) {
         const struct name *n = &names[i];
-        if (strncmp(n->path, below, len) != 0 || n->path[len] != '/' || strchr(n->path + len + 1, '/'))
+        if (strncmp(n->path, below, len) != 0 || n->path[len] != '/' ||
+            strchr(n->path + len + 1, '/'))
             continue;
         snprintf(path, sizeof path, "%s%s", folder, n->path + len);
         if (n->is_folder)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* power.h -- what a disk is sure to hold when the power fails.
  *
- * A program that links power.c has its fsync and fdatasync watched. A file's content counts from its last
- * sync; a name counts from the last sync of its folder; nothing else survives. power_image builds the
- * folder as it would be found after a power cut at this moment: the least that the rules allow.
+ * A program that links power.c has its fsync and fdatasync watched. A file's content counts from
+ * its last sync; a name counts from the last sync of its folder; nothing else survives. power_image
+ * builds the folder as it would be found after a power cut at this moment: the least that the rules
+ * allow.
  */
 #ifndef SKERRY_TEST_POWER_H
 #define SKERRY_TEST_POWER_H

@@ -50,12 +50,9 @@ static void test_urls(void **state)
         const char *url;
         enum err_code code;
     } cases[] = {
-        { NULL, ERR_UNSUPPORTED },
-        { "", ERR_UNSUPPORTED },
-        { "mysql://x", ERR_UNSUPPORTED },
-        { "sqlite", ERR_INVALID },
-        { "sqlite:", ERR_INVALID },
-        { "sqlite:/dev/null/x/skerry.db", ERR_IO },
+        { NULL, ERR_UNSUPPORTED },        { "", ERR_UNSUPPORTED },
+        { "mysql://x", ERR_UNSUPPORTED }, { "sqlite", ERR_INVALID },
+        { "sqlite:", ERR_INVALID },       { "sqlite:/dev/null/x/skerry.db", ERR_IO },
         { "sqlite:/tmp", ERR_IO },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -76,7 +73,8 @@ static void test_file_mode(void **state)
     assert_int_equal(st.st_mode & 0007, 0);
 }
 
-/* If this failed, pointing SKERRY_HOME at the wrong folder would put our tables into a mail archive. */
+/* If this failed, pointing SKERRY_HOME at the wrong folder would put our tables into a mail
+ * archive. */
 static void test_foreign_file_is_refused(void **state)
 {
     struct place *p = *state;
@@ -96,7 +94,8 @@ static void test_not_a_database(void **state)
 {
     struct place *p = *state;
     place_close(p);
-    static const char garbage[4096] = "this is a letter to my grandmother, and not a database at all";
+    static const char garbage[4096] =
+        "this is a letter to my grandmother, and not a database at all";
     write_at(p->file, 0, garbage, sizeof garbage);
     err e = try_open(p);
     assert_int_equal(e.code, ERR_CORRUPT);
@@ -171,12 +170,13 @@ static void test_inconsistent_index(void **state)
     place_close(p);
     sqlite3 *db;
     assert_int_equal(sqlite3_open(p->file, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db,
-                                  "PRAGMA writable_schema=1;"
-                                  "UPDATE sqlite_schema SET sql='CREATE INDEX note_body ON note (id)'"
-                                  " WHERE name='note_body'",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "PRAGMA writable_schema=1;"
+                     "UPDATE sqlite_schema SET sql='CREATE INDEX note_body ON note (id)'"
+                     " WHERE name='note_body'",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     place_open(p);
     assert_err(store_check(p->store), ERR_CORRUPT);
@@ -192,7 +192,8 @@ static void test_dangling_reference(void **state)
     place_close(p);
     sqlite3 *db;
     assert_int_equal(sqlite3_open(p->file, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "INSERT INTO leaf VALUES (404)", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "INSERT INTO leaf VALUES (404)", NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_close(db);
     place_open(p);
     assert_err(store_check(p->store), ERR_CORRUPT);

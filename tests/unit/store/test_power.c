@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* If this failed, a user would lose a move that the server had confirmed, when the power fails.
  *
- * kill -9 cannot show that: what a killed process wrote is still in the kernel's memory. So after every
- * acknowledged write the test builds what the disk is sure to hold, opens that, and looks for the row.
+ * kill -9 cannot show that: what a killed process wrote is still in the kernel's memory. So after
+ * every acknowledged write the test builds what the disk is sure to hold, opens that, and looks for
+ * the row.
  */
 #include "place.h"
 

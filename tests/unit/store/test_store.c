@@ -89,11 +89,12 @@ static void test_error_codes(void **state)
         { "DELETE FROM nothing", ERR_INTERNAL },
         { "INSERT INTO player (name) VALUES (NULL)", ERR_INVALID },
         { "INSERT INTO player (name, elo) VALUES ('b', 'many')", ERR_INVALID },
-        { "INSERT INTO player (name) VALUES (?1)", ERR_INTERNAL },          /* no value given */
+        { "INSERT INTO player (name) VALUES (?1)", ERR_INTERNAL },            /* no value given */
         { "INSERT INTO player (name) VALUES ('b'); SELECT 1", ERR_INTERNAL }, /* two statements */
-        { "SELECT 1", ERR_INTERNAL },                                       /* returns rows */
+        { "SELECT 1", ERR_INTERNAL },                                         /* returns rows */
         { "INSERT INTO player (name) VALUES ('b') RETURNING id", ERR_INTERNAL },
-        { "INSERT INTO player (name) VALUES (\"b\")", ERR_INTERNAL }, /* "b" is a name, not a text */
+        { "INSERT INTO player (name) VALUES (\"b\")",
+          ERR_INTERNAL }, /* "b" is a name, not a text */
         { "COMMIT", ERR_INTERNAL },
         { "ROLLBACK", ERR_INTERNAL },
         { "SAVEPOINT x", ERR_INTERNAL },
@@ -169,8 +170,8 @@ static void test_changed_counts(void **state)
 static err returning(struct store_tx *tx, void *arg)
 {
     struct store_rows *rows = NULL;
-    TRY(store_query(store_tx_read(tx), "INSERT INTO player (name) VALUES ('x') RETURNING id", NO_ARGS,
-                    &rows));
+    TRY(store_query(store_tx_read(tx), "INSERT INTO player (name) VALUES ('x') RETURNING id",
+                    NO_ARGS, &rows));
     TRY(store_rows_close(rows));
     int64_t id = 0;
     TRY(store_get_int(store_tx_read(tx), "INSERT INTO player (name) VALUES ('y') RETURNING id",
@@ -257,7 +258,8 @@ static err reused_buffer(struct store_read *rd, void *arg)
 static err dynamic(struct store_read *rd, void *arg)
 {
     struct store_rows *rows = NULL;
-    TRY(store_query_dynamic(rd, str_sub(STR("SELECT ?1 + 1garbage"), 0, 13), ARGS(sql_int(4)), &rows));
+    TRY(store_query_dynamic(rd, str_sub(STR("SELECT ?1 + 1garbage"), 0, 13), ARGS(sql_int(4)),
+                            &rows));
     assert_true(store_next(rows));
     assert_int_equal(store_col_int(rows, 0), 5);
     return store_rows_close(rows);
@@ -519,9 +521,9 @@ static void test_newer_schema_is_refused(void **state)
 static void test_edited_step_is_refused(void **state)
 {
     struct place *p = *state;
-    const struct store_migration edited[] = {
-        { 1, "CREATE TABLE a (x @int, extra @int) @strict" }, steps_two[1], { 0 }
-    };
+    const struct store_migration edited[] = { { 1, "CREATE TABLE a (x @int, extra @int) @strict" },
+                                              steps_two[1],
+                                              { 0 } };
     assert_ok(store_migrate(p->store, "two", steps_two));
     assert_err(store_migrate(p->store, "two", edited), ERR_CONFLICT);
 }

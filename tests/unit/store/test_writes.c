@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The writer thread: many callers, one commit, no neighbour harmed, no deadlock, nothing dropped. */
+/* The writer thread: many callers, one commit, no neighbour harmed, no deadlock, nothing dropped.
+ */
 #include "place.h"
 
 #include "base/clock.h"
@@ -78,9 +79,9 @@ static void test_many_writers(void **state)
     struct place *p = *state;
     place_close(p);
     struct commits commits = { 0 };
-    const struct store_options options = {
-        .url = p->url, .on_commit = count_commit, .on_commit_arg = &commits
-    };
+    const struct store_options options = { .url = p->url,
+                                           .on_commit = count_commit,
+                                           .on_commit_arg = &commits };
     assert_ok(store_open(&options, &p->store));
 
     struct writer writers[WRITERS];
@@ -148,8 +149,8 @@ static void test_queue_is_bounded(void **state)
     assert_int_equal(place_int(p, "SELECT count(*) FROM parent", NO_ARGS), 5);
 }
 
-/* A reference that is only wrong at COMMIT spoils the whole group's transaction. If this failed, its
- * neighbours would fail with it. */
+/* A reference that is only wrong at COMMIT spoils the whole group's transaction. If this failed,
+ * its neighbours would fail with it. */
 static void test_guilty_only_at_commit(void **state)
 {
     struct place *p = *state;
@@ -263,12 +264,9 @@ int main(void)
 {
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, place_teardown)
     const struct CMUnitTest tests[] = {
-        WITH_PLACE(test_many_writers),
-        WITH_PLACE(test_queue_is_bounded),
-        WITH_PLACE(test_guilty_only_at_commit),
-        WITH_PLACE(test_no_deadlock_with_oneself),
-        WITH_PLACE(test_later_from_done),
-        WITH_PLACE(test_log_does_not_grow_for_ever),
+        WITH_PLACE(test_many_writers),          WITH_PLACE(test_queue_is_bounded),
+        WITH_PLACE(test_guilty_only_at_commit), WITH_PLACE(test_no_deadlock_with_oneself),
+        WITH_PLACE(test_later_from_done),       WITH_PLACE(test_log_does_not_grow_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
