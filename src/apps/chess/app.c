@@ -51,6 +51,16 @@ static const struct job_kind jobs[] = {
       .metric = "chs_eval_runtime_seconds",
       .event = "evaluation.completed",
       .artifact = "report.json" },
+    { .name = "chess.match",
+      .help = "Plays a match of two model versions; Elo with an interval, PGNs kept.",
+      .component = "selfplay",
+      .run = selfplay_run,
+      .concurrent_max = 1,
+      .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},\"games\":{\"type\":\"integer\"},"
+                        "\"seed\":{\"type\":\"integer\"},\"temperature\":{\"type\":\"number\"}",
+      .metric = "chs_selfplay_games_total",
+      .event = "selfplay.completed",
+      .artifact = "report.json" },
     { 0 },
 };
 
@@ -95,6 +105,24 @@ static const struct verb verbs[] = {
       "Lists stored games, newest first.\n"
       "  skerry chess games --player DrNykterstein --limit 20",
       verb_games },
+    { "train", "skerry chess train DATASET[@VERSION] [MODEL] [--minutes M] [--epochs N] [--seed S] ...",
+      "Trains a policy and value network on a dataset and registers it as the next version of MODEL\n"
+      "(chess-policy, if none is named). Options: epochs, batch-size, learning-rate, weight-decay,\n"
+      "dropout, minutes, patience, seed, threads, book.\n"
+      "  skerry chess train blitz --minutes 5",
+      verb_train },
+    { "evaluate", "skerry chess evaluate MODEL@VERSION [BASELINE@VERSION] [--suite topk|accuracy] [--dataset-id D]",
+      "Judges a model version on held-out positions: top-k, log loss, calibration, by rating band.\n"
+      "  skerry chess evaluate chess-policy@2 chess-policy@1",
+      verb_evaluate },
+    { "match", "skerry chess match MODEL@VERSION [BASELINE@VERSION] [--games N] [--seed S]",
+      "Plays a match and says how much stronger one is, with a 95 % interval.\n"
+      "  skerry chess match chess-policy@2 chess-policy@1 --games 200",
+      verb_match },
+    { "uci", "skerry uci [MODEL@VERSION]",
+      "Speaks UCI on standard input and output, so that any chess program can use the model.\n"
+      "  printf 'uci\\nposition startpos moves e2e4\\ngo\\nquit\\n' | skerry uci",
+      verb_uci },
     { 0 },
 };
 
@@ -105,6 +133,7 @@ static err chess_start(struct house *h, void *state)
     model_serve_init(&chess->serve);
     chess_metrics_zero(house_metrics(h));
     TRY(ingest_start(h));
+    TRY(play_start(h));
     return model_serve_start(h);
 }
 

@@ -68,9 +68,31 @@ err evaluate_run(struct run *run, const struct json *payload);
 err predict_post(struct http_request *rq, struct http_reply *rp);
 err predict_version_post(struct http_request *rq, struct http_reply *rp);
 
-/* "blitz" in any case. */
-MUST_USE err chess_speed_parse(str text, uint8_t *ret_speed);
 /* Reads rating, opponentRating and speed; what is absent keeps its value. */
 MUST_USE err chess_conditions_read(const struct json *body, struct chess_conditions *conditions);
+
+/* ------------------------------------------------------------------ games against a model, and matches */
+
+extern const char chess_schema_plays[]; /* migration step 2 */
+err play_start(struct house *h); /* brings finished games that a dead process left into the store */
+err play_new(struct http_request *rq, struct http_reply *rp);
+err play_list(struct http_request *rq, struct http_reply *rp);
+err play_get(struct http_request *rq, struct http_reply *rp);
+err play_pgn(struct http_request *rq, struct http_reply *rp);
+err play_move(struct http_request *rq, struct http_reply *rp);
+err play_resign(struct http_request *rq, struct http_reply *rp);
+err play_takeback(struct http_request *rq, struct http_reply *rp);
+
+err selfplay_start(struct http_request *rq, struct http_reply *rp);
+err selfplay_list(struct http_request *rq, struct http_reply *rp);
+err selfplay_get(struct http_request *rq, struct http_reply *rp);
+err selfplay_metrics(struct http_request *rq, struct http_reply *rp);
+err selfplay_run(struct run *run, const struct json *payload);
+
+/* verbs */
+err verb_train(struct house *h, const struct verb_args *args);
+err verb_evaluate(struct house *h, const struct verb_args *args);
+err verb_match(struct house *h, const struct verb_args *args);
+err verb_uci(struct house *h, const struct verb_args *args);
 
 #endif

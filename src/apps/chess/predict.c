@@ -9,6 +9,7 @@
 
 #include "apps/chess/chess_app.h"
 #include "apps/chess/chess_metrics.h"
+#include "apps/chess/game_record.h"
 #include "apps/chess/model_serve.h"
 #include "base/clock.h"
 
@@ -24,23 +25,6 @@ struct question {
     bool has_seed;
 };
 
-/* Lower-case names, as Lichess writes them. */
-err chess_speed_parse(str text, uint8_t *ret_speed)
-{
-    static const struct {
-        const char *name;
-        enum chess_speed speed;
-    } speeds[] = { { "ultrabullet", CHESS_ULTRABULLET }, { "bullet", CHESS_BULLET },       { "blitz", CHESS_BLITZ },
-                   { "rapid", CHESS_RAPID },             { "classical", CHESS_CLASSICAL }, { "correspondence", CHESS_CORRESPONDENCE } };
-    for (size_t i = 0; i < COUNT_OF(speeds); i++) {
-        if (str_eq_nocase(text, str_of(speeds[i].name))) {
-            *ret_speed = (uint8_t)speeds[i].speed;
-            return OK;
-        }
-    }
-    return ERR(ERR_INVALID, "field 'speed' must be ultraBullet, bullet, blitz, rapid, classical or correspondence");
-}
-
 err chess_conditions_read(const struct json *body, struct chess_conditions *conditions)
 {
     int64_t self = conditions->rating_self, opponent = conditions->rating_opponent;
@@ -48,8 +32,10 @@ err chess_conditions_read(const struct json *body, struct chess_conditions *cond
     TRY(json_opt_int(body, "rating", 0, 4000, &self));
     TRY(json_opt_int(body, "opponentRating", 0, 4000, &opponent));
     TRY(json_opt_str(body, "speed", &speed));
-    if (speed.len)
-        TRY(chess_speed_parse(speed, &conditions->speed));
+    enum chess_speed class = (enum chess_speed)conditions->speed;
+    if (speed.len && !chess_speed_find(speed, &class))
+        return ERR(ERR_INVALID, "field 'speed' must be ultraBullet, bullet, blitz, rapid, classical or correspondence");
+    conditions->speed = (uint8_t)class;
     conditions->rating_self = (uint16_t)self;
     conditions->rating_opponent = (uint16_t)opponent;
     return OK;

@@ -35,6 +35,11 @@
            P("value", "object") "," P("modelId", "string") "," P("modelVersion", "string") ","     \
            P("latencyMs", "number"))
 
+#define PLAY                                                                                       \
+    P("gameId", "string") "," P("fen", "string") "," P("status", "string") "," P("turn", "string") "," \
+    P("you", "string") "," P("result", "string") "," P("winner", "string") "," P("reason", "string") "," \
+    P("check", "boolean") "," P("plies", "integer") "," P("clock", "object")
+
 const struct route chess_routes[] = {
     /* ---------------------------------------------------------------- ingest */
     { "POST", "/v1/ingest", "Import games: .pgn, .pgn.zst, .pgn.gz or .zip, as form file or raw body.",
@@ -103,5 +108,45 @@ const struct route chess_routes[] = {
       .body = PREDICT_BODY, .reply = PREDICTION,
       .example = "{\"fen\":\"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\",\"topk\":5}",
       .metric = "chs_predict_requests_total", .event = "predict.completed" },
+
+    /* ---------------------------------------------------------------- play */
+    { "POST", "/v1/play/new", "Start a game against the model.", ACCESS_ANALYST, play_new,
+      .body = P("color", "string") "," P("fen", "string") "," P("clock", "object") ","
+              P("rating", "integer") "," P("opponentRating", "integer") "," P("speed", "string") ","
+              P("temperature", "number") "," P("topk", "integer") "," P("useGameAsTraining", "boolean"),
+      .reply = OBJECT(PLAY "," P("startedAt", "string") "," P("modelId", "string") "," P("modelVersion", "string")),
+      .example = "{\"color\":\"white\",\"clock\":{\"initial\":300,\"increment\":3}}",
+      .metric = "chs_moves_total", .event = "play.started" },
+    { "GET", "/v1/play", "List games against the model, newest first.", ACCESS_VIEWER, play_list,
+      .query = "limit:int offset:int", .reply = ITEMS(PLAY) },
+    { "GET", "/v1/play/{id}", "Show a game: position, moves, clocks, result.", ACCESS_VIEWER, play_get,
+      .reply = OBJECT(PLAY) },
+    { "GET", "/v1/play/{id}/pgn", "Download a game as PGN.", ACCESS_VIEWER, play_pgn },
+    { "POST", "/v1/play/{id}/move", "Make a move; the model answers at once.", ACCESS_ANALYST, play_move,
+      .body = P("uci", "string"), .reply = OBJECT(PLAY "," P("ok", "boolean")),
+      .example = "{\"uci\":\"e2e4\"}",
+      .metric = "chs_moves_total", .event = "play.moved" },
+    { "POST", "/v1/play/{id}/takeback", "Take back the last move and the model's answer.", ACCESS_ANALYST,
+      play_takeback,
+      .reply = OBJECT(PLAY) },
+    { "POST", "/v1/play/{id}/resign", "Give up the game.", ACCESS_ANALYST, play_resign,
+      .reply = OBJECT(PLAY), .metric = "chs_plays_total", .event = "play.finished" },
+
+    /* ---------------------------------------------------------------- matches */
+    { "POST", "/v1/selfplay", "Play a match of two model versions.", ACCESS_ANALYST, selfplay_start,
+      .body = P("modelId", "string") "," P("baselineId", "string") "," P("games", "integer") ","
+              P("seed", "integer") "," P("concurrency", "integer") "," P("temperature", "number"),
+      .reply = INGEST_STARTED, .reply_status = 202, .alias = "/runner/selfplay/start",
+      .example = "{\"games\":4,\"seed\":1}",
+      .metric = "chs_selfplay_games_total", .event = "selfplay.started" },
+    { "GET", "/v1/selfplay", "List matches, newest first.", ACCESS_VIEWER, selfplay_list,
+      .query = "limit:int offset:int", .reply = ITEMS(P("runId", "string") "," P("status", "string")) },
+    { "GET", "/v1/selfplay/{runId}", "Show a match: games, Elo with its interval.", ACCESS_VIEWER,
+      selfplay_get,
+      .alias = "/runner/selfplay/runs/{runId}",
+      .reply = OBJECT(P("runId", "string") "," P("status", "string") "," P("progress", "object") "," P("metrics", "object")) },
+    { "GET", "/v1/metrics/selfplay/{runId}", "Numbers of a match for charts.", ACCESS_VIEWER,
+      selfplay_metrics,
+      .reply = OBJECT(P("runId", "string") "," P("status", "string") "," P("metrics", "object")) },
     { 0 },
 };
