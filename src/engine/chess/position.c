@@ -198,7 +198,11 @@ void chess_move_make(struct chess_position *p, chess_move m)
 
 static bool boards_agree(const struct chess_position *p)
 {
-    if (p->colors[0] & p->colors[1])
+    chess_bits men = 0;
+
+    for (int piece = 0; piece < 6; piece++)
+        men |= p->pieces[piece];
+    if ((p->colors[0] & p->colors[1]) || men != (p->colors[0] | p->colors[1]))
         return false;
     for (int square = 0; square < 64; square++) {
         int code = p->board[square];
@@ -211,7 +215,7 @@ static bool boards_agree(const struct chess_position *p)
                     return false;
             }
         }
-        if (code == CHESS_NO_PIECE && ((p->colors[0] | p->colors[1]) & bit(square)))
+        if (code == CHESS_NO_PIECE && (men & bit(square)))
             return false;
     }
     return true;

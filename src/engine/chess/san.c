@@ -77,8 +77,11 @@ static chess_move quick_piece(const struct chess_position *p, int piece, const c
         return CHESS_MOVE_NONE;
     if (len > 3)
         allowed = letter_squares[(unsigned char)text[1]];
-    if (len > 4)
+    if (len > 4) { /* "Nbxd2" or "Nb1d2" */
+        if (text[1] == 'x' || (text[2] != 'x' && (text[1] < 'a' || text[2] > '8')))
+            return CHESS_MOVE_NONE;
         allowed &= letter_squares[(unsigned char)text[2]];
+    }
     candidates = p->pieces[piece] & own & allowed & attack_tables.reach[piece][to];
     return only_one(p, candidates, to);
 }
@@ -144,6 +147,7 @@ struct san_parts {
     int castling;       /* side, or -1 */
     int piece;
     bool piece_written; /* "e2e4" may be any piece's move, "Pe2e4" may not */
+    bool file_written;
     chess_bits from;    /* squares allowed */
     int to;
     int promotion;
@@ -258,6 +262,7 @@ static bool read_parts(str text, struct san_parts *parts)
     if (!parts->piece_written)
         parts->piece = CHESS_PAWN;
     if (text.len && text.ptr[0] >= 'a' && text.ptr[0] <= 'h') {
+        parts->file_written = true;
         parts->from &= letter_squares[(unsigned char)text.ptr[0]];
         text = str_sub(text, 1, text.len);
     }
@@ -284,10 +289,13 @@ static enum san_fit fit_parts(const struct chess_position *p, const struct san_p
         return SAN_FITS;
     }
     if (!parts->piece_written && !bits_many(parts->from)) {
-        *ret_move = uci_find(p, bits_first(parts->from), parts->to, parts->promotion);
-        return *ret_move ? SAN_FITS : SAN_ILLEGAL;
+        found = uci_find(p, bits_first(parts->from), parts->to, parts->promotion);
+        if (!found)
+            return SAN_ILLEGAL;
+        *ret_move = found;
+        return SAN_FITS;
     }
-    if (parts->piece == CHESS_PAWN && (parts->from & BITS_RANK_1) == BITS_RANK_1)
+    if (parts->piece == CHESS_PAWN && !parts->file_written)
         from &= BITS_FILE_A << (parts->to & 7); /* a capture names the file it comes from */
     while (from) {
         int square = bits_pop(&from);
