@@ -137,6 +137,9 @@ struct http_upload {
 };
 /* The multipart part of that field name, or for "" or "file" a raw body. NULL when absent. */
 const struct http_upload *http_upload(const struct http_request *rq, const char *field);
+/* All parts in their order: plain fields too, and fields of the same name. */
+size_t http_upload_count(const struct http_request *rq);
+const struct http_upload *http_upload_at(const struct http_request *rq, size_t index); /* NULL beyond */
 /* Moves the spooled file to `path` (same file system: rename). */
 MUST_USE err http_upload_take(const struct http_upload *upload, const char *path);
 
