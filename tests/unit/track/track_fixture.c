@@ -14,6 +14,12 @@ void fixture_folder(struct fixture *f)
     arena_init(&f->mem, 64u * 1024u * 1024u);
 }
 
+void fixture_folder_remove(struct fixture *f)
+{
+    assert_ok(fs_remove_tree(f->folder));
+    arena_deinit(&f->mem);
+}
+
 err fixture_try_open(struct fixture *f)
 {
     char path[128], url[160];
@@ -60,8 +66,7 @@ int fixture_deinit(void **state)
 {
     struct fixture *f = *state;
     fixture_shut(f);
-    assert_ok(fs_remove_tree(f->folder));
-    arena_deinit(&f->mem);
+    fixture_folder_remove(f);
     free(f);
     return 0;
 }

@@ -38,6 +38,7 @@ struct fixture {
     } while (0)
 
 void fixture_folder(struct fixture *f);   /* makes the folder only */
+void fixture_folder_remove(struct fixture *f);
 err fixture_try_open(struct fixture *f);  /* everything in f->folder */
 void fixture_shut(struct fixture *f);     /* closes everything, keeps the folder */
 int fixture_init(void **state);           /* cmocka setup: a fixture that is open */
