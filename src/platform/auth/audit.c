@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* audit.c -- who changed what, when: one row per mutation, never changed or deleted by the program. */
+/* audit.c -- who changed what, when: one row per mutation, never changed or deleted again. */
 #include "base/clock.h"
 #include "platform/auth/auth_internal.h"
 
 err auth_audit_tx(struct store_tx *tx, str username, str action, str subject, str detail_json)
 {
     if (!action.len || action.len > AUTH_ACTION_MAX)
-        return ERR(ERR_INVALID, "the action of an audit row must have 1 to %d bytes, like 'model.promote'",
+        return ERR(ERR_INVALID,
+                   "the action of an audit row must have 1 to %d bytes, like 'model.promote'",
                    AUTH_ACTION_MAX);
     if (detail_json.len > AUTH_DETAIL_MAX)
         return ERR(ERR_TOO_BIG, "the detail of an audit row has %zu bytes; at most %d are kept",
@@ -66,8 +67,8 @@ static err list_query(struct store_read *rd, void *arg)
                     "WHERE (?1 IS NULL OR username = ?1) "
                     "AND (?2 IS NULL OR substr(action, 1, ?3) = ?2) "
                     "ORDER BY audit_no DESC LIMIT ?4 OFFSET ?5",
-                    ARGS(sql_text_opt(l->username), sql_text_opt(l->prefix), sql_int((int64_t)l->prefix.len),
-                         sql_int(l->limit), sql_int(l->offset)),
+                    ARGS(sql_text_opt(l->username), sql_text_opt(l->prefix),
+                         sql_int((int64_t)l->prefix.len), sql_int(l->limit), sql_int(l->offset)),
                     &rows));
     while (l->count < (size_t)l->limit && store_next(rows)) {
         struct auth_audit_row *row = &l->rows[l->count++];
@@ -84,10 +85,14 @@ err auth_audit_list(struct auth *a, str username, str action_prefix, int64_t lim
                     arena *keep, struct auth_audit_row **ret_rows, size_t *ret_count)
 {
     struct list_read l = {
-        .username = username, .prefix = action_prefix, .keep = keep,
-        .limit = limit <= 0 ? AUDIT_LIST_DEFAULT : limit > AUDIT_LIST_MAX ? AUDIT_LIST_MAX : limit,
+        .username = username,
+        .prefix = action_prefix,
+        .keep = keep,
+        .limit = limit <= 0 ? AUDIT_LIST_DEFAULT : limit,
         .offset = offset > 0 ? offset : 0,
     };
+    if (l.limit > AUDIT_LIST_MAX)
+        l.limit = AUDIT_LIST_MAX;
     TRY(store_read(a->store, list_query, &l));
     *ret_rows = l.rows;
     *ret_count = l.count;

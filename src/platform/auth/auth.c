@@ -6,25 +6,24 @@
 #include "platform/auth/auth_internal.h"
 
 const struct store_migration auth_migrations[] = {
-    { 1,
-      "CREATE TABLE auth_keys ("
-      "  id           @text NOT NULL PRIMARY KEY,"
-      "  username     @text NOT NULL,"
-      "  role         @text NOT NULL CHECK (role IN ('viewer','analyst','admin')),"
-      "  note         @text NOT NULL,"
-      "  hash         @blob NOT NULL UNIQUE," /* SHA-256 of the whole key as shown */
-      "  created_ms   @int NOT NULL,"
-      "  last_used_ms @int NOT NULL,"         /* within a minute; 0: never */
-      "  revoked_ms   @int"                   /* NULL: it works */
-      ") @strict;"
-      "CREATE TABLE auth_audit ("
-      "  audit_no @id,"
-      "  at_ms    @int NOT NULL,"
-      "  username @text NOT NULL,"            /* who did it; empty: the program itself */
-      "  action   @text NOT NULL,"            /* 'model.promote' */
-      "  subject  @text NOT NULL,"            /* id of what it was done to */
-      "  detail   @text"                      /* JSON */
-      ") @strict;" },
+    { 1, "CREATE TABLE auth_keys ("
+         "  id           @text NOT NULL PRIMARY KEY,"
+         "  username     @text NOT NULL,"
+         "  role         @text NOT NULL CHECK (role IN ('viewer','analyst','admin')),"
+         "  note         @text NOT NULL,"
+         "  hash         @blob NOT NULL UNIQUE," /* SHA-256 of the whole key as shown */
+         "  created_ms   @int NOT NULL,"
+         "  last_used_ms @int NOT NULL," /* within a minute; 0: never */
+         "  revoked_ms   @int"           /* NULL: it works */
+         ") @strict;"
+         "CREATE TABLE auth_audit ("
+         "  audit_no @id,"
+         "  at_ms    @int NOT NULL,"
+         "  username @text NOT NULL," /* who did it; empty: the program itself */
+         "  action   @text NOT NULL," /* 'model.promote' */
+         "  subject  @text NOT NULL," /* id of what it was done to */
+         "  detail   @text"           /* JSON */
+         ") @strict;" },
     { 0, NULL },
 };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* auth.h -- who may do what: loopback trust, API keys, and the audit trail.
  *
- * Bound to loopback and without any key, everybody who reaches the port is the default user with admin
- * access (one person, one machine). As soon as an admin key exists, every non-public route needs
- * "Authorization: Bearer <key>" (or X-Api-Key). Keys are random, shown once, stored as SHA-256; roles
- * viewer, analyst, admin. Binding to another address without an admin key is refused at start.
+ * Bound to loopback and without any key, everybody who reaches the port is the default user with
+ * admin access (one person, one machine). As soon as an admin key exists, every non-public route
+ * needs "Authorization: Bearer <key>" (or X-Api-Key). Keys are random, shown once, stored as
+ * SHA-256; roles viewer, analyst, admin. Binding to another address without an admin key is refused
+ * at start.
  */
 #ifndef SKERRY_AUTH_H
 #define SKERRY_AUTH_H
@@ -28,7 +29,8 @@ struct auth_options {
 /* Registered by the owner of options.metrics, before auth_open. */
 extern const struct metric_family auth_metrics[];
 
-MUST_USE err auth_open(const struct auth_options *options, struct auth **ret_auth); /* migrates, loads keys */
+/* Migrates its tables, loads the keys. */
+MUST_USE err auth_open(const struct auth_options *options, struct auth **ret_auth);
 void auth_close(struct auth *a);
 
 /* For http_hooks.authorise: memory only, does not block. */
@@ -39,8 +41,8 @@ bool auth_has_admin_key(struct auth *a);
 MUST_USE err auth_check_bind(struct auth *a, const char *address);
 
 enum { AUTH_KEY_BYTES = 64 };
-/* The key is returned once, like "sk_" + 43 characters. `actor` is who asks, for the audit row that is
- * written in the same transaction. */
+/* The key is returned once, like "sk_" + 43 characters. `actor` is who asks, for the audit row that
+ * is written in the same transaction. */
 MUST_USE err auth_key_create(struct auth *a, str actor, str username, enum access role, str note,
                              arena *keep, str *ret_id, str *ret_key);
 MUST_USE err auth_key_revoke(struct auth *a, str actor, str id);
@@ -49,18 +51,21 @@ struct auth_key_info {
     enum access role;
     int64_t created_ms, last_used_ms, revoked_ms;
 };
-MUST_USE err auth_key_list(struct auth *a, arena *keep, struct auth_key_info **ret_infos, size_t *ret_count);
+MUST_USE err auth_key_list(struct auth *a, arena *keep, struct auth_key_info **ret_infos,
+                           size_t *ret_count);
 
 /* One row per mutation, written with the mutation's own transaction or alone. */
 MUST_USE err auth_audit(struct auth *a, str username, str action, str subject, str detail_json);
-MUST_USE err auth_audit_tx(struct store_tx *tx, str username, str action, str subject, str detail_json);
+MUST_USE err auth_audit_tx(struct store_tx *tx, str username, str action, str subject,
+                           str detail_json);
 struct auth_audit_row {
     int64_t at_ms;
     str username, action, subject, detail;
 };
 /* Newest first. Empty username or action prefix: any. */
-MUST_USE err auth_audit_list(struct auth *a, str username, str action_prefix, int64_t limit, int64_t offset,
-                             arena *keep, struct auth_audit_row **ret_rows, size_t *ret_count);
+MUST_USE err auth_audit_list(struct auth *a, str username, str action_prefix, int64_t limit,
+                             int64_t offset, arena *keep, struct auth_audit_row **ret_rows,
+                             size_t *ret_count);
 
 const char *access_name(enum access access); /* "viewer" */
 MUST_USE err access_parse(str text, enum access *ret_access); /* viewer, analyst, admin, public */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* authorise.c -- may this request come in? Memory only: it runs on the event threads.
  *
- *   a key is presented    it must be known, whatever the route; its role must reach the route's access
- *   none, public route    yes, as nobody
- *   none, no admin key    yes, as the default user with admin access, when the client is this machine
- *                         itself: one person, one machine
- *   none otherwise        no
+ *   a key is presented  it must be known, whatever the route, and its role must reach the access
+ *   public route         yes, as nobody
+ *   no admin key exists  yes, as the default user with admin access, when the client is this
+ *                        machine itself: one person, one machine
+ *   otherwise            no
  *
  * A reverse proxy on this machine also connects from loopback, for people who are elsewhere. Such
  * requests carry a forwarding header, and are never trusted without a key.
@@ -20,8 +20,10 @@
 enum { METRIC_REQUESTS };
 
 const struct metric_family auth_metrics[] = {
-    [METRIC_REQUESTS] = { "skerry_auth_total", METRIC_COUNTER,
-                          "Decisions about requests: trusted, key, public, no_key, bad_key, denied.",
+    [METRIC_REQUESTS] = { "skerry_auth_total",
+                          METRIC_COUNTER,
+                          "Decisions about requests: trusted, key, public, no_key, bad_key, "
+                          "denied.",
                           { "result" } },
     { 0 },
 };
@@ -94,13 +96,14 @@ static err by_key(struct auth *a, struct http_request *rq, str sent, enum access
     bool is_use_due = false;
     if (!key_table_find(&a->table, hash, clock_wall_ms(), &key, &is_use_due)) {
         count(a, "bad_key");
-        return ERR(ERR_UNAUTHENTICATED, "this API key is not known here, or was revoked: ask an admin "
+        return ERR(ERR_UNAUTHENTICATED,
+                   "this API key is not known here, or was revoked: ask an admin "
                    "for a new one");
     }
     if (key.role < needed) {
         count(a, "denied");
-        return ERR(ERR_DENIED, "this needs %s access; the key of %s has %s access", access_name(needed),
-                   key.username, access_name(key.role));
+        return ERR(ERR_DENIED, "this needs %s access; the key of %s has %s access",
+                   access_name(needed), key.username, access_name(key.role));
     }
     if (is_use_due)
         use_note(a, &key);
@@ -128,8 +131,10 @@ err auth_authorise(struct auth *a, struct http_request *rq, enum access needed)
         return OK;
     }
     count(a, "no_key");
-    return ERR(ERR_UNAUTHENTICATED, "this needs %s access: send 'Authorization: Bearer <key>' or "
-               "'X-Api-Key: <key>'", access_name(needed));
+    return ERR(ERR_UNAUTHENTICATED,
+               "this needs %s access: send 'Authorization: Bearer <key>' or "
+               "'X-Api-Key: <key>'",
+               access_name(needed));
 }
 
 bool auth_has_admin_key(struct auth *a)
@@ -153,6 +158,8 @@ err auth_check_bind(struct auth *a, const char *address)
 {
     if (is_loopback(address) || auth_has_admin_key(a))
         return OK;
-    return ERR(ERR_DENIED, "refusing to listen on '%s': other machines could reach it, and no admin key "
-               "exists. Create one first, or listen on 127.0.0.1", address);
+    return ERR(ERR_DENIED,
+               "refusing to listen on '%s': other machines could reach it, and no admin key "
+               "exists. Create one first, or listen on 127.0.0.1",
+               address);
 }

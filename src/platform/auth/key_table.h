@@ -33,12 +33,13 @@ struct key_table {
 
 void key_table_init(struct key_table *t);
 void key_table_deinit(struct key_table *t);
-/* Taken before the store is read. Of two readings that overlap, the one that began later knows more. */
+/* Taken before the store is read. Of two readings that overlap, the one that began later knows
+ * more. */
 uint64_t key_table_ticket(struct key_table *t);
 /* Takes over what the store said, unless a reading that began later is in place already. */
 void key_table_set(struct key_table *t, uint64_t ticket, const struct auth_key *keys, size_t count);
-/* Copies the key that has this hash, notes its use, and says whether that is worth writing down: once
- * a minute is enough. */
+/* Copies the key that has this hash, notes its use, and says whether that is worth writing down:
+ * once a minute is enough. */
 bool key_table_find(struct key_table *t, const uint8_t hash[SHA256_BYTES], int64_t now_ms,
                     struct auth_key *ret_key, bool *ret_is_use_due);
 bool key_table_has_admin(struct key_table *t);

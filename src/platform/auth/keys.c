@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* keys.c -- API keys: made, listed, revoked. The store keeps only their SHA-256.
  *
- * A key is 256 random bits, so a plain hash is enough: there is nothing to guess, unlike a password.
- * Rows are never deleted; a revoked key keeps its history.
+ * A key is 256 random bits, so a plain hash is enough: there is nothing to guess, unlike a
+ * password. Rows are never deleted; a revoked key keeps its history.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +60,8 @@ static err key_row_read(struct store_rows *rows, struct auth_key *ret_key)
     TRY(access_parse(store_col_text(rows, 2), &key.role));
     str hash = store_col_blob(rows, 3);
     if (hash.len != SHA256_BYTES)
-        return ERR(ERR_CORRUPT, "the hash of API key %s has %zu bytes instead of %d", key.id, hash.len,
-                   SHA256_BYTES);
+        return ERR(ERR_CORRUPT, "the hash of API key %s has %zu bytes instead of %d", key.id,
+                   hash.len, SHA256_BYTES);
     memcpy(key.hash, hash.ptr, SHA256_BYTES);
     *ret_key = key;
     return OK;
@@ -107,8 +107,8 @@ struct create_tx {
     uint8_t hash[SHA256_BYTES];
 };
 
-static err key_audit(struct store_tx *tx, str actor, const char *action, const char *id, str username,
-                     enum access role)
+static err key_audit(struct store_tx *tx, str actor, const char *action, const char *id,
+                     str username, enum access role)
 {
     struct buf detail;
     struct json_out w;
@@ -134,26 +134,27 @@ static err create_write(struct store_tx *tx, void *arg)
     if (active >= AUTH_KEYS_MAX)
         return ERR(ERR_TOO_BIG, "there are %d API keys already: revoke those that nobody uses",
                    AUTH_KEYS_MAX);
-    TRY(store_exec(tx,
-                   "INSERT INTO auth_keys (id, username, role, note, hash, created_ms, last_used_ms) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
-                   ARGS(sql_cstr(c->id), sql_text(c->username), sql_cstr(access_name(c->role)),
-                        sql_text(c->note.len ? c->note : STR("")),
-                        sql_blob(str_from(c->hash, SHA256_BYTES)), sql_int(clock_wall_ms())),
-                   NULL));
+    TRY(store_exec(
+        tx,
+        "INSERT INTO auth_keys (id, username, role, note, hash, created_ms, last_used_ms) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+        ARGS(sql_cstr(c->id), sql_text(c->username), sql_cstr(access_name(c->role)),
+             sql_text(c->note.len ? c->note : STR("")), sql_blob(str_from(c->hash, SHA256_BYTES)),
+             sql_int(clock_wall_ms())),
+        NULL));
     return key_audit(tx, c->actor, "auth.key_created", c->id, c->username, c->role);
 }
 
-err auth_key_create(struct auth *a, str actor, str username, enum access role, str note, arena *keep,
-                    str *ret_id, str *ret_key)
+err auth_key_create(struct auth *a, str actor, str username, enum access role, str note,
+                    arena *keep, str *ret_id, str *ret_key)
 {
     TRY(auth_name_check("user name", username));
     if (role < ACCESS_VIEWER || role > ACCESS_ADMIN)
         return ERR(ERR_INVALID, "the role of a key must be viewer, analyst or admin, not %s",
                    access_name(role));
     if (note.len > AUTH_NOTE_MAX)
-        return ERR(ERR_TOO_BIG, "the note of a key has %zu bytes; at most %d are possible", note.len,
-                   AUTH_NOTE_MAX);
+        return ERR(ERR_TOO_BIG, "the note of a key has %zu bytes; at most %d are possible",
+                   note.len, AUTH_NOTE_MAX);
     uint8_t random[KEY_RANDOM_BYTES];
     char text[AUTH_KEY_BYTES];
     rand_bytes(random, sizeof(random));
@@ -161,7 +162,7 @@ err auth_key_create(struct auth *a, str actor, str username, enum access role, s
     struct create_tx c = { .actor = actor, .username = username, .note = note, .role = role };
     rand_uuid(c.id);
     sha256_of(str_of(text), c.hash);
-    /* First the copies for the caller: a key that was stored but could not be shown is of no use. */
+    /* First the copies for the caller: a key that is stored but cannot be shown is of no use. */
     str id = arena_str(keep, str_of(c.id)), key = arena_str(keep, str_of(text));
     explicit_bzero(random, sizeof(random));
     explicit_bzero(text, sizeof(text));
@@ -196,7 +197,8 @@ static err revoke_write(struct store_tx *tx, void *arg)
     if (e.code)
         return e;
     if (!found)
-        return ERR(ERR_NOT_FOUND, "there is no API key '%.*s' that could be revoked", STR_ARG(r->id));
+        return ERR(ERR_NOT_FOUND, "there is no API key '%.*s' that could be revoked",
+                   STR_ARG(r->id));
     return key_audit(tx, r->actor, "auth.key_revoked", key.id, str_of(key.username), key.role);
 }
 

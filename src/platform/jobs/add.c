@@ -14,8 +14,10 @@ static err spec_check_lengths(const struct job_spec *s)
                        texts[i].name, texts[i].text.len, JOB_NAME_MAX);
     }
     if (s->payload.len > JOB_PAYLOAD_MAX)
-        return ERR(ERR_TOO_BIG, "the payload of a job has %zu bytes; at most %d are possible: store "
-                   "the data and send its id", s->payload.len, JOB_PAYLOAD_MAX);
+        return ERR(ERR_TOO_BIG,
+                   "the payload of a job has %zu bytes; at most %d are possible: store "
+                   "the data and send its id",
+                   s->payload.len, JOB_PAYLOAD_MAX);
     if (s->priority < -JOB_PRIORITY_MAX || s->priority > JOB_PRIORITY_MAX)
         return ERR(ERR_INVALID, "priority %d is not between %d and %d", s->priority,
                    -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX);
@@ -31,7 +33,8 @@ static err run_id_check(str run_id)
         char c = run_id.ptr[i];
         ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
     }
-    return ok ? OK : ERR(ERR_INVALID, "run id '%.*s' is not 32 lower-case hex digits", STR_ARG(run_id));
+    return ok ? OK
+              : ERR(ERR_INVALID, "run id '%.*s' is not 32 lower-case hex digits", STR_ARG(run_id));
 }
 
 static err payload_check(str payload)
@@ -72,12 +75,14 @@ static err pending_check(struct jobs *j, struct store_tx *tx, const char *kind)
         return OK;
     if (e.code)
         return e;
-    return ERR(ERR_BUSY, "%lld jobs of the kind %s are waiting already: try again when some are done",
+    return ERR(ERR_BUSY,
+               "%lld jobs of the kind %s are waiting already: try again when some are done",
                (long long)j->options.pending_max, kind);
 }
 
 /* The unfinished job with this key: *ret_found false when there is none. */
-static err key_find(struct store_tx *tx, const struct job_spec *s, char id[UUID_BYTES], bool *ret_found)
+static err key_find(struct store_tx *tx, const struct job_spec *s, char id[UUID_BYTES],
+                    bool *ret_found)
 {
     struct store_rows *rows;
     TRY(store_query(store_tx_read(tx),
@@ -99,10 +104,11 @@ static err row_insert(struct store_tx *tx, const struct job_kind *kind, const st
     rand_hex_id(run_id);
     return store_exec(
         tx,
-        "INSERT INTO jobs (id, kind, state, priority, payload, job_key, username, schedule, run_id, "
-        "tries_max, attempts, crashes, pause_wanted, stop_wanted, lease_no, lease_moved, created_ms, "
-        "next_try_ms, done, total, eta_s) "
-        "VALUES (?1, ?2, 'waiting', ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, 0, 0, 0, ?10, ?11, 0, 0, -1)",
+        "INSERT INTO jobs (id, kind, state, priority, payload, job_key, username, schedule, "
+        "run_id, tries_max, created_ms, next_try_ms, attempts, crashes, pause_wanted, "
+        "stop_wanted, lease_no, lease_moved, done, total, eta_s) "
+        "VALUES (?1, ?2, 'waiting', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+        "0, 0, 0, 0, 0, 0, 0, 0, -1)",
         ARGS(sql_cstr(id), sql_cstr(kind->name), sql_int(s->priority),
              sql_text(s->payload.len ? s->payload : STR("{}")), sql_text_opt(s->key),
              sql_text(s->username.len ? s->username : STR("")), sql_text_opt(s->schedule),
@@ -139,10 +145,14 @@ err job_add_tx(struct jobs *j, struct store_tx *tx, const struct job_spec *spec,
     TRY(job_needs_add(tx, id, spec->needs, &is_waiting));
     enum job_state state = is_waiting ? JOB_WAITING : JOB_QUEUED;
     if (!is_waiting)
-        TRY(store_exec(tx, "UPDATE jobs SET state = 'queued' WHERE id = ?1", ARGS(sql_cstr(id)), NULL));
+        TRY(store_exec(tx, "UPDATE jobs SET state = 'queued' WHERE id = ?1", ARGS(sql_cstr(id)),
+                       NULL));
     struct job_event_row row = {
-        .job_id = str_of(id), .event = is_waiting ? "job.waiting" : "job.queued", .from = -1,
-        .to = state, .took_ms = -1,
+        .job_id = str_of(id),
+        .event = is_waiting ? "job.waiting" : "job.queued",
+        .from = -1,
+        .to = state,
+        .took_ms = -1,
     };
     TRY(job_event_add(j, tx, &row, now_ms));
     if (spec->not_before_ms > now_ms)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* control.c -- looking at jobs, and telling them what to do.
  *
- * A wish (stop, pause) for a job that nobody runs takes effect at once. For one that runs it is noted
- * in its row and, when it runs in this process, in its flags; the worker that holds the lease carries
- * it out when the work answers. A worker in another process sees it with its next heartbeat.
+ * A wish (stop, pause) for a job that nobody runs takes effect at once. For one that runs it is
+ * noted in its row and, when it runs in this process, in its flags; the worker that holds the lease
+ * carries it out when the work answers. A worker in another process sees it with its next
+ * heartbeat.
  */
 #include "platform/jobs/jobs_internal.h"
 
@@ -107,14 +108,16 @@ static err list_query(struct store_read *rd, void *arg)
     return err_first(e, store_rows_close(rows));
 }
 
-err job_list(struct jobs *j, const struct job_filter *filter, arena *keep, struct job_info **ret_infos,
-             size_t *ret_count)
+err job_list(struct jobs *j, const struct job_filter *filter, arena *keep,
+             struct job_info **ret_infos, size_t *ret_count)
 {
     enum job_state state = JOB_WAITING;
     if (filter->state.len && !str_eq(filter->state, STR("active")) &&
         !job_state_parse(filter->state, &state))
-        return ERR(ERR_INVALID, "'%.*s' is not a job state: active, waiting, queued, running, paused, "
-                   "succeeded, failed or stopped", STR_ARG(filter->state));
+        return ERR(ERR_INVALID,
+                   "'%.*s' is not a job state: active, waiting, queued, running, paused, "
+                   "succeeded, failed or stopped",
+                   STR_ARG(filter->state));
     struct list_read l = { .filter = filter, .limit = filter->limit, .keep = keep };
     if (l.limit <= 0)
         l.limit = LIST_DEFAULT;
@@ -173,12 +176,16 @@ static err wish_row(struct store_tx *tx, struct wish_tx *w, struct job_info *ret
 }
 
 /* What goes with a change of a job that nobody runs. */
-static err moved(struct store_tx *tx, struct wish_tx *w, const struct job_info *info, enum job_state to,
-                 const char *event, int64_t now_ms)
+static err moved(struct store_tx *tx, struct wish_tx *w, const struct job_info *info,
+                 enum job_state to, const char *event, int64_t now_ms)
 {
     struct job_event_row row = {
-        .job_id = w->id, .event = event, .from = (int)info->state, .to = to,
-        .attempt = info->attempts, .took_ms = -1,
+        .job_id = w->id,
+        .event = event,
+        .from = (int)info->state,
+        .to = to,
+        .attempt = info->attempts,
+        .took_ms = -1,
     };
     TRY(job_event_add(w->jobs, tx, &row, now_ms));
     return job_needs_follow(w->jobs, tx, w->id, to, now_ms);
@@ -191,8 +198,8 @@ static err stop_write(struct store_tx *tx, void *arg)
     TRY(wish_row(tx, w, &info));
     w->was_running = info.state == JOB_RUNNING;
     if (w->was_running)
-        return store_exec(tx, "UPDATE jobs SET stop_wanted = 1 WHERE id = ?1", ARGS(sql_text(w->id)),
-                          NULL);
+        return store_exec(tx, "UPDATE jobs SET stop_wanted = 1 WHERE id = ?1",
+                          ARGS(sql_text(w->id)), NULL);
     TRY(job_state_check(info.id, info.state, JOB_STOPPED));
     int64_t now_ms = clock_wall_ms();
     TRY(store_exec(tx, "UPDATE jobs SET state = 'stopped', finished_ms = ?2 WHERE id = ?1",
@@ -207,10 +214,11 @@ static err pause_write(struct store_tx *tx, void *arg)
     TRY(wish_row(tx, w, &info));
     w->was_running = info.state == JOB_RUNNING;
     if (w->was_running)
-        return store_exec(tx, "UPDATE jobs SET pause_wanted = 1 WHERE id = ?1", ARGS(sql_text(w->id)),
-                          NULL);
+        return store_exec(tx, "UPDATE jobs SET pause_wanted = 1 WHERE id = ?1",
+                          ARGS(sql_text(w->id)), NULL);
     TRY(job_state_check(info.id, info.state, JOB_PAUSED));
-    TRY(store_exec(tx, "UPDATE jobs SET state = 'paused' WHERE id = ?1", ARGS(sql_text(w->id)), NULL));
+    TRY(store_exec(tx, "UPDATE jobs SET state = 'paused' WHERE id = ?1", ARGS(sql_text(w->id)),
+                   NULL));
     return moved(tx, w, &info, JOB_PAUSED, "job.paused", clock_wall_ms());
 }
 
@@ -221,18 +229,19 @@ static err resume_write(struct store_tx *tx, void *arg)
     TRY(wish_row(tx, w, &info));
     w->was_running = info.state == JOB_RUNNING && info.pause_wanted;
     if (w->was_running) /* it has not paused yet: the wish is taken back */
-        return store_exec(tx, "UPDATE jobs SET pause_wanted = 0 WHERE id = ?1", ARGS(sql_text(w->id)),
-                          NULL);
+        return store_exec(tx, "UPDATE jobs SET pause_wanted = 0 WHERE id = ?1",
+                          ARGS(sql_text(w->id)), NULL);
     if (info.state != JOB_PAUSED)
         return ERR(ERR_CONFLICT, "job %s is %s: only a paused job can be resumed", info.id,
                    job_state_name(info.state));
     enum job_state to = JOB_QUEUED;
     TRY(job_needs_state(store_tx_read(tx), w->id, &to));
     int64_t now_ms = clock_wall_ms();
-    TRY(store_exec(tx,
-                   "UPDATE jobs SET state = ?2, "
-                   "next_try_ms = CASE WHEN next_try_ms > ?3 THEN next_try_ms ELSE ?3 END WHERE id = ?1",
-                   ARGS(sql_text(w->id), sql_cstr(job_state_name(to)), sql_int(now_ms)), NULL));
+    TRY(store_exec(
+        tx,
+        "UPDATE jobs SET state = ?2, "
+        "next_try_ms = CASE WHEN next_try_ms > ?3 THEN next_try_ms ELSE ?3 END WHERE id = ?1",
+        ARGS(sql_text(w->id), sql_cstr(job_state_name(to)), sql_int(now_ms)), NULL));
     return moved(tx, w, &info, to, "job.resumed", now_ms);
 }
 
@@ -243,8 +252,8 @@ static err replay_write(struct store_tx *tx, void *arg)
     TRY(wish_row(tx, w, &info));
     w->was_running = false;
     if (info.state != JOB_FAILED && info.state != JOB_STOPPED)
-        return ERR(ERR_CONFLICT, "job %s is %s: only a failed or stopped job can be replayed", info.id,
-                   job_state_name(info.state));
+        return ERR(ERR_CONFLICT, "job %s is %s: only a failed or stopped job can be replayed",
+                   info.id, job_state_name(info.state));
     enum job_state to = JOB_QUEUED;
     TRY(job_needs_state(store_tx_read(tx), w->id, &to));
     int64_t now_ms = clock_wall_ms();
@@ -254,15 +263,18 @@ static err replay_write(struct store_tx *tx, void *arg)
                        "WHERE id = ?1",
                        ARGS(sql_text(w->id), sql_cstr(job_state_name(to)), sql_int(now_ms)), NULL);
     if (e.code == ERR_CONFLICT)
-        return ERR(ERR_CONFLICT, "job %s cannot be replayed: a newer unfinished job of the kind %s has "
-                   "its key '%.*s'", info.id, info.kind, STR_ARG(info.key));
+        return ERR(ERR_CONFLICT,
+                   "job %s cannot be replayed: a newer unfinished job of the kind %s has "
+                   "its key '%.*s'",
+                   info.id, info.kind, STR_ARG(info.key));
     if (e.code)
         return e;
     TRY(moved(tx, w, &info, to, "job.replayed", now_ms));
     return job_needs_revive(w->jobs, tx, w->id, now_ms);
 }
 
-static err wish(struct jobs *j, str id, const char *verb, store_write_fn fn, unsigned set, unsigned clear)
+static err wish(struct jobs *j, str id, const char *verb, store_write_fn fn, unsigned set,
+                unsigned clear)
 {
     struct wish_tx w = { .jobs = j, .id = id };
     arena_init(&w.scratch, JOB_ARENA_BYTES);
@@ -327,7 +339,8 @@ err job_wait(struct jobs *j, str id, int64_t timeout_ms, arena *keep, struct job
             pthread_cond_timedwait(&j->changed, &j->lock, is_last ? &deadline : &look);
         pthread_mutex_unlock(&j->lock);
         if (atomic_load(&j->is_closing))
-            return ERR(ERR_CANCELLED, "waiting for job %s ended: this process is shutting down", info.id);
+            return ERR(ERR_CANCELLED, "waiting for job %s ended: this process is shutting down",
+                       info.id);
     }
 }
 
@@ -349,10 +362,11 @@ static err purge_write(struct store_tx *tx, void *arg)
                    ARGS(sql_int(p->before_ms), sql_int(JOBS_PURGE_MAX)), &p->removed));
     /* The newest event stays: its number must not be given out again, or the one who tells events
      * would take the next for already told. */
-    return store_exec(tx,
-                      "DELETE FROM job_events WHERE event_no < (SELECT max(event_no) FROM job_events) "
-                      "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_events.job_id)",
-                      NO_ARGS, NULL);
+    return store_exec(
+        tx,
+        "DELETE FROM job_events WHERE event_no < (SELECT max(event_no) FROM job_events) "
+        "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_events.job_id)",
+        NO_ARGS, NULL);
 }
 
 err jobs_purge(struct jobs *j, int64_t before_ms, int64_t *ret_removed)

@@ -2,12 +2,12 @@
 /* cron.c -- when is it due next? Five fields in UTC, or "@every 90s".
  *
  * Each field becomes a bit mask; the search walks days (skipping months that do not match) and then
- * looks for the first hour and minute in the day that was found. There is no daylight saving time in
- * UTC, so each day has 1,440 minutes. The calendar repeats after 400 years: what is not found by then
- * (the 30th of February) never comes, and is refused.
+ * looks for the first hour and minute in the day that was found. There is no daylight saving time
+ * in UTC, so each day has 1,440 minutes. The calendar repeats after 400 years: what is not found by
+ * then (the 30th of February) never comes, and is refused.
  *
- * Day of month and day of week follow the old rule: when both are restricted (do not start with "*"),
- * a day that matches either is taken; otherwise both must match.
+ * Day of month and day of week follow the old rule: when both are restricted (do not start with
+ * "*"), a day that matches either is taken; otherwise both must match.
  */
 #include "platform/jobs/jobs.h"
 #include "platform/jobs/jobs_internal.h"
@@ -167,8 +167,10 @@ static err cron_read(str text, struct cron *ret_cron)
         str field = str_sub(rest, 0, len);
         rest = str_trim(str_sub(rest, len, rest.len - len));
         if (!field.len)
-            return ERR(ERR_INVALID, "it has %zu fields: five are needed (minute hour day month "
-                       "weekday), or '@every 60s'", i);
+            return ERR(ERR_INVALID,
+                       "it has %zu fields: five are needed (minute hour day month "
+                       "weekday), or '@every 60s'",
+                       i);
         TRY(field_read(&cron_fields[i], field, &c.mask[i]));
         if ((i == CRON_DAY || i == CRON_WEEKDAY) && field.ptr[0] == '*')
             c.any_day = true;
@@ -253,7 +255,8 @@ static err every_read(str text, int64_t *ret_s)
         *ret_s = count * units[i].seconds;
         return OK;
     }
-    return ERR(ERR_INVALID, "'%.*s' is not a duration from 1s to 366d, like '90s', '5m', '2h', '1d'",
+    return ERR(ERR_INVALID,
+               "'%.*s' is not a duration from 1s to 366d, like '90s', '5m', '2h', '1d'",
                STR_ARG(amount));
 }
 

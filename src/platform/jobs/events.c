@@ -1,49 +1,64 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* events.c -- every change of state is told: a row in job_events, a log line, metrics, the observer.
+/* events.c -- every change of state is told: a row in job_events, a log line, metrics, observer.
  *
- * The row is written by the transaction that makes the change. The rest happens after the commit, by
- * reading job_events from where we stopped: so nothing is told that did not happen, everything is told
- * once and in order, and jobs that a caller adds inside its own transaction need no special path. One
- * thread at a time tells; another that comes meanwhile leaves a note and goes on. Gauges follow all
- * rows; counters, log and observer only those that this process wrote.
+ * The row is written by the transaction that makes the change. The rest happens after the commit,
+ * by reading job_events from where we stopped: so nothing is told that did not happen, everything
+ * is told once and in order, and jobs that a caller adds inside its own transaction need no special
+ * path. One thread at a time tells; another that comes meanwhile leaves a note and goes on. Gauges
+ * follow all rows; counters, log and observer only those that this process wrote.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "platform/jobs/jobs_internal.h"
 
-static const double seconds_buckets[] = { 0.01, 0.05, 0.1, 0.5,  1,   5,    10,
+static const double seconds_buckets[] = { 0.01, 0.05, 0.1, 0.5,  1,    5,     10,
                                           30,   60,   300, 1800, 7200, 21600, 86400 };
 
 enum { METRIC_CHANGES, METRIC_SECONDS, METRIC_WAIT_SECONDS, METRIC_WAITING, METRIC_RUNNING };
 
 const struct metric_family jobs_metrics[] = {
-    [METRIC_CHANGES] = { "skerry_jobs_total", METRIC_COUNTER,
+    [METRIC_CHANGES] = { "skerry_jobs_total",
+                         METRIC_COUNTER,
                          "Jobs that entered a state, by kind and state.",
                          { "kind", "state" },
                          .cells_max = 2048 },
-    [METRIC_SECONDS] = { "skerry_job_seconds", METRIC_HISTOGRAM, "Duration of a try.", { "kind" },
-                         .buckets = seconds_buckets, .bucket_count = COUNT_OF(seconds_buckets) },
-    [METRIC_WAIT_SECONDS] = { "skerry_job_wait_seconds", METRIC_HISTOGRAM,
-                              "Time between due and started.", { "kind" },
-                              .buckets = seconds_buckets, .bucket_count = COUNT_OF(seconds_buckets) },
-    [METRIC_WAITING] = { "skerry_jobs_waiting", METRIC_GAUGE, "Jobs that are waiting or queued.",
+    [METRIC_SECONDS] = { "skerry_job_seconds",
+                         METRIC_HISTOGRAM,
+                         "Duration of a try.",
+                         { "kind" },
+                         .buckets = seconds_buckets,
+                         .bucket_count = COUNT_OF(seconds_buckets) },
+    [METRIC_WAIT_SECONDS] = { "skerry_job_wait_seconds",
+                              METRIC_HISTOGRAM,
+                              "Time between due and started.",
+                              { "kind" },
+                              .buckets = seconds_buckets,
+                              .bucket_count = COUNT_OF(seconds_buckets) },
+    [METRIC_WAITING] = { "skerry_jobs_waiting",
+                         METRIC_GAUGE,
+                         "Jobs that are waiting or queued.",
                          { "kind" } },
-    [METRIC_RUNNING] = { "skerry_jobs_running", METRIC_GAUGE, "Jobs that a worker holds.", { "kind" } },
+    [METRIC_RUNNING] = { "skerry_jobs_running",
+                         METRIC_GAUGE,
+                         "Jobs that a worker holds.",
+                         { "kind" } },
     { 0 },
 };
 
-err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row, int64_t now_ms)
+err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
+                  int64_t now_ms)
 {
     assert(row->from < 0 || job_state_may((enum job_state)row->from, row->to));
     const char *from = row->from < 0 ? NULL : job_state_name((enum job_state)row->from);
-    return store_exec(tx,
-                      "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, "
-                      "took_ms, by_worker, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                      ARGS(sql_text(row->job_id), sql_int(now_ms), sql_cstr(row->event),
-                           sql_cstr(from), sql_cstr(job_state_name(row->to)), sql_int(row->attempt),
-                           sql_int(row->took_ms), sql_cstr(j->worker), sql_text_opt(row->detail)),
-                      NULL);
+    return store_exec(
+        tx,
+        "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, "
+        "took_ms, by_worker, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        ARGS(sql_text(row->job_id), sql_int(now_ms), sql_cstr(row->event), sql_cstr(from),
+             sql_cstr(job_state_name(row->to)), sql_int(row->attempt), sql_int(row->took_ms),
+             sql_cstr(j->worker), sql_text_opt(row->detail)),
+        NULL);
 }
 
 /* ------------------------------------------------------------------ telling */
@@ -92,7 +107,8 @@ static err told_query(struct store_read *rd, void *arg)
     ARENA_TRY(t->events);
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT " JOB_COLUMNS ", event, from_state, to_state, attempt, took_ms, by_worker, "
+                    "SELECT " JOB_COLUMNS
+                    ", event, from_state, to_state, attempt, took_ms, by_worker, "
                     "detail, event_no FROM job_events JOIN jobs ON id = job_id WHERE event_no > ?1 "
                     "ORDER BY event_no LIMIT ?2",
                     ARGS(sql_int(t->after), sql_int(JOBS_TAIL_MAX)), &rows));
@@ -122,7 +138,8 @@ static void tell_metrics(struct jobs *j, const struct told_event *ev)
     if (!ev->is_ours)
         return;
     struct metrics *m = j->options.metrics;
-    metric_add(METRIC_CELL(m, &jobs_metrics[METRIC_CHANGES], kind, str_of(job_state_name(ev->to))), 1);
+    metric_add(METRIC_CELL(m, &jobs_metrics[METRIC_CHANGES], kind, str_of(job_state_name(ev->to))),
+               1);
     double seconds = (double)ev->took_ms / 1000;
     if (ev->took_ms >= 0 && !ev->is_new && ev->from == JOB_RUNNING)
         metric_observe(METRIC_CELL(m, &jobs_metrics[METRIC_SECONDS], kind), seconds);
@@ -139,13 +156,13 @@ static void tell_log(struct jobs *j, const struct told_event *ev)
         .username = ev->info.username,
     };
     bool is_bad = ev->to == JOB_FAILED;
-    bool is_odd = ev->detail.len && ev->to != JOB_FAILED;
     char event[32];
     snprintf(event, sizeof(event), "%.*s", STR_ARG(ev->event));
     char msg[320];
     snprintf(msg, sizeof(msg), "%s is %s%s%.*s", ev->info.kind, job_state_name(ev->to),
              ev->detail.len ? ": " : "", STR_ARG(str_sub(ev->detail, 0, 200)));
-    log_event(j->options.log, is_bad ? LOG_ERROR : is_odd ? LOG_WARN : LOG_INFO, &labels, event, msg,
+    enum log_level odd_level = ev->detail.len ? LOG_WARN : LOG_INFO;
+    log_event(j->options.log, is_bad ? LOG_ERROR : odd_level, &labels, event, msg,
               F_CSTR("job_id", ev->info.id), F_CSTR("kind", ev->info.kind),
               F_INT("attempt", ev->info.attempts), F_INT("took_ms", ev->took_ms));
 }
@@ -280,10 +297,11 @@ static err events_read(struct store_read *rd, void *arg)
     g->events = NEW_ARRAY(g->keep, struct job_event, JOB_EVENTS_MAX);
     ARENA_TRY(g->events);
     struct store_rows *rows;
-    TRY(store_query(rd,
-                    "SELECT at_ms, event, from_state, to_state, attempt, took_ms, by_worker, detail "
-                    "FROM job_events WHERE job_id = ?1 ORDER BY event_no DESC LIMIT ?2",
-                    ARGS(sql_text(g->id), sql_int(JOB_EVENTS_MAX)), &rows));
+    TRY(store_query(
+        rd,
+        "SELECT at_ms, event, from_state, to_state, attempt, took_ms, by_worker, detail "
+        "FROM job_events WHERE job_id = ?1 ORDER BY event_no DESC LIMIT ?2",
+        ARGS(sql_text(g->id), sql_int(JOB_EVENTS_MAX)), &rows));
     err e = OK;
     while (!e.code && g->count < JOB_EVENTS_MAX && store_next(rows))
         e = event_copy(rows, g->keep, &g->events[g->count++]);

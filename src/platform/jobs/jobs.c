@@ -86,7 +86,8 @@ err jobs_open(const struct jobs_options *options, const struct job_kind *const *
 err jobs_start(struct jobs *j, int workers)
 {
     if (workers < 1 || workers > JOBS_WORKERS_MAX)
-        return ERR(ERR_INVALID, "%d job workers: from 1 to %d are possible", workers, JOBS_WORKERS_MAX);
+        return ERR(ERR_INVALID, "%d job workers: from 1 to %d are possible", workers,
+                   JOBS_WORKERS_MAX);
     if (j->worker_count)
         return ERR(ERR_CONFLICT, "the job workers run already");
     for (int i = 0; i < workers; i++) {
@@ -121,8 +122,10 @@ static void warn_of_slow_jobs(struct jobs *j)
         snprintf(slow[count++].id, UUID_BYTES, "%s", LIST_ENTRY(x, struct job, link)->info.id);
     pthread_mutex_unlock(&j->lock);
     for (size_t i = 0; i < count; i++) {
-        err e = ERR(ERR_TIMEOUT, "it was asked to stop, but does not answer (it must call its check at "
-                    "least every 100 ms); killing this process is safe: the job goes on at next start");
+        err e =
+            ERR(ERR_TIMEOUT,
+                "it was asked to stop, but does not answer (it must call its check at "
+                "least every 100 ms); killing this process is safe: the job goes on at next start");
         jobs_warn(j, "jobs.slow_stop", slow[i].id, &e);
     }
 }

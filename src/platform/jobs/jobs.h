@@ -2,16 +2,17 @@
 /* jobs.h -- durable jobs: rows in the store, taken under a lease, run at least once.
  *
  *   queued -> running -> succeeded
- *                     -> queued again (failed with tries left, after a backoff; or its lease expired)
+ *                     -> queued again (failed with tries left: after a backoff; lease expired: now)
  *                     -> failed (dead letter: kept, can be replayed)
  *                     -> stopped (somebody asked) | paused (somebody asked; resume queues it again)
  *   waiting (for other jobs) -> queued
  *
- * A worker owns a job while its lease lasts and renews it; when the process dies, the lease runs out
- * (or, for the embedded store, is dropped at start) and the job is queued again with its cursor. A
- * cursor is the job's own JSON note on how far it is; saving it in the transaction that stores the work
- * makes the effects exactly-once. A worker whose lease was taken gets ERR_CONFLICT from every job call.
- * Every state change is a row in job_events, a metric and a log line (through the observer hook).
+ * A worker owns a job while its lease lasts and renews it; when the process dies, the lease runs
+ * out (or, for the embedded store, is dropped at start) and the job is queued again with its
+ * cursor. A cursor is the job's own JSON note on how far it is; saving it in the transaction that
+ * stores the work makes the effects exactly-once. A worker whose lease was taken gets ERR_CONFLICT
+ * from every job call. Every state change is a row in job_events, a metric and a log line (through
+ * the observer hook).
  */
 #ifndef SKERRY_JOBS_H
 #define SKERRY_JOBS_H
@@ -31,37 +32,45 @@ struct jobs;
 struct job; /* a job that this worker runs now */
 struct run; /* platform/track/run.h: what the work sees */
 
-enum job_state { JOB_WAITING, JOB_QUEUED, JOB_RUNNING, JOB_PAUSED, JOB_SUCCEEDED, JOB_FAILED, JOB_STOPPED };
+enum job_state {
+    JOB_WAITING,
+    JOB_QUEUED,
+    JOB_RUNNING,
+    JOB_PAUSED,
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+    JOB_STOPPED
+};
 const char *job_state_name(enum job_state state); /* "queued" */
 
 enum { JOB_PAYLOAD_MAX = 64 * 1024, JOB_CURSOR_MAX = 64 * 1024, JOB_PENDING_MAX = 10000 };
 
 /* What can be done: a const table row of an app. */
 struct job_kind {
-    const char *name;  /* "chess.import"; NULL ends a table */
-    const char *help;  /* one sentence */
+    const char *name;      /* "chess.import"; NULL ends a table */
+    const char *help;      /* one sentence */
     const char *component; /* label for logs and metrics: ingest, dataset, training, ... */
     err (*run)(struct run *run, const struct json *payload);
-    int timeout_s;     /* of one try; 0 means 24 h */
-    int tries_max;     /* 0 means 3 */
-    int concurrent_max; /* running at once in this process; 0 means no own limit */
+    int timeout_s;              /* of one try; 0 means 24 h */
+    int tries_max;              /* 0 means 3 */
+    int concurrent_max;         /* running at once in this process; 0 means no own limit */
     const char *payload_schema; /* JSON Schema of the payload's properties, for OpenAPI and help */
-    const char *example;        /* example payload for the gate, or NULL when the gate gets there by a route */
-    const char *metric;         /* metric family that a run of this kind moves */
-    const char *event;          /* log event that a run of this kind emits */
-    const char *artifact;       /* artifact path that a run of this kind leaves, or NULL */
+    const char *example;  /* payload for the gate, or NULL when the gate gets there by a route */
+    const char *metric;   /* metric family that a run of this kind moves */
+    const char *event;    /* log event that a run of this kind emits */
+    const char *artifact; /* artifact path that a run of this kind leaves, or NULL */
 };
 
 struct job_spec {
     const char *kind;
-    str payload;         /* JSON object, copied */
-    str key;             /* unique among unfinished jobs of the kind: adding again gives the same job */
-    int priority;        /* higher first; low -10, normal 0, high 10 */
-    int64_t not_before_ms; /* wall time; 0: now */
+    str payload;  /* JSON object, copied */
+    str key;      /* unique among unfinished jobs of the kind: adding again gives the same job */
+    int priority; /* higher first; low -10, normal 0, high 10 */
+    int64_t not_before_ms;    /* wall time; 0: now */
     const char *const *needs; /* ids of jobs that must succeed first, NULL-ended; may be NULL */
     str username;
-    str schedule;        /* name of the schedule that made it, or empty */
-    str run_id;          /* 32 hex digits chosen beforehand, so that a reply can name it; or empty: made here */
+    str schedule; /* name of the schedule that made it, or empty */
+    str run_id;   /* 32 hex digits chosen beforehand, for a reply to name; empty: made here */
 };
 
 struct job_info {
@@ -85,33 +94,36 @@ struct jobs_options {
     struct store *store;
     struct metrics *metrics; /* may be NULL */
     struct log *log;         /* a line for each change of state; may be NULL */
-    const char *worker; /* names this process in leases: "host:pid" */
-    int64_t lease_ms;   /* 0 means 30 s */
-    bool sole_worker;   /* embedded store: leases of earlier processes are dropped at start */
+    const char *worker;      /* names this process in leases: "host:pid" */
+    int64_t lease_ms;        /* 0 means 30 s */
+    bool sole_worker;        /* embedded store: leases of earlier processes are dropped at start */
     /* Runs one job: makes the run, calls kind->run, closes the run. Set by platform/app. Its error
      * decides: OK succeeded; ERR_CANCELLED stopped or paused, as was wanted; other codes: retry for
      * BUSY, TIMEOUT, UPSTREAM, IO, NO_SPACE, NO_MEMORY, CONFLICT; no retry for the rest. */
     err (*execute)(void *arg, struct job *job, const struct job_kind *kind);
     void (*observe)(void *arg, const struct job_info *info, const char *event); /* state changes */
     void *arg;
-    int64_t retry_base_ms;   /* delay after the first failure, doubled by each; 0 means 1 s */
-    int64_t pending_max;     /* waiting and queued jobs of one kind; 0 means JOB_PENDING_MAX */
+    int64_t retry_base_ms; /* delay after the first failure, doubled by each; 0 means 1 s */
+    int64_t pending_max;   /* waiting and queued jobs of one kind; 0 means JOB_PENDING_MAX */
 };
 
 MUST_USE err jobs_open(const struct jobs_options *options, const struct job_kind *const *tables,
                        size_t table_count, struct jobs **ret_jobs); /* migrates its tables */
 /* Starts worker threads and the scheduler (leases, retries, schedules, timeouts). */
 MUST_USE err jobs_start(struct jobs *j, int workers);
-/* Asks running jobs to stop (they go back to queued, with their cursor), waits, closes. */
+/* Asks running jobs to stop (they go back to queued, with their cursor), waits, closes. A job that
+ * does not answer within drain_ms is named in the log and waited for: memory that it uses cannot be
+ * taken away. Killing the process is then safe. Accepts NULL. */
 void jobs_close(struct jobs *j, int64_t drain_ms);
 
 const struct job_kind *jobs_kind(const struct jobs *j, str name); /* NULL if unknown */
 
-/* ------------------------------------------------------------------ for those who want work done */
+/* ------------------------------------------------------------------ for who wants work done */
 
 /* Durable when this returns. ERR_BUSY when JOB_PENDING_MAX of the kind are waiting, ERR_INVALID for
  * an unknown kind. *ret_is_new is false when an unfinished job with that key existed. */
-MUST_USE err job_add(struct jobs *j, const struct job_spec *spec, char ret_id[UUID_BYTES], bool *ret_is_new);
+MUST_USE err job_add(struct jobs *j, const struct job_spec *spec, char ret_id[UUID_BYTES],
+                     bool *ret_is_new);
 /* The same inside a transaction of the caller; call jobs_wake after the commit. */
 MUST_USE err job_add_tx(struct jobs *j, struct store_tx *tx, const struct job_spec *spec,
                         char ret_id[UUID_BYTES], bool *ret_is_new);
@@ -125,15 +137,19 @@ struct job_filter {
 };
 MUST_USE err job_list(struct jobs *j, const struct job_filter *filter, arena *keep,
                       struct job_info **ret_infos, size_t *ret_count);
-MUST_USE err job_stop(struct jobs *j, str id);   /* ERR_CONFLICT when already finished */
+MUST_USE err job_stop(struct jobs *j, str id); /* ERR_CONFLICT when already finished */
 MUST_USE err job_pause(struct jobs *j, str id);
 MUST_USE err job_resume(struct jobs *j, str id); /* of a paused one */
-MUST_USE err job_replay(struct jobs *j, str id); /* of a failed or stopped one: queued, tries from 0 */
+MUST_USE err job_replay(struct jobs *j, str id); /* of a failed or stopped one: tries from 0 */
 /* Waits until the job is finished or paused, or timeout_ms passed (ERR_TIMEOUT). */
-MUST_USE err job_wait(struct jobs *j, str id, int64_t timeout_ms, arena *keep, struct job_info *ret_info);
-/* Runs waiting jobs in the calling thread until `id` is finished: for the command line. */
-MUST_USE err jobs_run_until(struct jobs *j, str id, void (*tick)(void *arg, const struct job_info *info),
-                            void *tick_arg, arena *keep, struct job_info *ret_info);
+MUST_USE err job_wait(struct jobs *j, str id, int64_t timeout_ms, arena *keep,
+                      struct job_info *ret_info);
+/* Runs `id`, and what it needs, in the calling thread until it is finished or paused: for the
+ * command line. Jobs that others queued stay queued. While it waits, `tick` (may be NULL) is called
+ * about five times a second from another thread, with no lock held: it may call job_stop. */
+MUST_USE err jobs_run_until(struct jobs *j, str id,
+                            void (*tick)(void *arg, const struct job_info *info), void *tick_arg,
+                            arena *keep, struct job_info *ret_info);
 
 struct job_counts {
     int64_t by_state[JOB_STOPPED + 1];
@@ -151,46 +167,50 @@ struct job_event {
 MUST_USE err job_events_list(struct jobs *j, str id, arena *keep, struct job_event **ret_events,
                              size_t *ret_count);
 
-/* Forgets jobs that finished before `before_ms`, with their events. Those that an unfinished job needs
- * stay. At most a thousand a call: call again while *ret_removed is a thousand. */
+/* Forgets jobs that finished before `before_ms`, with their events. Those that an unfinished job
+ * needs stay. At most a thousand a call: call again while *ret_removed is a thousand. */
 enum { JOBS_PURGE_MAX = 1000 };
 MUST_USE err jobs_purge(struct jobs *j, int64_t before_ms, int64_t *ret_removed);
 
 /* ------------------------------------------------------------------ schedules */
 
 struct job_schedule {
-    const char *name;   /* NULL ends a table */
-    const char *cron;   /* five fields, UTC; or "@every 60s" */
+    const char *name; /* NULL ends a table */
+    const char *cron; /* five fields, UTC; or "@every 60s" */
     const char *kind;
     const char *payload; /* JSON */
     const char *help;
     /* Overlap is forbidden: a due schedule whose last job is unfinished waits for the next time. */
 };
-MUST_USE err jobs_schedule(struct jobs *j, const struct job_schedule *schedules); /* a table; idempotent */
+/* A table, which outlives j. May be called again, also with changed times. */
+MUST_USE err jobs_schedule(struct jobs *j, const struct job_schedule *schedules);
 struct job_schedule_info {
     str name, cron, kind, last_job_id, last_state;
     int64_t next_ms, last_ms;
 };
-MUST_USE err jobs_schedule_list(struct jobs *j, arena *keep, struct job_schedule_info **ret, size_t *ret_count);
+MUST_USE err jobs_schedule_list(struct jobs *j, arena *keep, struct job_schedule_info **ret,
+                                size_t *ret_count);
 /* The next time after `after_ms` that matches; ERR_INVALID explains a bad expression. */
 MUST_USE err cron_next(str cron, int64_t after_ms, int64_t *ret_ms);
 
-/* ------------------------------------------------------------------ for the work itself (through run.h) */
+/* ------------------------------------------------------------------ for the work, through run.h */
 
 const char *job_id(const struct job *job);
 const struct job_kind *job_kind_of(const struct job *job);
 str job_payload(const struct job *job); /* a JSON object; lives as long as the job runs */
 int job_attempt(const struct job *job); /* 1 on the first try */
 const char *job_username(const struct job *job);
-str job_cursor(const struct job *job);  /* as saved last; empty on a fresh start */
-/* Saves the cursor with the caller's work. ERR_CONFLICT when the lease was lost: the transaction must
- * fail with it, so that a worker that was thought dead changes nothing. */
+str job_cursor(const struct job *job); /* as saved before this try; empty on a fresh start */
+/* Saves the cursor with the caller's work. ERR_CONFLICT when the lease was lost: the transaction
+ * must fail with it, so that a worker that was thought dead changes nothing. */
 MUST_USE err job_cursor_save(struct job *job, struct store_tx *tx, str cursor);
-/* ERR_CANCELLED when stop or pause is wanted, the try's time is over (ERR_TIMEOUT), the lease is lost
- * (ERR_CONFLICT) or the process is shutting down; OK otherwise. Cheap: two atomics. Long work calls it
- * at least every 100 ms. */
+/* ERR_CANCELLED when stop or pause is wanted, the try's time is over (ERR_TIMEOUT), the lease is
+ * lost (ERR_CONFLICT) or the process is shutting down; OK otherwise. Cheap: two atomics. Long work
+ * calls it at least every 100 ms. */
 MUST_USE err job_check(struct job *job);
-bool job_pause_wanted(const struct job *job); /* after ERR_CANCELLED: save a checkpoint rather than clean up */
+/* After ERR_CANCELLED: the job will go on later (pause, shutdown), so save a checkpoint rather than
+ * clean up. */
+bool job_pause_wanted(const struct job *job);
 /* Progress is kept in memory and written by the heartbeat (every second). */
 void job_progress(struct job *job, int64_t done, int64_t total);
 void job_run_id_set(struct job *job, str run_id);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* jobs_internal.h -- what the files of this room share. Private to it and to its unit tests.
  *
- * Two kinds of truth: rows in the store, changed only inside transactions and fenced by lease_no (it
- * goes up with every claim, so a worker that was thought dead holds an old number and changes
+ * Two kinds of truth: rows in the store, changed only inside transactions and fenced by lease_no
+ * (it goes up with every claim, so a worker that was thought dead holds an old number and changes
  * nothing); and struct jobs, which only knows what runs in this process and who must be woken.
  *
  * One lock guards struct jobs. It is never held across the store, a callback or another lock.
@@ -41,10 +41,10 @@ enum {
     JOB_ARENA_BYTES = 1024 * 1024, /* payload, cursor, result and small texts of a running job */
     JOBS_HEARTBEAT_MS = 1000,
     JOBS_TICK_MS = 200,
-    JOBS_POLL_MS = 1000,        /* for news from other processes on the same store */
-    JOBS_SLEEP_MAX_MS = 60000,  /* the wall clock may be set: look at it now and then */
-    JOBS_REAP_MAX = 100,        /* expired leases handled in one transaction */
-    JOBS_TAIL_MAX = 100,        /* events told in one go */
+    JOBS_POLL_MS = 1000,       /* for news from other processes on the same store */
+    JOBS_SLEEP_MAX_MS = 60000, /* the wall clock may be set: look at it now and then */
+    JOBS_REAP_MAX = 100,       /* expired leases handled in one transaction */
+    JOBS_TAIL_MAX = 100,       /* events told in one go */
 };
 
 /* ------------------------------------------------------------------ state.c */
@@ -58,8 +58,8 @@ MUST_USE err job_state_check(const char *id, enum job_state from, enum job_state
 struct job_try {
     int attempts, tries_max, crashes;
     bool stop_wanted, pause_wanted; /* as the row says */
-    bool was_told;                  /* this process asked it to stop, so its ERR_CANCELLED is an answer */
-    bool has_moved;                 /* it saved a new cursor during this try */
+    bool was_told;  /* this process asked it to stop, so its ERR_CANCELLED is an answer */
+    bool has_moved; /* it saved a new cursor during this try */
 };
 struct job_outcome {
     enum job_state to;
@@ -153,9 +153,9 @@ size_t jobs_kind_index(const struct jobs *j, const struct job_kind *kind);
 extern const struct store_migration jobs_migrations[];
 
 /* The columns that job_row_read expects first, in its order. */
-#define JOB_COLUMNS                                                                                \
-    "id, kind, state, priority, attempts, tries_max, pause_wanted, stop_wanted, payload, "         \
-    "resume_cursor, result, error, job_key, username, run_id, created_ms, started_ms, "            \
+#define JOB_COLUMNS                                                                        \
+    "id, kind, state, priority, attempts, tries_max, pause_wanted, stop_wanted, payload, " \
+    "resume_cursor, result, error, job_key, username, run_id, created_ms, started_ms, "    \
     "finished_ms, next_try_ms, lease_until_ms, done, total, eta_s"
 enum { JOB_COLUMN_COUNT = 23 };
 /* Texts live in keep. ERR_CORRUPT for a state that this program does not know. */
@@ -187,7 +187,7 @@ void jobs_warn(struct jobs *j, const char *event, const char *id, const err *e);
 /* Checks and stores what a new job needs. *ret_is_waiting tells whether some are not yet done. */
 MUST_USE err job_needs_add(struct store_tx *tx, const char *id, const char *const *needs,
                            bool *ret_is_waiting);
-/* JOB_QUEUED or JOB_WAITING for a job that is to go on; ERR_CONFLICT when one it needs has failed. */
+/* JOB_QUEUED or JOB_WAITING for a job that is to go on; ERR_CONFLICT when what it needs failed. */
 MUST_USE err job_needs_state(struct store_read *rd, str id, enum job_state *ret_state);
 /* What follows for others when a job has become `to`. */
 MUST_USE err job_needs_follow(struct jobs *j, struct store_tx *tx, str id, enum job_state to,
@@ -195,7 +195,7 @@ MUST_USE err job_needs_follow(struct jobs *j, struct store_tx *tx, str id, enum 
 /* A failed or stopped job was replayed: those that failed because of it wait again. */
 MUST_USE err job_needs_revive(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms);
 
-/* ------------------------------------------------------------------ lease.c: the claim and what it allows */
+/* ------------------------------------------------------------------ lease.c */
 
 struct job_claim {
     const struct job_kind *const *kinds; /* which to take */
@@ -219,11 +219,11 @@ struct job_beat {
 MUST_USE err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms);
 /* Puts jobs whose lease ended before `now_ms` back (INT64_MAX: all that are leased). */
 MUST_USE err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_count);
-/* The earliest moment after now at which something in the store becomes due (INT64_MAX: nothing), and
- * whether some lease is over already. */
+/* The earliest moment after now at which something in the store becomes due (INT64_MAX: nothing),
+ * and whether some lease is over already. */
 MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms, bool *ret_has_expired);
 
-/* ------------------------------------------------------------------ worker.c, keeper.c, schedule.c */
+/* ------------------------------------------------------------------ the other files */
 
 void *jobs_worker_main(void *jobs);
 /* Claims and runs one job in this thread. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* keeper.c -- the one thread that watches the clock.
  *
- * While jobs run it wakes once a second: renews their leases, writes their progress, picks up wishes
- * from other processes and marks tries whose time is over. Otherwise it sleeps until the earliest
- * moment at which something becomes due: a retry, a job put off, a schedule, the end of a lease. With
- * nothing to come it sleeps on, and the store is not asked.
+ * While jobs run it wakes once a second: renews their leases, writes their progress, picks up
+ * wishes from other processes and marks tries whose time is over. Otherwise it sleeps until the
+ * earliest moment at which something becomes due: a retry, a job put off, a schedule, the end of a
+ * lease. With nothing to come it sleeps on, and the store is not asked.
  */
 #include "platform/jobs/jobs_internal.h"
 
@@ -58,8 +58,8 @@ static size_t beats_collect(struct jobs *j, struct job_beat *beats)
         b->eta_s = job->eta_s = job_pace_update(&job->pace, now_ns, b->done, b->total);
         if (now_ns > job->deadline_ns)
             atomic_fetch_or(&job->flags, JOB_FLAG_TIMEOUT);
-        /* Work that does not answer for a whole lease after its time is over is stuck: somebody else
-         * may have the job. What it still writes under this lease is refused. */
+        /* Work that does not answer for a whole lease after its time is over is stuck: somebody
+         * else may have the job. What it still writes under this lease is refused. */
         b->is_overdue = now_ns > job->deadline_ns + j->options.lease_ms * 1000000;
     }
     pthread_mutex_unlock(&j->lock);
@@ -151,7 +151,7 @@ static void look(struct jobs *j)
     jobs_wake(j);
 }
 
-/* ------------------------------------------------------------------ ticks for a waiting command line */
+/* ------------------------------------------------------------------ ticks for a command line */
 
 static void tick(struct jobs *j)
 {
@@ -212,7 +212,8 @@ void *jobs_keeper_main(void *arg)
     while (keeper_sleep(j, beat_ns, tick_ns)) {
         int64_t now_ns = clock_mono_ns();
         if (now_ns >= beat_ns) {
-            heartbeat(j); /* before looking: after a long sleep of the machine our own leases come first */
+            /* Before looking: after a long sleep of the machine our own leases come first. */
+            heartbeat(j);
             beat_ns = now_ns + beat_interval_ms(j) * 1000000;
         }
         if (now_ns >= tick_ns) {

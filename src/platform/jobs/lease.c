@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* lease.c -- taking a job, keeping it, giving it back.
  *
- * A claim is one UPDATE: it finds the best due job, marks it running and numbers the lease. All later
- * statements of the worker carry that number, so when somebody else has taken the job meanwhile they
- * match no row, and the transaction fails with ERR_CONFLICT. That, not the clock, keeps effects single;
- * the clock only says when a silent worker may be taken for dead.
+ * A claim is one UPDATE: it finds the best due job, marks it running and numbers the lease. All
+ * later statements of the worker carry that number, so when somebody else has taken the job
+ * meanwhile they match no row, and the transaction fails with ERR_CONFLICT. That, not the clock,
+ * keeps effects single; the clock only says when a silent worker may be taken for dead.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -15,8 +15,10 @@
 
 static err lease_lost(const char *id)
 {
-    return ERR(ERR_CONFLICT, "job %s is no longer ours: its lease ran out and it was given to another "
-               "worker (this try changes nothing any more)", id);
+    return ERR(ERR_CONFLICT,
+               "job %s is no longer ours: its lease ran out and it was given to another "
+               "worker (this try changes nothing any more)",
+               id);
 }
 
 /* ------------------------------------------------------------------ claim */
@@ -72,8 +74,12 @@ static err claim_write(struct store_tx *tx, void *arg)
     job->waited_ms = c->claim->now_ms - job->info.next_try_ms;
     c->is_claimed = true;
     struct job_event_row row = {
-        .job_id = str_of(job->info.id), .event = "job.started", .from = JOB_QUEUED,
-        .to = JOB_RUNNING, .attempt = job->info.attempts, .took_ms = job->waited_ms,
+        .job_id = str_of(job->info.id),
+        .event = "job.started",
+        .from = JOB_QUEUED,
+        .to = JOB_RUNNING,
+        .attempt = job->info.attempts,
+        .took_ms = job->waited_ms,
     };
     return job_event_add(c->jobs, tx, &row, c->claim->now_ms);
 }
@@ -97,7 +103,10 @@ err job_claim(struct jobs *j, const struct job_claim *claim, struct job *job, bo
     buf_init(&sql, 16 * 1024);
     claim_sql(claim, &sql);
     struct claim_tx c = {
-        .jobs = j, .claim = claim, .job = job, .sql = buf_str(&sql),
+        .jobs = j,
+        .claim = claim,
+        .job = job,
+        .sql = buf_str(&sql),
         .args = { values, CLAIM_FIXED + claim->kind_count },
     };
     err e = buf_check(&sql);
@@ -153,7 +162,8 @@ static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
     bool is_success = o->to == JOB_SUCCEEDED;
     return store_exec(
         tx,
-        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, next_try_ms = ?5, finished_ms = ?6, "
+        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, next_try_ms = ?5, "
+        "finished_ms = ?6, "
         "result = ?7, error = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?9, error) END, "
         "error_code = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?10, error_code) END, "
         "done = ?11, total = ?12, eta_s = -1, stop_wanted = 0, pause_wanted = 0, "
@@ -180,10 +190,14 @@ static err finish_write(struct store_tx *tx, void *arg)
     int attempts = f->outcome.is_spent || t.attempts < 1 ? t.attempts : t.attempts - 1;
     TRY(finish_row(tx, f, attempts));
     struct job_event_row row = {
-        .job_id = str_of(job->info.id), .event = f->outcome.event, .from = JOB_RUNNING,
-        .to = f->outcome.to, .attempt = t.attempts,
+        .job_id = str_of(job->info.id),
+        .event = f->outcome.event,
+        .from = JOB_RUNNING,
+        .to = f->outcome.to,
+        .attempt = t.attempts,
         .took_ms = (clock_mono_ns() - job->started_ns) / 1000000,
-        .detail = f->result.code && f->result.code != ERR_CANCELLED ? str_of(f->result.msg) : STR_NONE,
+        .detail =
+            f->result.code && f->result.code != ERR_CANCELLED ? str_of(f->result.msg) : STR_NONE,
     };
     TRY(job_event_add(job->jobs, tx, &row, f->now_ms));
     return job_needs_follow(job->jobs, tx, str_of(job->info.id), f->outcome.to, f->now_ms);
@@ -193,8 +207,10 @@ err job_finish(struct job *job, const err *result, int64_t now_ms)
 {
     struct finish_tx f = { .job = job, .result = *result, .now_ms = now_ms };
     if (!f.result.code && job->is_result_refused)
-        f.result = ERR(ERR_TOO_BIG, "the result is over %d bytes: keep it as an artifact and answer "
-                       "with its name", JOB_PAYLOAD_MAX);
+        f.result = ERR(ERR_TOO_BIG,
+                       "the result is over %d bytes: keep it as an artifact and answer "
+                       "with its name",
+                       JOB_PAYLOAD_MAX);
     rand_bytes(&f.jitter, sizeof(f.jitter));
     TRY(store_write(job->jobs->options.store, finish_write, &f));
     return OK;
@@ -203,8 +219,10 @@ err job_finish(struct job *job, const err *result, int64_t now_ms)
 err job_cursor_save(struct job *job, struct store_tx *tx, str cursor)
 {
     if (cursor.len > JOB_CURSOR_MAX)
-        return ERR(ERR_TOO_BIG, "the cursor of job %s has %zu bytes; at most %d are kept: store what "
-                   "is long in a table", job->info.id, cursor.len, JOB_CURSOR_MAX);
+        return ERR(ERR_TOO_BIG,
+                   "the cursor of job %s has %zu bytes; at most %d are kept: store what "
+                   "is long in a table",
+                   job->info.id, cursor.len, JOB_CURSOR_MAX);
     int64_t changed = 0;
     TRY(store_exec(tx,
                    "UPDATE jobs SET "
@@ -212,7 +230,8 @@ err job_cursor_save(struct job *job, struct store_tx *tx, str cursor)
                    "lease_moved = CASE WHEN resume_cursor = ?3 THEN lease_moved ELSE 1 END, "
                    "resume_cursor = ?3 "
                    "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
-                   ARGS(sql_cstr(job->info.id), sql_int(job->lease_no), sql_text(cursor)), &changed));
+                   ARGS(sql_cstr(job->info.id), sql_int(job->lease_no), sql_text(cursor)),
+                   &changed));
     if (changed)
         return OK;
     atomic_fetch_or(&job->flags, JOB_FLAG_LOST);
@@ -279,11 +298,12 @@ static err reap_list(struct store_tx *tx, struct reap_tx *r)
 {
     struct store_rows *rows;
     r->count = 0;
-    TRY(store_query(store_tx_read(tx),
-                    "SELECT id, worker, attempts, tries_max, crashes, stop_wanted, pause_wanted, "
-                    "lease_moved, lease_no FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
-                    "LIMIT ?2",
-                    ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX)), &rows));
+    TRY(store_query(
+        store_tx_read(tx),
+        "SELECT id, worker, attempts, tries_max, crashes, stop_wanted, pause_wanted, "
+        "lease_moved, lease_no FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
+        "LIMIT ?2",
+        ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX)), &rows));
     while (r->count < JOBS_REAP_MAX && store_next(rows)) {
         struct reaped *x = &r->rows[r->count++];
         *x = (struct reaped){ .lease_no = store_col_int(rows, 8) };
@@ -304,8 +324,9 @@ static err reap_one(struct store_tx *tx, struct reap_tx *r, const struct reaped 
     struct job_outcome o = job_outcome_of_crash(&x->t);
     int attempts = o.is_spent || x->t.attempts < 1 ? x->t.attempts : x->t.attempts - 1;
     char detail[400];
-    snprintf(detail, sizeof(detail), "its worker %s died or fell silent (%d in a row without progress%s)",
-             x->worker, x->t.crashes + 1,
+    snprintf(detail, sizeof(detail),
+             "its worker %s died or fell silent (%d in a row without progress%s)", x->worker,
+             x->t.crashes + 1,
              o.to == JOB_FAILED ? "; given up: look for the cause, then replay it" : "");
     TRY(store_exec(tx,
                    "UPDATE jobs SET state = ?3, attempts = ?4, crashes = ?5, next_try_ms = ?6, "
@@ -318,8 +339,13 @@ static err reap_one(struct store_tx *tx, struct reap_tx *r, const struct reaped 
                         sql_cstr(detail)),
                    NULL));
     struct job_event_row row = {
-        .job_id = str_of(x->id), .event = o.event, .from = JOB_RUNNING, .to = o.to,
-        .attempt = x->t.attempts, .took_ms = -1, .detail = str_of(detail),
+        .job_id = str_of(x->id),
+        .event = o.event,
+        .from = JOB_RUNNING,
+        .to = o.to,
+        .attempt = x->t.attempts,
+        .took_ms = -1,
+        .detail = str_of(detail),
     };
     TRY(job_event_add(r->jobs, tx, &row, r->now_ms));
     return job_needs_follow(r->jobs, tx, str_of(x->id), o.to, r->now_ms);
@@ -372,9 +398,9 @@ static err due_query(struct store_read *rd, void *arg)
                       "SELECT COALESCE(min(next_try_ms), ?2) FROM jobs "
                       "WHERE state = 'queued' AND next_try_ms > ?1",
                       ARGS(sql_int(d->now_ms), never), &d->retry_ms));
-    return store_get_int(rd,
-                         "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs WHERE state = 'running'",
-                         ARGS(never), &d->lease_ms);
+    return store_get_int(
+        rd, "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs WHERE state = 'running'",
+        ARGS(never), &d->lease_ms);
 }
 
 err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms, bool *ret_has_expired)

@@ -2,9 +2,9 @@
 /* needs.c -- jobs that wait for other jobs.
  *
  * A job with needs is born waiting and becomes queued when the last of them has succeeded. When one
- * fails or is stopped, everything that stands on it fails too, at once and with a reason: a job that
- * can never run must not look as if it were only waiting. Replaying the one that failed brings the
- * others back. Needs are named at birth and must exist, so there are no circles.
+ * fails or is stopped, everything that stands on it fails too, at once and with a reason: a job
+ * that can never run must not look as if it were only waiting. Replaying the one that failed brings
+ * the others back. Needs are named at birth and must exist, so there are no circles.
  */
 #include <assert.h>
 
@@ -26,12 +26,13 @@ static err need_add(struct store_tx *tx, const char *id, const char *need, bool 
     arena_deinit(&scratch);
     if (e.code)
         return e;
-    return store_exec(tx,
-                      "INSERT INTO job_needs (job_id, needs_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                      ARGS(sql_cstr(id), sql_cstr(need)), NULL);
+    return store_exec(
+        tx, "INSERT INTO job_needs (job_id, needs_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        ARGS(sql_cstr(id), sql_cstr(need)), NULL);
 }
 
-err job_needs_add(struct store_tx *tx, const char *id, const char *const *needs, bool *ret_is_waiting)
+err job_needs_add(struct store_tx *tx, const char *id, const char *const *needs,
+                  bool *ret_is_waiting)
 {
     bool is_waiting = false;
     for (size_t i = 0; needs && needs[i]; i++) {
@@ -67,28 +68,29 @@ err job_needs_state(struct store_read *rd, str id, enum job_state *ret_state)
 }
 
 /* Those that wait for ?1 alone, now that it has succeeded. */
-#define READY                                                                                      \
-    "state = 'waiting' AND id IN (SELECT job_id FROM job_needs WHERE needs_id = ?1) "              \
-    "AND NOT EXISTS (SELECT 1 FROM job_needs n JOIN jobs d ON d.id = n.needs_id "                  \
+#define READY                                                                         \
+    "state = 'waiting' AND id IN (SELECT job_id FROM job_needs WHERE needs_id = ?1) " \
+    "AND NOT EXISTS (SELECT 1 FROM job_needs n JOIN jobs d ON d.id = n.needs_id "     \
     "                WHERE n.job_id = jobs.id AND d.state <> 'succeeded')"
 
 /* Everything that stands on ?1, however far above. */
-#define ABOVE                                                                                      \
-    "WITH RECURSIVE above (id) AS ("                                                               \
-    "  SELECT job_id FROM job_needs WHERE needs_id = ?1 "                                          \
+#define ABOVE                                             \
+    "WITH RECURSIVE above (id) AS ("                      \
+    "  SELECT job_id FROM job_needs WHERE needs_id = ?1 " \
     "  UNION SELECT n.job_id FROM job_needs n JOIN above a ON n.needs_id = a.id) "
 
-#define EVENT_COLUMNS                                                                              \
+#define EVENT_COLUMNS \
     "(job_id, at_ms, event, from_state, to_state, attempt, took_ms, by_worker, detail) "
 
 static err release(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms)
 {
     assert(job_state_may(JOB_WAITING, JOB_QUEUED));
-    TRY(store_exec(tx,
-                   "INSERT INTO job_events " EVENT_COLUMNS
-                   "SELECT id, ?2, 'job.queued', 'waiting', 'queued', attempts, ?2 - created_ms, ?3, "
-                   "NULL FROM jobs WHERE " READY,
-                   ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker)), NULL));
+    TRY(store_exec(
+        tx,
+        "INSERT INTO job_events " EVENT_COLUMNS
+        "SELECT id, ?2, 'job.queued', 'waiting', 'queued', attempts, ?2 - created_ms, ?3, "
+        "NULL FROM jobs WHERE " READY,
+        ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker)), NULL));
     return store_exec(tx,
                       "UPDATE jobs SET state = 'queued', "
                       "next_try_ms = CASE WHEN next_try_ms > ?2 THEN next_try_ms ELSE ?2 END "
@@ -96,17 +98,20 @@ static err release(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms)
                       ARGS(sql_text(id), sql_int(now_ms)), NULL);
 }
 
-static err fail_above(struct jobs *j, struct store_tx *tx, str id, enum job_state to, int64_t now_ms)
+static err fail_above(struct jobs *j, struct store_tx *tx, str id, enum job_state to,
+                      int64_t now_ms)
 {
     assert(job_state_may(JOB_WAITING, JOB_FAILED));
     char reason[160];
     snprintf(reason, sizeof(reason), "needs job %.*s, which is %s: replay that one", STR_ARG(id),
              job_state_name(to));
-    struct store_args args = ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker), sql_cstr(reason));
+    struct store_args args =
+        ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker), sql_cstr(reason));
     TRY(store_exec(tx,
-                   ABOVE "INSERT INTO job_events " EVENT_COLUMNS
-                         "SELECT id, ?2, 'job.failed', 'waiting', 'failed', attempts, ?2 - created_ms, "
-                         "?3, ?4 FROM jobs WHERE state = 'waiting' AND id IN (SELECT id FROM above)",
+                   ABOVE
+                   "INSERT INTO job_events " EVENT_COLUMNS
+                   "SELECT id, ?2, 'job.failed', 'waiting', 'failed', attempts, ?2 - created_ms, "
+                   "?3, ?4 FROM jobs WHERE state = 'waiting' AND id IN (SELECT id FROM above)",
                    args, NULL));
     return store_exec(tx,
                       ABOVE "UPDATE jobs SET state = 'failed', finished_ms = ?2, blocked_by = ?1, "
@@ -124,13 +129,13 @@ err job_needs_follow(struct jobs *j, struct store_tx *tx, str id, enum job_state
     return OK;
 }
 
-/* Those that failed because of ?1 and may wait again: nothing else that they need has failed, and no
- * newer job has taken their key. */
-#define REVIVABLE                                                                                  \
-    "state = 'failed' AND blocked_by = ?1 "                                                        \
-    "AND NOT EXISTS (SELECT 1 FROM job_needs n JOIN jobs d ON d.id = n.needs_id "                  \
-    "                WHERE n.job_id = jobs.id AND d.state IN ('failed', 'stopped')) "              \
-    "AND NOT EXISTS (SELECT 1 FROM jobs k WHERE k.kind = jobs.kind AND k.job_key = jobs.job_key "  \
+/* Those that failed because of ?1 and may wait again: nothing else that they need has failed, and
+ * no newer job has taken their key. */
+#define REVIVABLE                                                                                 \
+    "state = 'failed' AND blocked_by = ?1 "                                                       \
+    "AND NOT EXISTS (SELECT 1 FROM job_needs n JOIN jobs d ON d.id = n.needs_id "                 \
+    "                WHERE n.job_id = jobs.id AND d.state IN ('failed', 'stopped')) "             \
+    "AND NOT EXISTS (SELECT 1 FROM jobs k WHERE k.kind = jobs.kind AND k.job_key = jobs.job_key " \
     "                AND k.state IN ('waiting', 'queued', 'running', 'paused'))"
 
 err job_needs_revive(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms)

@@ -3,8 +3,8 @@
  *
  * The next time of a schedule stands in the store. Firing moves it on and adds the job in one
  * transaction, so a schedule fires once, whoever looks, and a crash between the two is impossible.
- * Times that passed while nobody ran are made up for by one job, not by all of them. A schedule whose
- * last job is unfinished lets this time pass.
+ * Times that passed while nobody ran are made up for by one job, not by all of them. A schedule
+ * whose last job is unfinished lets this time pass.
  */
 #include <string.h>
 
@@ -18,7 +18,8 @@ struct register_tx {
     int64_t now_ms;
 };
 
-static err schedule_check(struct jobs *j, const struct job_schedule *s, int64_t now_ms, int64_t *ret_ms)
+static err schedule_check(struct jobs *j, const struct job_schedule *s, int64_t now_ms,
+                          int64_t *ret_ms)
 {
     if (strlen(s->name) > JOB_NAME_MAX)
         return ERR(ERR_INVALID, "the name of schedule '%s' is too long", s->name);
@@ -97,7 +98,8 @@ static err schedule_read(struct store_tx *tx, const char *name, struct schedule_
     enum job_state state = JOB_SUCCEEDED;
     if (store_next(rows)) {
         row.next_ms = store_col_int(rows, 0);
-        snprintf(row.last_job_id, sizeof(row.last_job_id), "%.*s", STR_ARG(store_col_text(rows, 1)));
+        snprintf(row.last_job_id, sizeof(row.last_job_id), "%.*s",
+                 STR_ARG(store_col_text(rows, 1)));
         row.is_last_unfinished =
             job_state_parse(store_col_text(rows, 2), &state) && !job_state_is_finished(state);
     }
@@ -120,7 +122,9 @@ static err fire_write(struct store_tx *tx, void *arg)
     f->is_overlapping = row.is_last_unfinished;
     if (!f->is_overlapping) {
         struct job_spec spec = {
-            .kind = s->kind, .payload = str_of(s->payload), .schedule = str_of(s->name),
+            .kind = s->kind,
+            .payload = str_of(s->payload),
+            .schedule = str_of(s->name),
         };
         bool is_new = false;
         char id[UUID_BYTES];
@@ -129,12 +133,12 @@ static err fire_write(struct store_tx *tx, void *arg)
             return e;
         f->is_refused = e.code == ERR_BUSY;
         if (!e.code)
-            return store_exec(tx,
-                              "UPDATE job_schedules SET next_ms = ?2, last_ms = ?3, last_job_id = ?4 "
-                              "WHERE name = ?1",
-                              ARGS(sql_cstr(s->name), sql_int(f->next_ms), sql_int(f->now_ms),
-                                   sql_cstr(id)),
-                              NULL);
+            return store_exec(
+                tx,
+                "UPDATE job_schedules SET next_ms = ?2, last_ms = ?3, last_job_id = ?4 "
+                "WHERE name = ?1",
+                ARGS(sql_cstr(s->name), sql_int(f->next_ms), sql_int(f->now_ms), sql_cstr(id)),
+                NULL);
     }
     return store_exec(tx, "UPDATE job_schedules SET next_ms = ?2 WHERE name = ?1",
                       ARGS(sql_cstr(s->name), sql_int(f->next_ms)), NULL);
@@ -178,9 +182,10 @@ err jobs_schedules_fire(struct jobs *j, int64_t now_ms, int64_t *ret_next_ms)
             if (e.code)
                 return err_wrap(e, "firing schedule '%s'", t.schedules[i]->name);
             if (f.is_overlapping || f.is_refused) {
-                err why = ERR(ERR_BUSY, "schedule '%s' lets this time pass: %s", t.schedules[i]->name,
-                              f.is_refused ? "too many jobs of its kind are waiting"
-                                           : "its last job is unfinished");
+                err why =
+                    ERR(ERR_BUSY, "schedule '%s' lets this time pass: %s", t.schedules[i]->name,
+                        f.is_refused ? "too many jobs of its kind are waiting"
+                                     : "its last job is unfinished");
                 jobs_warn(j, "schedule.skipped", NULL, &why);
             }
             t.next_ms[i] = f.next_ms;
@@ -210,7 +215,9 @@ static err info_read(struct store_read *rd, const struct job_schedule *s, arena 
                     "LEFT JOIN jobs ON id = last_job_id WHERE name = ?1",
                     ARGS(sql_cstr(s->name)), &rows));
     struct job_schedule_info info = {
-        .name = str_of(s->name), .cron = str_of(s->cron), .kind = str_of(s->kind),
+        .name = str_of(s->name),
+        .cron = str_of(s->cron),
+        .kind = str_of(s->kind),
     };
     if (store_next(rows)) {
         info.next_ms = store_col_int(rows, 0);
@@ -234,7 +241,8 @@ static err infos_read(struct store_read *rd, void *arg)
     return OK;
 }
 
-err jobs_schedule_list(struct jobs *j, arena *keep, struct job_schedule_info **ret, size_t *ret_count)
+err jobs_schedule_list(struct jobs *j, arena *keep, struct job_schedule_info **ret,
+                       size_t *ret_count)
 {
     struct list_read l = { .keep = keep };
     times_list(j, &l.times);

@@ -5,38 +5,38 @@
 const struct store_migration jobs_migrations[] = {
     { 1,
       "CREATE TABLE jobs ("
-      "  job_no         @id,"                /* order of adding: first come, first served */
+      "  job_no         @id," /* order of adding: first come, first served */
       "  id             @text NOT NULL UNIQUE,"
       "  kind           @text NOT NULL,"
       "  state          @text NOT NULL CHECK (state IN ('waiting','queued','running','paused',"
       "                                                 'succeeded','failed','stopped')),"
       "  priority       @int NOT NULL,"
       "  payload        @text NOT NULL,"
-      "  job_key        @text,"              /* unique among unfinished jobs of the kind */
+      "  job_key        @text," /* unique among unfinished jobs of the kind */
       "  username       @text NOT NULL,"
-      "  schedule       @text,"              /* the schedule that made it */
-      "  run_id         @text NOT NULL,"     /* all tries of a job share a run */
+      "  schedule       @text,"          /* the schedule that made it */
+      "  run_id         @text NOT NULL," /* all tries of a job share a run */
       "  tries_max      @int NOT NULL,"
-      "  attempts       @int NOT NULL,"      /* tries that count; the running one included */
-      "  crashes        @int NOT NULL,"      /* in a row, since the last new cursor */
+      "  attempts       @int NOT NULL," /* tries that count; the running one included */
+      "  crashes        @int NOT NULL," /* in a row, since the last new cursor */
       "  resume_cursor  @text,"
       "  result         @text,"
-      "  error          @text,"              /* of the last try that failed */
+      "  error          @text," /* of the last try that failed */
       "  error_code     @text,"
-      "  blocked_by     @text,"              /* failed because this job, which it needs, did */
+      "  blocked_by     @text," /* failed because this job, which it needs, did */
       "  pause_wanted   @int NOT NULL,"
       "  stop_wanted    @int NOT NULL,"
-      "  worker         @text,"              /* who holds, or last held, the lease */
-      "  lease_no       @int NOT NULL,"      /* goes up with each claim: an old number is fenced off */
-      "  lease_moved    @int NOT NULL,"      /* a new cursor was saved under this lease */
+      "  worker         @text,"         /* who holds, or last held, the lease */
+      "  lease_no       @int NOT NULL," /* goes up with each claim: an old number is fenced off */
+      "  lease_moved    @int NOT NULL," /* a new cursor was saved under this lease */
       "  lease_until_ms @int,"
       "  created_ms     @int NOT NULL,"
-      "  started_ms     @int,"               /* first try */
+      "  started_ms     @int," /* first try */
       "  finished_ms    @int,"
       "  next_try_ms    @int NOT NULL,"
       "  done           @int NOT NULL,"
       "  total          @int NOT NULL,"
-      "  eta_s          @real NOT NULL"      /* negative: unknown */
+      "  eta_s          @real NOT NULL" /* negative: unknown */
       ") @strict;"
       "CREATE UNIQUE INDEX jobs_run ON jobs (run_id);"
       "CREATE UNIQUE INDEX jobs_key ON jobs (kind, job_key)"
@@ -57,10 +57,10 @@ const struct store_migration jobs_migrations[] = {
       "  job_id     @text NOT NULL,"
       "  at_ms      @int NOT NULL,"
       "  event      @text NOT NULL,"
-      "  from_state @text,"                  /* NULL: the job is new */
+      "  from_state @text," /* NULL: the job is new */
       "  to_state   @text NOT NULL,"
       "  attempt    @int NOT NULL,"
-      "  took_ms    @int NOT NULL,"          /* how long the state that ended lasted; -1: not said */
+      "  took_ms    @int NOT NULL," /* how long the state that ended lasted; -1: not said */
       "  by_worker  @text NOT NULL,"
       "  detail     @text"
       ") @strict;"
@@ -78,7 +78,8 @@ const struct store_migration jobs_migrations[] = {
 err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info)
 {
     struct job_info info = { .state = JOB_WAITING };
-    str id = store_col_text(rows, 0), kind = store_col_text(rows, 1), state = store_col_text(rows, 2);
+    str id = store_col_text(rows, 0), kind = store_col_text(rows, 1),
+        state = store_col_text(rows, 2);
     snprintf(info.id, sizeof(info.id), "%.*s", STR_ARG(id));
     snprintf(info.kind, sizeof(info.kind), "%.*s", STR_ARG(kind));
     if (!job_state_parse(state, &info.state))
@@ -111,7 +112,8 @@ err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info
 err job_row_get(struct store_read *rd, str id, arena *keep, struct job_info *ret_info)
 {
     struct store_rows *rows;
-    TRY(store_query(rd, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1", ARGS(sql_text(id)), &rows));
+    TRY(store_query(rd, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1", ARGS(sql_text(id)),
+                    &rows));
     struct job_info info;
     bool found = store_next(rows);
     err e = found ? job_row_read(rows, keep, &info) : OK;

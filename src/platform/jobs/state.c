@@ -19,8 +19,8 @@ static const char *const state_names[JOB_STATE_COUNT] = {
 static const unsigned may[JOB_STATE_COUNT] = {
     [JOB_WAITING] = BIT(JOB_QUEUED) | BIT(JOB_PAUSED) | BIT(JOB_STOPPED) | BIT(JOB_FAILED),
     [JOB_QUEUED] = BIT(JOB_RUNNING) | BIT(JOB_PAUSED) | BIT(JOB_STOPPED),
-    [JOB_RUNNING] = BIT(JOB_SUCCEEDED) | BIT(JOB_FAILED) | BIT(JOB_QUEUED) | BIT(JOB_PAUSED) |
-                    BIT(JOB_STOPPED),
+    [JOB_RUNNING] =
+        BIT(JOB_SUCCEEDED) | BIT(JOB_FAILED) | BIT(JOB_QUEUED) | BIT(JOB_PAUSED) | BIT(JOB_STOPPED),
     [JOB_PAUSED] = BIT(JOB_QUEUED) | BIT(JOB_WAITING) | BIT(JOB_STOPPED),
     [JOB_SUCCEEDED] = 0,
     [JOB_FAILED] = BIT(JOB_QUEUED) | BIT(JOB_WAITING),  /* replay */
@@ -71,8 +71,8 @@ err job_state_check(const char *id, enum job_state from, enum job_state to)
 
 /* ------------------------------------------------------------------ the end of a try */
 
-/* Codes behind which the world may look better in a moment. The others say that the input or our own
- * code is wrong: trying again changes nothing. */
+/* Codes behind which the world may look better in a moment. The others say that the input or our
+ * own code is wrong: trying again changes nothing. */
 static bool is_worth_retrying(enum err_code code)
 {
     static const bool worth[ERR_CODE_COUNT] = {
@@ -85,7 +85,8 @@ static bool is_worth_retrying(enum err_code code)
 struct job_outcome job_outcome_of(const struct job_try *t, enum err_code code)
 {
     if (code == ERR_NONE)
-        return (struct job_outcome){ .to = JOB_SUCCEEDED, .event = "job.succeeded", .is_spent = true };
+        return (
+            struct job_outcome){ .to = JOB_SUCCEEDED, .event = "job.succeeded", .is_spent = true };
     if (t->stop_wanted)
         return (struct job_outcome){ .to = JOB_STOPPED, .event = "job.stopped", .is_spent = true };
     if (code == ERR_CANCELLED && t->pause_wanted)
@@ -97,7 +98,10 @@ struct job_outcome job_outcome_of(const struct job_try *t, enum err_code code)
     if (t->pause_wanted)
         return (struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused", .is_spent = true };
     return (struct job_outcome){
-        .to = JOB_QUEUED, .event = "job.retried", .is_spent = true, .has_backoff = true,
+        .to = JOB_QUEUED,
+        .event = "job.retried",
+        .is_spent = true,
+        .has_backoff = true,
     };
 }
 
@@ -105,14 +109,18 @@ struct job_outcome job_outcome_of_crash(const struct job_try *t)
 {
     if (t->stop_wanted)
         return (struct job_outcome){ .to = JOB_STOPPED, .event = "job.stopped", .is_spent = true };
-    /* A job that got on before the crash is not what kills us: its `crashes` began again with its new
-     * cursor, and the try does not count. */
+    /* A job that got on before the crash is not what kills us: its `crashes` began again with its
+     * new cursor, and the try does not count. */
     if (t->crashes + 1 >= JOB_CRASHES_MAX)
         return (struct job_outcome){ .to = JOB_FAILED, .event = "job.failed", .is_spent = true };
     if (t->pause_wanted)
-        return (struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused", .is_spent = !t->has_moved };
+        return (struct job_outcome){ .to = JOB_PAUSED,
+                                     .event = "job.paused",
+                                     .is_spent = !t->has_moved };
     return (struct job_outcome){
-        .to = JOB_QUEUED, .event = "job.lease_lost", .is_spent = !t->has_moved,
+        .to = JOB_QUEUED,
+        .event = "job.lease_lost",
+        .is_spent = !t->has_moved,
     };
 }
 

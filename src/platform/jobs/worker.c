@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* worker.c -- one thread takes a job, runs it, stores how it ended, takes the next.
  *
- * The same code serves the worker threads and a command line that works in its own thread. Kinds may
- * limit how many of them run at once in this process: before a claim, a place in every kind that has
- * one free is reserved; after it, the places that were not used are given back. So no lock is held
- * while the store works.
+ * The same code serves the worker threads and a command line that works in its own thread. Kinds
+ * may limit how many of them run at once in this process: before a claim, a place in every kind
+ * that has one free is reserved; after it, the places that were not used are given back. So no lock
+ * is held while the store works.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -155,7 +155,10 @@ static void job_enter(struct jobs *j, struct job *job)
     job->eta_s = -1;
     job->started_ns = clock_mono_ns();
     job->pace = (struct job_pace){
-        .at_ns = job->started_ns, .done = job->info.done, .total = job->info.total, .rate = -1,
+        .at_ns = job->started_ns,
+        .done = job->info.done,
+        .total = job->info.total,
+        .rate = -1,
     };
     job->deadline_ns = job->started_ns + (int64_t)timeout_s * 1000000000;
     atomic_store(&job->done, job->info.done);
@@ -179,9 +182,9 @@ static void job_leave(struct jobs *j, struct job *job)
     pthread_mutex_unlock(&j->lock);
 }
 
-/* The store may be busy or full: what was done is worth waiting for. Ends when it is stored, when the
- * lease is lost, or when this process shuts down; then the row stays running, and whoever opens the
- * store next puts it back with its cursor. */
+/* The store may be busy or full: what was done is worth waiting for. Ends when it is stored, when
+ * the lease is lost, or when this process shuts down; then the row stays running, and whoever opens
+ * the store next puts it back with its cursor. */
 static void job_finish_surely(struct jobs *j, struct job *job, const err *result)
 {
     int64_t wait_ms = 50;
@@ -189,7 +192,8 @@ static void job_finish_surely(struct jobs *j, struct job *job, const err *result
         err e = job_finish(job, result, clock_wall_ms());
         if (!e.code)
             return;
-        jobs_warn(j, e.code == ERR_CONFLICT ? "job.lease_lost" : "jobs.finish_failed", job->info.id, &e);
+        jobs_warn(j, e.code == ERR_CONFLICT ? "job.lease_lost" : "jobs.finish_failed", job->info.id,
+                  &e);
         if (e.code == ERR_CONFLICT || atomic_load(&j->is_closing))
             return;
         pthread_mutex_lock(&j->lock);
@@ -222,11 +226,15 @@ err jobs_work_once(struct jobs *j, str scope, bool *ret_worked)
     struct places places;
     places_take(j, &places);
     struct job_claim claim = {
-        .kinds = places.kinds, .kind_count = places.count, .scope = scope, .now_ms = clock_wall_ms(),
+        .kinds = places.kinds,
+        .kind_count = places.count,
+        .scope = scope,
+        .now_ms = clock_wall_ms(),
     };
     bool is_claimed = false;
     err e = job_claim(j, &claim, job, &is_claimed);
-    /* The keeper must know the job before its place is certain, or its lease would not be renewed. */
+    /* The keeper must know the job before its place is certain, or its lease would not be renewed.
+     */
     if (!e.code && is_claimed)
         job_enter(j, job);
     places_return(j, &places, !e.code && is_claimed ? job->kind : NULL);

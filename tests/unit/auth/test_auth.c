@@ -64,7 +64,8 @@ static void must(err e)
 
 static void auth_begin(struct fixture *f)
 {
-    must(auth_open(&(struct auth_options){ .store = f->store, .default_user = "M3NG00S3",
+    must(auth_open(&(struct auth_options){ .store = f->store,
+                                           .default_user = "M3NG00S3",
                                            .metrics = f->metrics },
                    &f->auth));
 }
@@ -105,7 +106,8 @@ struct made {
 static struct made make(struct fixture *f, const char *user, enum access role)
 {
     struct made m;
-    must(auth_key_create(f->auth, STR("owner"), str_of(user), role, STR("a note"), &f->mem, &m.id, &m.key));
+    must(auth_key_create(f->auth, STR("owner"), str_of(user), role, STR("a note"), &f->mem, &m.id,
+                         &m.key));
     return m;
 }
 
@@ -168,9 +170,12 @@ static const struct {
     const char *address;
     bool is_loopback;
 } addresses[] = {
-    { "127.0.0.1", true },  { "127.9.8.7", true },       { "::1", true },      { "localhost", true },
-    { "0.0.0.0", false },   { "::", false },             { "10.0.0.1", false }, { "192.168.1.5", false },
-    { "128.0.0.1", false }, { "localhost.evil", false }, { "", false },        { "::ffff:10.0.0.1", false },
+    { "127.0.0.1", true },  { "127.9.8.7", true },
+    { "::1", true },        { "localhost", true },
+    { "0.0.0.0", false },   { "::", false },
+    { "10.0.0.1", false },  { "192.168.1.5", false },
+    { "128.0.0.1", false }, { "localhost.evil", false },
+    { "", false },          { "::ffff:10.0.0.1", false },
 };
 
 static void listening_to_the_world_needs_an_admin_key(void **state)
@@ -201,7 +206,8 @@ static void a_key_is_long_random_and_not_stored(void **state)
     assert_true(str_starts(a.key, STR("sk_")));
     assert_false(str_eq(a.key, b.key));
     for (size_t i = 3; i < a.key.len; i++)
-        assert_non_null(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", a.key.ptr[i]));
+        assert_non_null(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+                               a.key.ptr[i]));
     /* Neither the database nor its log contains it. */
     const char *const files[] = { "test.db", "test.db-wal" };
     int read_count = 0;
@@ -256,7 +262,8 @@ static void keys_come_in_two_headers(void **state)
         { { .authorization = "Bearer " }, ERR_UNAUTHENTICATED },
         { { .authorization = "Bearer sk_" }, ERR_UNAUTHENTICATED },
         { { .authorization = arena_fmt(&f->mem, "Bearer %sx", key).ptr }, ERR_UNAUTHENTICATED },
-        { { .authorization = arena_fmt(&f->mem, "Bearer %.*s", 45, key).ptr }, ERR_UNAUTHENTICATED },
+        { { .authorization = arena_fmt(&f->mem, "Bearer %.*s", 45, key).ptr },
+          ERR_UNAUTHENTICATED },
         { { .authorization = "Bearer sk_no", .api_key = key }, ERR_UNAUTHENTICATED },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -328,15 +335,15 @@ static void bad_keys_are_not_made(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         str id = STR_NONE, key = STR_NONE;
-        err e = auth_key_create(f->auth, STR(""), cases[i].user, cases[i].role, cases[i].note, &f->mem, &id,
-                                &key);
+        err e = auth_key_create(f->auth, STR(""), cases[i].user, cases[i].role, cases[i].note,
+                                &f->mem, &id, &key);
         if (e.code != cases[i].code)
             fail_msg("case %zu: %s", i, e.msg);
         assert_null(key.ptr);
     }
     str id, key;
-    must(auth_key_create(f->auth, STR(""), str_from(big, AUTH_NAME_MAX), ACCESS_VIEWER, STR(""), &f->mem, &id,
-                         &key));
+    must(auth_key_create(f->auth, STR(""), str_from(big, AUTH_NAME_MAX), ACCESS_VIEWER, STR(""),
+                         &f->mem, &id, &key));
     assert_false(auth_has_admin_key(f->auth));
 }
 
@@ -347,7 +354,8 @@ static void the_number_of_keys_is_bounded(void **state)
     for (int i = 0; i < AUTH_KEYS_MAX; i++)
         last = make(f, "many", ACCESS_VIEWER);
     str id, key;
-    err e = auth_key_create(f->auth, STR(""), STR("more"), ACCESS_VIEWER, STR(""), &f->mem, &id, &key);
+    err e =
+        auth_key_create(f->auth, STR(""), STR("more"), ACCESS_VIEWER, STR(""), &f->mem, &id, &key);
     assert_int_equal(e.code, ERR_TOO_BIG);
     struct http_request rq = { .api_key = arena_cstr(&f->mem, last.key) };
     assert_int_equal(ask(f, &rq, ACCESS_VIEWER), ERR_NONE); /* the last of them works too */
@@ -370,7 +378,8 @@ static void use_is_noted(void **state)
     assert_true(infos[0].last_used_ms >= before_ms);
 }
 
-/* Readings of the store may overlap; an old one that ends late must not bring a revoked key back. */
+/* Readings of the store may overlap; an old one that ends late must not bring a revoked key back.
+ */
 static void an_old_reading_does_not_undo_a_newer_one(void **state)
 {
     (void)state;
@@ -402,16 +411,20 @@ static void changes_of_keys_are_audited(void **state)
     struct fixture *f = *state;
     struct made m = make(f, "ada", ACCESS_ADMIN);
     must(auth_key_revoke(f->auth, STR("eve"), m.id));
-    must(auth_audit(f->auth, STR("ada"), STR("model.promote"), STR("net@3"), STR("{\"alias\":\"prod\"}")));
+    must(auth_audit(f->auth, STR("ada"), STR("model.promote"), STR("net@3"),
+                    STR("{\"alias\":\"prod\"}")));
     struct auth_audit_row *rows = NULL;
     size_t count = 0;
     must(auth_audit_list(f->auth, STR_NONE, STR_NONE, 0, 0, &f->mem, &rows, &count));
     assert_int_equal(count, 3);
-    assert_true(str_eq(rows[0].action, STR("model.promote")) && str_eq(rows[0].subject, STR("net@3")));
+    assert_true(str_eq(rows[0].action, STR("model.promote")) &&
+                str_eq(rows[0].subject, STR("net@3")));
     assert_true(str_eq(rows[0].detail, STR("{\"alias\":\"prod\"}")) && rows[0].at_ms > 0);
-    assert_true(str_eq(rows[1].action, STR("auth.key_revoked")) && str_eq(rows[1].username, STR("eve")));
+    assert_true(str_eq(rows[1].action, STR("auth.key_revoked")) &&
+                str_eq(rows[1].username, STR("eve")));
     assert_true(str_eq(rows[1].subject, m.id));
-    assert_true(str_eq(rows[2].action, STR("auth.key_created")) && str_eq(rows[2].username, STR("owner")));
+    assert_true(str_eq(rows[2].action, STR("auth.key_created")) &&
+                str_eq(rows[2].username, STR("owner")));
     assert_true(str_eq(rows[2].detail, STR("{\"username\":\"ada\",\"role\":\"admin\"}")));
     must(auth_audit_list(f->auth, STR_NONE, STR("auth."), 0, 0, &f->mem, &rows, &count));
     assert_int_equal(count, 2);
@@ -422,7 +435,8 @@ static void changes_of_keys_are_audited(void **state)
     assert_true(str_eq(rows[0].action, STR("auth.key_created")));
     /* A refused change leaves no row, and rows have a shape. */
     assert_int_equal(auth_key_revoke(f->auth, STR("eve"), STR("ghost")).code, ERR_NOT_FOUND);
-    assert_int_equal(auth_audit(f->auth, STR("ada"), STR(""), STR("x"), STR_NONE).code, ERR_INVALID);
+    assert_int_equal(auth_audit(f->auth, STR("ada"), STR(""), STR("x"), STR_NONE).code,
+                     ERR_INVALID);
     must(auth_audit_list(f->auth, STR_NONE, STR_NONE, 0, 0, &f->mem, &rows, &count));
     assert_int_equal(count, 3);
 }

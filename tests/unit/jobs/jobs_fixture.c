@@ -21,7 +21,11 @@ const struct job_kind fixture_kinds[] = {
     { .name = "t.steps", .help = "Writes rows.", .component = "test" },
     { .name = "t.claim", .help = "Claims to be cancelled.", .component = "test" },
     { .name = "t.result", .help = "Answers.", .component = "test" },
-    { .name = "t.slow", .help = "Takes too long.", .component = "test", .timeout_s = 1, .tries_max = 1 },
+    { .name = "t.slow",
+      .help = "Takes too long.",
+      .component = "test",
+      .timeout_s = 1,
+      .tries_max = 1 },
     { 0 },
 };
 
@@ -186,9 +190,16 @@ struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_m
 {
     const struct job_kind *tables[] = { fixture_kinds };
     struct jobs_options options = {
-        .store = f->store, .worker = worker, .lease_ms = lease_ms, .sole_worker = sole_worker,
-        .execute = fixture_execute, .observe = observe, .arg = f, .retry_base_ms = 4,
-        .pending_max = 20, .metrics = f->metrics,
+        .store = f->store,
+        .worker = worker,
+        .lease_ms = lease_ms,
+        .sole_worker = sole_worker,
+        .execute = fixture_execute,
+        .observe = observe,
+        .arg = f,
+        .retry_base_ms = 4,
+        .pending_max = 20,
+        .metrics = f->metrics,
     };
     struct jobs *j = NULL;
     must(jobs_open(&options, tables, 1, &j));
@@ -286,7 +297,8 @@ struct job_info fixture_wait_state(struct fixture *f, const char *id, enum job_s
             return fixture_get(f, id);
         clock_sleep_ms(10);
     }
-    fail_msg("job %s is %s, not %s", id, job_state_name(fixture_get(f, id).state), job_state_name(state));
+    fail_msg("job %s is %s, not %s", id, job_state_name(fixture_get(f, id).state),
+             job_state_name(state));
     return fixture_get(f, id);
 }
 

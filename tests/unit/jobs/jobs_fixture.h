@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* jobs_fixture.h -- a store in a folder of its own, job kinds that behave as told, and a record of what
- * happened. */
+/* jobs_fixture.h -- a store in a folder of its own, job kinds that behave as told, and a record of
+ * what happened. */
 #ifndef SKERRY_TEST_JOBS_FIXTURE_H
 #define SKERRY_TEST_JOBS_FIXTURE_H
 
@@ -19,9 +19,9 @@ struct fixture {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     /* guarded by lock: */
-    char trail[TRAIL_MAX]; /* "a b c": payload names in the order they ran */
+    char trail[TRAIL_MAX];      /* "a b c": payload names in the order they ran */
     char events[TRAIL_MAX * 4]; /* "job.queued job.started ..." as the observer heard them */
-    bool gate_is_open;     /* t.gate waits for it */
+    bool gate_is_open;          /* t.gate waits for it */
     int inside, inside_max;
 };
 
@@ -42,7 +42,8 @@ err fixture_execute(void *fixture, struct job *job, const struct job_kind *kind)
 void fixture_init(struct fixture *f);
 void fixture_deinit(struct fixture *f);
 /* Another struct jobs on the same store. */
-struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_ms, bool sole_worker);
+struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_ms,
+                          bool sole_worker);
 void fixture_reopen(struct fixture *f, bool sole_worker); /* closes and opens store and jobs */
 void fixture_gate(struct fixture *f, bool is_open);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* kill -9 at random moments, again and again: every job that was acknowledged is done, and every effect
- * is there exactly once. If this fails, a power cut loses games or counts them twice. */
+/* kill -9 at random moments, again and again: every job that was acknowledged is done, and every
+ * effect is there exactly once. If this fails, a power cut loses games or counts them twice. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,7 +18,8 @@
 
 enum { KILLS = 60, ADDS_A_CHILD = 6, STEPS = 40 };
 
-/* A child's life: opens everything, adds jobs and tells which were acknowledged, works until killed. */
+/* A child's life: opens everything, adds jobs and tells which were acknowledged, works until
+ * killed. */
 static void child_work(struct fixture *f, int ack_fd)
 {
     fixture_reopen(f, true);
@@ -27,7 +28,8 @@ static void child_work(struct fixture *f, int ack_fd)
     char last[UUID_BYTES] = "";
     for (int i = 0; i < ADDS_A_CHILD; i++) {
         const char *const needs[] = { last, NULL };
-        struct job_spec spec = { .kind = "t.steps", .payload = STR("{\"count\":40}"),
+        struct job_spec spec = { .kind = "t.steps",
+                                 .payload = STR("{\"count\":40}"),
                                  .needs = i % 3 == 2 ? needs : NULL };
         char id[UUID_BYTES];
         bool is_new = false;
@@ -115,20 +117,23 @@ static void every_effect_is_there_exactly_once(void **state)
 
     fixture_reopen(f, true);
     assert_int_equal(store_check(f->store).code, ERR_NONE);
-    int64_t crashes = fixture_int(f, "SELECT count(*) FROM job_events WHERE event = 'job.lease_lost'");
+    int64_t crashes =
+        fixture_int(f, "SELECT count(*) FROM job_events WHERE event = 'job.lease_lost'");
     int replayed = finish_all(f);
     int acked = acked_check(f, ack[0]);
     close(ack[0]);
     int64_t jobs = fixture_int(f, "SELECT count(*) FROM jobs");
     int64_t effects = fixture_int(f, "SELECT count(*) FROM effects");
-    print_message("%d kills, %d jobs acknowledged of %d, %d tries cut off, %d replayed, %d effects\n", KILLS,
-                  acked, (int)jobs, (int)crashes, replayed, (int)effects);
+    print_message(
+        "%d kills, %d jobs acknowledged of %d, %d tries cut off, %d replayed, %d effects\n", KILLS,
+        acked, (int)jobs, (int)crashes, replayed, (int)effects);
     assert_true(acked > 20 && jobs >= acked);
     assert_true(crashes > 5); /* the kills did hit running jobs */
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state <> 'succeeded'"), 0);
     assert_int_equal(effects, jobs * STEPS);
-    assert_int_equal(fixture_int(f, "SELECT count(*) FROM (SELECT DISTINCT job_id, step FROM effects) d"),
-                     effects);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM (SELECT DISTINCT job_id, step FROM effects) d"),
+        effects);
     assert_int_equal(fixture_int(f, "SELECT max(step) FROM effects"), STEPS);
     assert_int_equal(store_check(f->store).code, ERR_NONE);
     fixture_deinit(f);

@@ -36,7 +36,7 @@ static const struct by_hand by_hand_cases[] = {
     { "0 0 14 * sun", "2026-11-13T00:00:00Z", "2026-11-14T00:00:00Z" },
     { "0 0 * * sun", "2026-11-13T00:00:00Z", "2026-11-15T00:00:00Z" },
     { "0 0 1-7 * */7", "2026-11-02T00:00:00Z", "2026-12-06T00:00:00Z" }, /* first Sunday: both */
-    { "0 12 * * 7", "2026-08-01T00:00:00Z", "2026-08-02T12:00:00Z" },  /* 7 is Sunday too */
+    { "0 12 * * 7", "2026-08-01T00:00:00Z", "2026-08-02T12:00:00Z" },    /* 7 is Sunday too */
     { "0 12 * * 5-7", "2026-08-02T12:00:00Z", "2026-08-07T12:00:00Z" },
     { "0 12 * * MON-Fri", "2026-07-31T12:00:00Z", "2026-08-03T12:00:00Z" },
     /* the hours that daylight saving time skips and repeats elsewhere are ordinary here */
@@ -62,7 +62,8 @@ static void people_get_the_time_they_wrote(void **state)
         if (e.code || found != expected) {
             char text[CLOCK_ISO_BYTES];
             clock_iso(found, text);
-            fail_msg("'%s' after %s: expected %s, found %s %s", c->cron, c->after, c->next, text, e.msg);
+            fail_msg("'%s' after %s: expected %s, found %s %s", c->cron, c->after, c->next, text,
+                     e.msg);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Two workers and one job: if these fail, work is done twice, or not at all, after a machine hung. */
+/* Two workers and one job: if these fail, work is done twice, or not at all, after a machine hung.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -157,8 +158,8 @@ static void a_job_that_kills_the_process_ends_as_failed(void **state)
 {
     struct fixture *f = *state;
     struct added a = fixture_note(f, "t.steps", "{}");
-    struct added top = fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                                          .needs = (const char *[]){ a.id, NULL } });
+    struct added top = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note", .needs = (const char *[]){ a.id, NULL } });
     for (int i = 1; i <= 3; i++) {
         struct taken *t = take(f, f->jobs, clock_wall_ms());
         assert_true(t->is_taken);
@@ -245,7 +246,8 @@ static void a_pause_can_be_taken_back_in_time(void **state)
     assert_true(fixture_get(f, a.id).pause_wanted);
     assert_int_equal(job_resume(f->jobs, str_of(a.id)).code, ERR_NONE);
     assert_false(fixture_get(f, a.id).pause_wanted);
-    /* The work had heard it already and answers: it goes back to the queue, unpaused and unpunished. */
+    /* The work had heard it already and answers: it goes back to the queue, unpaused and
+     * unpunished. */
     atomic_fetch_or(&t->job.flags, JOB_FLAG_PAUSE);
     assert_true(job_pause_wanted(&t->job));
     err answer = job_check(&t->job);
@@ -273,7 +275,11 @@ static void a_cursor_has_a_size(void **state)
 /* ------------------------------------------------------------------ schedules */
 
 static const struct job_schedule hourly[] = {
-    { .name = "hourly", .cron = "0 * * * *", .kind = "t.note", .payload = "{\"name\":\"h\"}", .help = "." },
+    { .name = "hourly",
+      .cron = "0 * * * *",
+      .kind = "t.note",
+      .payload = "{\"name\":\"h\"}",
+      .help = "." },
     { 0 },
 };
 
@@ -300,7 +306,8 @@ static void a_schedule_fires_once_and_never_overlaps(void **state)
     assert_int_equal(jobs_schedules_fire(f->jobs, first, &next).code, ERR_NONE);
     assert_int_equal(next, first + hour);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs"), 1);
-    /* Registered again, as every start does, it keeps its place; another process does not repeat it. */
+    /* Registered again, as every start does, it keeps its place; another process does not repeat
+     * it. */
     assert_int_equal(jobs_schedule(f->jobs, hourly).code, ERR_NONE);
     struct jobs *other = fixture_jobs(f, "two", 0, false);
     assert_int_equal(jobs_schedule(other, hourly).code, ERR_NONE);

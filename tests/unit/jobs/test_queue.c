@@ -30,13 +30,17 @@ static int teardown(void **state)
 
 /* ------------------------------------------------------------------ adding */
 
-/* If this fails, what was sent is not what the work gets, or a reply names a run that never comes. */
+/* If this fails, what was sent is not what the work gets, or a reply names a run that never comes.
+ */
 static void a_job_is_stored_and_run(void **state)
 {
     struct fixture *f = *state;
     struct added a = fixture_add(f, &(struct job_spec){
-                                        .kind = "t.note", .payload = STR("{\"name\":\"hello\"}"),
-                                        .username = STR("ada"), .priority = 3, .key = STR("k1"),
+                                        .kind = "t.note",
+                                        .payload = STR("{\"name\":\"hello\"}"),
+                                        .username = STR("ada"),
+                                        .priority = 3,
+                                        .key = STR("k1"),
                                         .run_id = STR("0123456789abcdef0123456789abcdef"),
                                     });
     struct job_info info = fixture_get(f, a.id);
@@ -50,8 +54,9 @@ static void a_job_is_stored_and_run(void **state)
     assert_true(info.created_ms > 0 && info.started_ms == 0 && info.finished_ms == 0);
 
     struct job_info by_run;
-    assert_int_equal(job_get_by_run(f->jobs, STR("0123456789abcdef0123456789abcdef"), &f->mem, &by_run).code,
-                     ERR_NONE);
+    assert_int_equal(
+        job_get_by_run(f->jobs, STR("0123456789abcdef0123456789abcdef"), &f->mem, &by_run).code,
+        ERR_NONE);
     assert_string_equal(by_run.id, a.id);
     assert_int_equal(job_get_by_run(f->jobs, STR("nothing"), &f->mem, &by_run).code, ERR_NOT_FOUND);
     assert_int_equal(job_get(f->jobs, STR("nothing"), &f->mem, &by_run).code, ERR_NOT_FOUND);
@@ -80,14 +85,20 @@ static void bad_specs_are_refused(void **state)
         { { .kind = NULL }, ERR_INVALID, "no job kind" },
         { { .kind = "t.note", .payload = STR("{") }, ERR_INVALID, "payload" },
         { { .kind = "t.note", .payload = STR("[1]") }, ERR_INVALID, "not a JSON object" },
-        { { .kind = "t.note", .payload = str_from(big, JOB_PAYLOAD_MAX + 1) }, ERR_TOO_BIG, "payload" },
+        { { .kind = "t.note", .payload = str_from(big, JOB_PAYLOAD_MAX + 1) },
+          ERR_TOO_BIG,
+          "payload" },
         { { .kind = "t.note", .key = str_from(big, 201) }, ERR_TOO_BIG, "key" },
         { { .kind = "t.note", .username = str_from(big, 201) }, ERR_TOO_BIG, "username" },
         { { .kind = "t.note", .priority = 11 }, ERR_INVALID, "priority 11" },
         { { .kind = "t.note", .not_before_ms = -1 }, ERR_INVALID, "start time" },
         { { .kind = "t.note", .run_id = STR("0123") }, ERR_INVALID, "run id '0123'" },
-        { { .kind = "t.note", .run_id = STR("0123456789ABCDEF0123456789abcdef") }, ERR_INVALID, "run id" },
-        { { .kind = "t.note", .needs = (const char *[]){ "ghost", NULL } }, ERR_NOT_FOUND, "'ghost'" },
+        { { .kind = "t.note", .run_id = STR("0123456789ABCDEF0123456789abcdef") },
+          ERR_INVALID,
+          "run id" },
+        { { .kind = "t.note", .needs = (const char *[]){ "ghost", NULL } },
+          ERR_NOT_FOUND,
+          "'ghost'" },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char id[UUID_BYTES] = "kept";
@@ -163,7 +174,8 @@ static void a_full_queue_says_busy(void **state)
     fixture_note(f, "t.fail", "{}");
     fixture_run(f, first.id);
     fixture_note(f, "t.note", "{}");
-    assert_int_equal(job_add(f->jobs, &(struct job_spec){ .kind = "t.note" }, id, &is_new).code, ERR_BUSY);
+    assert_int_equal(job_add(f->jobs, &(struct job_spec){ .kind = "t.note" }, id, &is_new).code,
+                     ERR_BUSY);
 }
 
 struct add_in_tx {
@@ -206,7 +218,9 @@ static void higher_priority_first_then_older(void **state)
         const char *payload;
         int priority;
     } adds[] = {
-        { "{\"name\":\"b\"}", 0 },   { "{\"name\":\"c\"}", 0 }, { "{\"name\":\"d\"}", -10 },
+        { "{\"name\":\"b\"}", 0 },
+        { "{\"name\":\"c\"}", 0 },
+        { "{\"name\":\"d\"}", -10 },
         { "{\"name\":\"a\"}", 10 },
     };
     struct added added[COUNT_OF(adds)];
@@ -214,9 +228,11 @@ static void higher_priority_first_then_older(void **state)
         added[i] = fixture_add(f, &(struct job_spec){ .kind = "t.note",
                                                       .payload = str_of(adds[i].payload),
                                                       .priority = adds[i].priority });
-    struct added later = fixture_add(f, &(struct job_spec){ .kind = "t.note", .priority = 10,
-                                                            .payload = STR("{\"name\":\"later\"}"),
-                                                            .not_before_ms = clock_wall_ms() + 3600000 });
+    struct added later =
+        fixture_add(f, &(struct job_spec){ .kind = "t.note",
+                                           .priority = 10,
+                                           .payload = STR("{\"name\":\"later\"}"),
+                                           .not_before_ms = clock_wall_ms() + 3600000 });
     assert_int_equal(jobs_start(f->jobs, 1).code, ERR_NONE);
     for (size_t i = 0; i < COUNT_OF(adds); i++)
         fixture_wait_state(f, added[i].id, JOB_SUCCEEDED);
@@ -228,15 +244,17 @@ static void higher_priority_first_then_older(void **state)
 static void a_command_runs_its_job_and_what_that_needs(void **state)
 {
     struct fixture *f = *state;
-    struct added other = fixture_add(f, &(struct job_spec){ .kind = "t.note", .priority = 10,
-                                                            .payload = STR("{\"name\":\"other\"}") });
+    struct added other = fixture_add(
+        f, &(struct job_spec){
+               .kind = "t.note", .priority = 10, .payload = STR("{\"name\":\"other\"}") });
     struct added a = fixture_note(f, "t.note", "{\"name\":\"a\"}");
     struct added b = fixture_add(f, &(struct job_spec){ .kind = "t.note",
                                                         .payload = STR("{\"name\":\"b\"}"),
                                                         .needs = (const char *[]){ a.id, NULL } });
-    struct added c = fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                                        .payload = STR("{\"name\":\"c\"}"),
-                                                        .needs = (const char *[]){ b.id, a.id, NULL } });
+    struct added c =
+        fixture_add(f, &(struct job_spec){ .kind = "t.note",
+                                           .payload = STR("{\"name\":\"c\"}"),
+                                           .needs = (const char *[]){ b.id, a.id, NULL } });
     fixture_state_is(f, c.id, JOB_WAITING);
     assert_int_equal(fixture_run(f, c.id).state, JOB_SUCCEEDED);
     assert_string_equal(f->trail, "a b c");
@@ -304,8 +322,10 @@ static void what_fails_for_good_can_be_replayed(void **state)
     /* It is kept: the list of dead letters. */
     struct job_info *infos = NULL;
     size_t count = 0;
-    assert_int_equal(job_list(f->jobs, &(struct job_filter){ .state = STR("failed") }, &f->mem, &infos, &count).code,
-                     ERR_NONE);
+    assert_int_equal(
+        job_list(f->jobs, &(struct job_filter){ .state = STR("failed") }, &f->mem, &infos, &count)
+            .code,
+        ERR_NONE);
     assert_int_equal(count, 1);
     assert_string_equal(infos[0].id, a.id);
     assert_int_equal(job_replay(f->jobs, str_of(a.id)).code, ERR_NONE);
@@ -422,10 +442,14 @@ static void what_stands_on_a_failure_fails_with_a_reason(void **state)
 {
     struct fixture *f = *state;
     struct added base = fixture_note(f, "t.fail", "{\"code\":\"invalid\",\"name\":\"base\"}");
-    struct added mid = fixture_add(f, &(struct job_spec){ .kind = "t.note", .payload = STR("{\"name\":\"mid\"}"),
-                                                          .needs = (const char *[]){ base.id, NULL } });
-    struct added top = fixture_add(f, &(struct job_spec){ .kind = "t.note", .payload = STR("{\"name\":\"top\"}"),
-                                                          .needs = (const char *[]){ mid.id, base.id, NULL } });
+    struct added mid =
+        fixture_add(f, &(struct job_spec){ .kind = "t.note",
+                                           .payload = STR("{\"name\":\"mid\"}"),
+                                           .needs = (const char *[]){ base.id, NULL } });
+    struct added top =
+        fixture_add(f, &(struct job_spec){ .kind = "t.note",
+                                           .payload = STR("{\"name\":\"top\"}"),
+                                           .needs = (const char *[]){ mid.id, base.id, NULL } });
     assert_int_equal(fixture_run(f, base.id).state, JOB_FAILED);
     struct job_info info = fixture_get(f, top.id);
     assert_int_equal(info.state, JOB_FAILED);
@@ -434,8 +458,9 @@ static void what_stands_on_a_failure_fails_with_a_reason(void **state)
     /* Nothing new can be put on top of it, and the middle cannot be replayed alone. */
     char id[UUID_BYTES];
     bool is_new = false;
-    err e = job_add(f->jobs, &(struct job_spec){ .kind = "t.note", .needs = (const char *[]){ base.id, NULL } },
-                    id, &is_new);
+    err e = job_add(
+        f->jobs, &(struct job_spec){ .kind = "t.note", .needs = (const char *[]){ base.id, NULL } },
+        id, &is_new);
     assert_int_equal(e.code, ERR_CONFLICT);
     assert_int_equal(job_replay(f->jobs, str_of(mid.id)).code, ERR_CONFLICT);
     /* Replaying the root brings all back. */
@@ -451,8 +476,10 @@ static void a_job_waits_for_all_it_needs(void **state)
     struct fixture *f = *state;
     struct added a = fixture_note(f, "t.note", "{\"name\":\"a\"}");
     struct added b = fixture_note(f, "t.note", "{\"name\":\"b\"}");
-    struct added c = fixture_add(f, &(struct job_spec){ .kind = "t.note", .payload = STR("{\"name\":\"c\"}"),
-                                                        .needs = (const char *[]){ a.id, b.id, a.id, NULL } });
+    struct added c =
+        fixture_add(f, &(struct job_spec){ .kind = "t.note",
+                                           .payload = STR("{\"name\":\"c\"}"),
+                                           .needs = (const char *[]){ a.id, b.id, a.id, NULL } });
     fixture_run(f, a.id);
     fixture_state_is(f, c.id, JOB_WAITING);
     assert_int_equal(job_pause(f->jobs, str_of(c.id)).code, ERR_NONE);
@@ -461,8 +488,8 @@ static void a_job_waits_for_all_it_needs(void **state)
     fixture_run(f, b.id);
     fixture_state_is(f, c.id, JOB_QUEUED);
     /* A need that is met already does not make anyone wait. */
-    struct added d = fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                                        .needs = (const char *[]){ a.id, NULL } });
+    struct added d = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note", .needs = (const char *[]){ a.id, NULL } });
     fixture_state_is(f, d.id, JOB_QUEUED);
 }
 
@@ -495,15 +522,18 @@ static void lists_and_counts_agree(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct job_info *infos = NULL;
         size_t count = 99;
-        assert_int_equal(job_list(f->jobs, &cases[i].filter, &f->mem, &infos, &count).code, ERR_NONE);
+        assert_int_equal(job_list(f->jobs, &cases[i].filter, &f->mem, &infos, &count).code,
+                         ERR_NONE);
         assert_int_equal(count, cases[i].count);
         for (size_t k = 1; k < count; k++)
             assert_true(infos[k - 1].created_ms >= infos[k].created_ms);
     }
     struct job_info *infos = NULL;
     size_t count = 0;
-    assert_int_equal(job_list(f->jobs, &(struct job_filter){ .state = STR("done") }, &f->mem, &infos, &count).code,
-                     ERR_INVALID);
+    assert_int_equal(
+        job_list(f->jobs, &(struct job_filter){ .state = STR("done") }, &f->mem, &infos, &count)
+            .code,
+        ERR_INVALID);
     struct job_counts counts;
     assert_int_equal(job_counts(f->jobs, STR_NONE, &counts).code, ERR_NONE);
     assert_int_equal(counts.by_state[JOB_SUCCEEDED], 1);
@@ -515,7 +545,8 @@ static void lists_and_counts_agree(void **state)
     assert_int_equal(counts.by_state[JOB_FAILED], 1);
 }
 
-static double metric_of(struct fixture *f, const char *family, const char *kind, const char *state_name)
+static double metric_of(struct fixture *f, const char *family, const char *kind,
+                        const char *state_name)
 {
     for (const struct metric_family *m = jobs_metrics; m->name; m++) {
         if (strcmp(m->name, family) != 0)
@@ -546,9 +577,11 @@ static void every_change_is_counted_and_written_down(void **state)
 
     struct job_event *events = NULL;
     size_t count = 0;
-    assert_int_equal(job_events_list(f->jobs, str_of(a.id), &f->mem, &events, &count).code, ERR_NONE);
+    assert_int_equal(job_events_list(f->jobs, str_of(a.id), &f->mem, &events, &count).code,
+                     ERR_NONE);
     assert_int_equal(count, 5);
-    assert_true(str_eq(events[0].event, STR("job.succeeded")) && str_eq(events[0].from, STR("running")));
+    assert_true(str_eq(events[0].event, STR("job.succeeded")) &&
+                str_eq(events[0].from, STR("running")));
     assert_true(str_eq(events[2].event, STR("job.retried")) && str_eq(events[2].to, STR("queued")));
     assert_true(str_eq(events[2].detail, STR("made to fail with io")) && events[2].attempt == 1);
     assert_true(str_eq(events[4].event, STR("job.queued")) && events[4].from.len == 0);
@@ -588,7 +621,8 @@ static void progress_and_eta_are_told_while_it_runs(void **state)
     struct added a = fixture_note(f, "t.hold", "{}");
     struct ticks t = { .f = f, .eta_s = -1 };
     struct job_info info;
-    assert_int_equal(jobs_run_until(f->jobs, str_of(a.id), on_tick, &t, &f->mem, &info).code, ERR_NONE);
+    assert_int_equal(jobs_run_until(f->jobs, str_of(a.id), on_tick, &t, &f->mem, &info).code,
+                     ERR_NONE);
     assert_int_equal(info.state, JOB_STOPPED);
     assert_true(t.count >= 8 && t.done > 0 && !t.is_backward);
     assert_true(t.eta_s > 0);
@@ -602,8 +636,8 @@ static void old_jobs_are_forgotten_but_not_needed_ones(void **state)
     struct added kept = fixture_note(f, "t.note", "{}");
     fixture_run(f, gone.id);
     fixture_run(f, kept.id);
-    struct added top = fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                                          .needs = (const char *[]){ kept.id, NULL } });
+    struct added top = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note", .needs = (const char *[]){ kept.id, NULL } });
     int64_t removed = 0;
     assert_int_equal(jobs_purge(f->jobs, clock_wall_ms() - 60000, &removed).code, ERR_NONE);
     assert_int_equal(removed, 0);
@@ -611,7 +645,9 @@ static void old_jobs_are_forgotten_but_not_needed_ones(void **state)
     assert_int_equal(removed, 1);
     struct job_info info;
     assert_int_equal(job_get(f->jobs, str_of(gone.id), &f->mem, &info).code, ERR_NOT_FOUND);
-    assert_int_equal(fixture_int(f, "SELECT count(*) FROM job_events WHERE job_id NOT IN (SELECT id FROM jobs)"), 0);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM job_events WHERE job_id NOT IN (SELECT id FROM jobs)"),
+        0);
     /* Events of what comes after are still told. */
     fixture_run(f, top.id);
     assert_int_equal(jobs_purge(f->jobs, clock_wall_ms() + 1, &removed).code, ERR_NONE);
@@ -645,7 +681,8 @@ static void nonsense_kinds_and_workers_are_refused(void **state)
     const struct job_kind twice[] = { { .name = "a" }, { .name = "a" }, { 0 } };
     const struct job_kind *tables[] = { twice };
     struct jobs *j = NULL;
-    assert_int_equal(jobs_open(&(struct jobs_options){ .store = f->store }, tables, 1, &j).code, ERR_CONFLICT);
+    assert_int_equal(jobs_open(&(struct jobs_options){ .store = f->store }, tables, 1, &j).code,
+                     ERR_CONFLICT);
     assert_null(j);
     assert_int_equal(jobs_start(f->jobs, 0).code, ERR_INVALID);
     assert_int_equal(jobs_start(f->jobs, 65).code, ERR_INVALID);

@@ -29,16 +29,18 @@ static void names_go_both_ways(void **state)
 static void only_sensible_changes_are_possible(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const char *const picture[JOB_STATE_COUNT] = {
         /*                 W Q R P S F T */
-        [JOB_WAITING] =   "- x - x - x x",
-        [JOB_QUEUED] =    "- - x x - - x",
-        [JOB_RUNNING] =   "- x - x x x x",
-        [JOB_PAUSED] =    "x x - - - - x",
+        [JOB_WAITING]   = "- x - x - x x",
+        [JOB_QUEUED]    = "- - x x - - x",
+        [JOB_RUNNING]   = "- x - x x x x",
+        [JOB_PAUSED]    = "x x - - - - x",
         [JOB_SUCCEEDED] = "- - - - - - -",
-        [JOB_FAILED] =    "x x - - - - -",
-        [JOB_STOPPED] =   "x x - - - - -",
+        [JOB_FAILED]    = "x x - - - - -",
+        [JOB_STOPPED]   = "x x - - - - -",
     };
+    /* clang-format on */
     for (int from = 0; from < JOB_STATE_COUNT; from++) {
         for (int to = 0; to < JOB_STATE_COUNT; to++) {
             bool expected = picture[from][to * 2] == 'x';
@@ -47,9 +49,11 @@ static void only_sensible_changes_are_possible(void **state)
         }
     }
     err e = job_state_check("J", JOB_SUCCEEDED, JOB_PAUSED);
-    assert_string_equal(e.msg, "job J is succeeded, so it cannot become paused: it can become nothing else");
+    assert_string_equal(
+        e.msg, "job J is succeeded, so it cannot become paused: it can become nothing else");
     e = job_state_check("J", JOB_FAILED, JOB_STOPPED);
-    assert_string_equal(e.msg, "job J is failed, so it cannot become stopped: it can become waiting, queued");
+    assert_string_equal(
+        e.msg, "job J is failed, so it cannot become stopped: it can become waiting, queued");
 }
 
 static const struct {
@@ -59,33 +63,62 @@ static const struct {
     struct job_outcome expected;
 } outcomes[] = {
     { "success", { 1, 3 }, ERR_NONE, { JOB_SUCCEEDED, "job.succeeded", .is_spent = true } },
-    { "success wins over a wish that came too late", { 1, 3, .stop_wanted = true }, ERR_NONE,
+    { "success wins over a wish that came too late",
+      { 1, 3, .stop_wanted = true },
+      ERR_NONE,
       { JOB_SUCCEEDED, "job.succeeded", .is_spent = true } },
-    { "stopped", { 1, 3, .stop_wanted = true, .was_told = true }, ERR_CANCELLED,
+    { "stopped",
+      { 1, 3, .stop_wanted = true, .was_told = true },
+      ERR_CANCELLED,
       { JOB_STOPPED, "job.stopped", .is_spent = true } },
-    { "stop beats pause", { 1, 3, .stop_wanted = true, .pause_wanted = true, .was_told = true },
-      ERR_CANCELLED, { JOB_STOPPED, "job.stopped", .is_spent = true } },
-    { "a failure while stopping is a stop", { 1, 3, .stop_wanted = true }, ERR_IO,
+    { "stop beats pause",
+      { 1, 3, .stop_wanted = true, .pause_wanted = true, .was_told = true },
+      ERR_CANCELLED,
       { JOB_STOPPED, "job.stopped", .is_spent = true } },
-    { "paused, and the try does not count", { 1, 1, .pause_wanted = true, .was_told = true },
-      ERR_CANCELLED, { JOB_PAUSED, "job.paused" } },
-    { "shutdown: back to the queue, the try does not count", { 3, 3, .was_told = true }, ERR_CANCELLED,
+    { "a failure while stopping is a stop",
+      { 1, 3, .stop_wanted = true },
+      ERR_IO,
+      { JOB_STOPPED, "job.stopped", .is_spent = true } },
+    { "paused, and the try does not count",
+      { 1, 1, .pause_wanted = true, .was_told = true },
+      ERR_CANCELLED,
+      { JOB_PAUSED, "job.paused" } },
+    { "shutdown: back to the queue, the try does not count",
+      { 3, 3, .was_told = true },
+      ERR_CANCELLED,
       { JOB_QUEUED, "job.requeued" } },
-    { "cancelled though nobody asked is our own mistake, and must not loop", { 1, 3 }, ERR_CANCELLED,
+    { "cancelled though nobody asked is our own mistake, and must not loop",
+      { 1, 3 },
+      ERR_CANCELLED,
       { JOB_FAILED, "job.failed", .is_spent = true } },
-    { "worth another try", { 1, 3 }, ERR_IO,
+    { "worth another try",
+      { 1, 3 },
+      ERR_IO,
       { JOB_QUEUED, "job.retried", .is_spent = true, .has_backoff = true } },
     { "the last try", { 3, 3 }, ERR_IO, { JOB_FAILED, "job.failed", .is_spent = true } },
-    { "more tries than allowed", { 4, 3 }, ERR_BUSY, { JOB_FAILED, "job.failed", .is_spent = true } },
-    { "the time of a try is over", { 1, 3 }, ERR_TIMEOUT,
+    { "more tries than allowed",
+      { 4, 3 },
+      ERR_BUSY,
+      { JOB_FAILED, "job.failed", .is_spent = true } },
+    { "the time of a try is over",
+      { 1, 3 },
+      ERR_TIMEOUT,
       { JOB_QUEUED, "job.retried", .is_spent = true, .has_backoff = true } },
-    { "bad input never gets better", { 1, 3 }, ERR_INVALID,
+    { "bad input never gets better",
+      { 1, 3 },
+      ERR_INVALID,
       { JOB_FAILED, "job.failed", .is_spent = true } },
-    { "neither does our own mistake", { 1, 3 }, ERR_INTERNAL,
+    { "neither does our own mistake",
+      { 1, 3 },
+      ERR_INTERNAL,
       { JOB_FAILED, "job.failed", .is_spent = true } },
-    { "a failure worth retrying, but somebody wants a pause", { 1, 3, .pause_wanted = true }, ERR_BUSY,
+    { "a failure worth retrying, but somebody wants a pause",
+      { 1, 3, .pause_wanted = true },
+      ERR_BUSY,
       { JOB_PAUSED, "job.paused", .is_spent = true } },
-    { "bad input, though somebody wants a pause", { 1, 3, .pause_wanted = true }, ERR_CORRUPT,
+    { "bad input, though somebody wants a pause",
+      { 1, 3, .pause_wanted = true },
+      ERR_CORRUPT,
       { JOB_FAILED, "job.failed", .is_spent = true } },
 };
 
@@ -108,7 +141,7 @@ static void the_end_of_a_try_is_judged(void **state)
 static void codes_that_are_retried(void **state)
 {
     (void)state;
-    const enum err_code worth[] = { ERR_BUSY, ERR_TIMEOUT,   ERR_UPSTREAM, ERR_IO,
+    const enum err_code worth[] = { ERR_BUSY,     ERR_TIMEOUT,   ERR_UPSTREAM, ERR_IO,
                                     ERR_NO_SPACE, ERR_NO_MEMORY, ERR_CONFLICT };
     struct job_try t = { 1, 3 };
     for (int code = 1; code < ERR_CODE_COUNT; code++) {
@@ -129,11 +162,14 @@ static void a_job_that_kills_the_process_is_given_up(void **state)
                   (struct job_outcome){ JOB_QUEUED, "job.lease_lost", .is_spent = true });
     outcome_equal("third", job_outcome_of_crash(&(struct job_try){ 3, 9, .crashes = 2 }),
                   (struct job_outcome){ JOB_FAILED, "job.failed", .is_spent = true });
-    outcome_equal("it had got on", job_outcome_of_crash(&(struct job_try){ 7, 3, .has_moved = true }),
+    outcome_equal("it had got on",
+                  job_outcome_of_crash(&(struct job_try){ 7, 3, .has_moved = true }),
                   (struct job_outcome){ JOB_QUEUED, "job.lease_lost" });
-    outcome_equal("stop wanted", job_outcome_of_crash(&(struct job_try){ 1, 3, .stop_wanted = true }),
+    outcome_equal("stop wanted",
+                  job_outcome_of_crash(&(struct job_try){ 1, 3, .stop_wanted = true }),
                   (struct job_outcome){ JOB_STOPPED, "job.stopped", .is_spent = true });
-    outcome_equal("pause wanted", job_outcome_of_crash(&(struct job_try){ 1, 3, .pause_wanted = true }),
+    outcome_equal("pause wanted",
+                  job_outcome_of_crash(&(struct job_try){ 1, 3, .pause_wanted = true }),
                   (struct job_outcome){ JOB_PAUSED, "job.paused", .is_spent = true });
 }
 
