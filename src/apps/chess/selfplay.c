@@ -299,7 +299,7 @@ err selfplay_start(struct http_request *rq, struct http_reply *rp)
 static err find_match(struct http_request *rq, struct job_info *ret_info)
 {
     str id = http_param(rq, "runId");
-    struct job_info info;
+    struct job_info info = { 0 };
     TRY(job_get_by_run(house_jobs(rq_house(rq)), id, http_arena(rq), &info));
     if (strcmp(info.kind, "chess.match") != 0)
         return ERR(ERR_NOT_FOUND, "run %.*s is a %s, not a match", STR_ARG(str_sub(id, 0, 60)), info.kind);
@@ -340,7 +340,7 @@ static err write_match(struct http_request *rq, struct json_out *w, const struct
 
 err selfplay_get(struct http_request *rq, struct http_reply *rp)
 {
-    struct job_info info;
+    struct job_info info = { 0 };
     TRY(find_match(rq, &info));
     return write_match(rq, http_json(rp), &info);
 }
@@ -367,7 +367,7 @@ err selfplay_list(struct http_request *rq, struct http_reply *rp)
 /* GET /v1/metrics/selfplay/{runId}, as the metric catalogue wants it. */
 err selfplay_metrics(struct http_request *rq, struct http_reply *rp)
 {
-    struct job_info info;
+    struct job_info info = { 0 };
     const struct json *result = NULL;
     TRY(find_match(rq, &info));
     if (info.result.len)

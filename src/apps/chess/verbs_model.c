@@ -65,7 +65,7 @@ static err write_options(struct json_out *w, const struct verb_args *args, const
     return OK;
 }
 
-static err run_job(struct house *h, const char *kind, const struct buf *payload, bool json)
+static err run_chess_job(struct house *h, const char *kind, const struct buf *payload, bool json)
 {
     arena keep;
     struct job_info info;
@@ -107,7 +107,7 @@ static err train(struct house *h, const struct verb_args *args, struct buf *para
         json_kv_cstr(&w, "model", words[1] ? words[1] : "");
         json_kv_raw(&w, "params", buf_str(params));
         json_object_end(&w);
-        e = run_job(h, "chess.train", payload, args->json);
+        e = run_chess_job(h, "chess.train", payload, args->json);
     }
     arena_deinit(&keep);
     return e;
@@ -140,7 +140,7 @@ static err run_pair(struct house *h, const struct verb_args *args, const char *k
         json_kv_cstr(&w, "candidate", words[0]);
         json_kv_cstr(&w, "baseline", words[1]);
         json_object_end(&w);
-        e = run_job(h, kind, &payload, args->json);
+        e = run_chess_job(h, kind, &payload, args->json);
     }
     buf_deinit(&payload);
     return e;
