@@ -26,7 +26,7 @@ run: build ## start the server on SKERRY_HOME (default ~/.skerry) and API_PORT (
 	@$(SKERRY_BINARY) serve
 
 demo: build ## the main job on real games: import, dataset, train, evaluate, promote, serve, play
-	@tools/demo.sh
+	@python3 tools/demo.py
 
 test: ## every test that needs Debian packages only: unit, golden, HTTP, fuzz replay, tidy, and again under ASan+UBSan
 	@tools/deps.sh test
@@ -46,7 +46,7 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (default 30) each
 
 bench: build ## measure, beside the peers; some: make bench B="pgn-legal predict"
 	@tools/deps.sh bench
-	@tools/bench.sh $(B)
+	@python3 bench/bench.py $(B)
 
 interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI
 	@tools/deps.sh interop
