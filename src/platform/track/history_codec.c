@@ -129,21 +129,25 @@ bool history_is_counter(str name)
            str_ends(name, STR("_count")) || str_ends(name, STR("_sum"));
 }
 
+/* True where a counter began again: both sides must stay, or the fall could no longer be seen. */
+static bool is_fall(const struct history_sample *a, const struct history_sample *b)
+{
+    return isnan(a->value) || isnan(b->value) || b->value < a->value;
+}
+
 size_t history_thin(struct history_sample *samples, size_t count, int64_t from_ms, bool is_counter,
                     const struct history_sessions *sessions)
 {
     size_t kept = 0;
+    bool fell = false; /* between the sample before and this one */
     for (size_t i = 0; i < count; i++) {
-        const struct history_sample *s = &samples[i], *next = i + 1 < count ? &samples[i + 1] : NULL;
-        bool keep = !next || s->ts_ms < from_ms ||
-                    s->ts_ms / HISTORY_THIN_MS != next->ts_ms / HISTORY_THIN_MS ||
-                    history_session_at(sessions, s->ts_ms) !=
-                        history_session_at(sessions, next->ts_ms);
-        /* The end of a series, and what stood before a fall, are where a counter starts again. */
-        if (is_counter && next && (isnan(s->value) || isnan(next->value) || next->value < s->value))
-            keep = true;
-        if (keep)
-            samples[kept++] = *s;
+        const struct history_sample s = samples[i], *next = i + 1 < count ? &samples[i + 1] : NULL;
+        bool falls = is_counter && next && is_fall(&s, next);
+        if (!next || s.ts_ms < from_ms || fell || falls ||
+            s.ts_ms / HISTORY_THIN_MS != next->ts_ms / HISTORY_THIN_MS ||
+            history_session_at(sessions, s.ts_ms) != history_session_at(sessions, next->ts_ms))
+            samples[kept++] = s;
+        fell = falls;
     }
     return kept;
 }

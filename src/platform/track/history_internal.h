@@ -52,8 +52,8 @@ struct history_tick_reader {
 struct history_tick_reader history_tick_read(str data);
 bool history_tick_next(struct history_tick_reader *r, struct history_entry *ret_entry);
 
-/* Keeps the last sample of every HISTORY_THIN_MS, and for a counter also the one before each fall, so
- * that its increase stays what it was. Works in place, returns the new count. A sample before `from_ms`
+/* Keeps the last sample of every HISTORY_THIN_MS, and for a counter also those around each fall, so that
+ * its increase stays what it was. Works in place, returns the new count. A sample before `from_ms`
  * stays. `session_of` tells samples of different processes apart. */
 struct history_sessions;
 size_t history_thin(struct history_sample *samples, size_t count, int64_t from_ms, bool is_counter,

@@ -380,6 +380,27 @@ static void packing_changes_no_answer(void **state)
     }
 }
 
+/* A label set that is dropped and comes back counts from zero again, within one process. After thinning
+ * the sum must still be both parts. */
+static void thinning_keeps_what_stood_before_a_fall(void **state)
+{
+    struct h_fixture *f = *state;
+    str x = STR("x"), y = STR("y");
+    int64_t ts = T0;
+    for (int i = 0; i < 40; i++) {
+        /* Falls from 100 to 10 inside five minutes, without a round in which it was gone. */
+        metric_add(METRIC_CELL(f->base.metrics, &families[C_BY], x, y), i % 8 == 3 ? 10 : 30);
+        sample(f, ts += 15 * SECOND);
+        if (i % 8 == 2)
+            metrics_drop(f->base.metrics, &families[C_BY], "run_id", x);
+    }
+    double total = increase(f, "t_by_total", NULL, T0 - MINUTE, ts);
+    assert_true(near(total, 5 * (7 * 30 + 10)));
+    maintain(f, T0 + 5 * HISTORY_DAY_MS);
+    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_chunks WHERE level = 1"), 0);
+    assert_true(near(increase(f, "t_by_total", NULL, T0 - MINUTE, ts), total));
+}
+
 static void old_history_is_forgotten_whole(void **state)
 {
     struct h_fixture *f = *state;
@@ -449,6 +470,7 @@ int main(void)
         T(bad_questions_are_refused),
         T(quantiles_come_from_the_window),
         T(packing_changes_no_answer),
+        T(thinning_keeps_what_stood_before_a_fall),
         T(old_history_is_forgotten_whole),
         T(a_clock_set_back_keeps_the_order),
         T(the_thread_samples_and_stops),
