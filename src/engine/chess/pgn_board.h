@@ -25,26 +25,53 @@ enum pgn_man {
 };
 
 struct pgn_board {
-    chess_bits plane[3];  /* bit n of the man on each square */
-    chess_bits black;     /* squares of black men */
-    chess_bits castle;    /* squares of the rooks still allowed to castle */
-    uint32_t turn;        /* enum chess_color */
-    uint32_t en_passant;  /* the square behind a pawn that just made a double step, else CHESS_NO_SQUARE */
+    chess_bits plane[3]; /* bit n of the man on each square */
+    chess_bits black;    /* squares of black men */
+    chess_bits unmoved;  /* kings and rooks that may still castle, if both stand here */
+    chess_bits passed;   /* the square behind a pawn that just made a double step, if any */
+    uint32_t turn;       /* enum chess_color */
 };
 
 #define PGN_INLINE static inline __attribute__((always_inline))
+#define PGN_UNLIKELY(condition) __builtin_expect((condition), 0)
+
+/* What is to be known about a way of moving, as masks, so that using it needs no branch: a branch on what
+ * kind of man moves would be guessed wrong every few moves, at the price of all else done for one move. */
+struct pgn_kind {
+    chess_bits bit[3];           /* the bits of the man's number, each spread over a word */
+    chess_bits pawn, push, take; /* all ones for a pawn, a pawn that goes straight, one that takes */
+    chess_bits pad[2];           /* a power of two */
+};
+#define PGN_SPREAD(man)                                                                            \
+    { 0 - (chess_bits)((man) & 1), 0 - (chess_bits)((man) >> 1 & 1), 0 - (chess_bits)((man) >> 2 & 1) }
+
+/* Indexed by enum pgn_man; the number that no man has is a pawn that takes. */
+enum { PGN_PAWN_TAKES = 4, PGN_KINDS = 8 };
+static const struct pgn_kind pgn_kinds[PGN_KINDS] = {
+    [PGN_PAWN] = { PGN_SPREAD(PGN_PAWN), ~0ULL, ~0ULL, 0, { 0 } },
+    [PGN_PAWN_TAKES] = { PGN_SPREAD(PGN_PAWN), ~0ULL, 0, ~0ULL, { 0 } },
+    [PGN_KNIGHT] = { PGN_SPREAD(PGN_KNIGHT), 0, 0, 0, { 0 } },
+    [PGN_KING] = { PGN_SPREAD(PGN_KING), 0, 0, 0, { 0 } },
+    [PGN_BISHOP] = { PGN_SPREAD(PGN_BISHOP), 0, 0, 0, { 0 } },
+    [PGN_ROOK] = { PGN_SPREAD(PGN_ROOK), 0, 0, 0, { 0 } },
+    [PGN_QUEEN] = { PGN_SPREAD(PGN_QUEEN), 0, 0, 0, { 0 } },
+};
+
+/* Squares from which a man of a kind may come to a square on an empty board. No pawn comes to the last
+ * rank: that is a promotion, and read elsewhere. */
+struct pgn_sources {
+    chess_bits of[2][PGN_KINDS][64]; /* by colour, kind and target */
+};
 
 PGN_INLINE chess_bits pgn_occupied(const struct pgn_board *b)
 {
     return b->plane[0] | b->plane[1] | b->plane[2];
 }
 
-PGN_INLINE chess_bits pgn_men(const struct pgn_board *b, enum pgn_man man)
+PGN_INLINE chess_bits pgn_men(const struct pgn_board *b, unsigned kind)
 {
-    chess_bits m0 = man & 1 ? b->plane[0] : ~b->plane[0];
-    chess_bits m1 = man & 2 ? b->plane[1] : ~b->plane[1];
-    chess_bits m2 = man & 4 ? b->plane[2] : ~b->plane[2];
-    return m0 & m1 & m2;
+    const struct pgn_kind *k = &pgn_kinds[kind];
+    return ~((b->plane[0] ^ k->bit[0]) | (b->plane[1] ^ k->bit[1]) | (b->plane[2] ^ k->bit[2]));
 }
 
 PGN_INLINE chess_bits pgn_side(const struct pgn_board *b, uint32_t color)
@@ -66,15 +93,27 @@ PGN_INLINE chess_bits pgn_attackers(const struct pgn_board *b, int square, uint3
     return hits & theirs;
 }
 
-/* Puts `man` of the side to move on `to`, empties `gone` (the squares left and taken). */
-PGN_INLINE void pgn_place(struct pgn_board *b, chess_bits gone, chess_bits to, enum pgn_man man)
+/* Puts a man of colour `us` on `to` and empties `gone` (the squares left and taken). */
+PGN_INLINE void pgn_place(struct pgn_board *b, chess_bits gone, chess_bits to, unsigned kind, uint32_t us)
 {
+    const struct pgn_kind *k = &pgn_kinds[kind];
     chess_bits kept = ~(gone | to);
-    for (int i = 0; i < 3; i++)
-        b->plane[i] = (b->plane[i] & kept) | (to & (0 - (chess_bits)(man >> i & 1)));
-    b->black = (b->black & kept) | (to & (0 - (chess_bits)b->turn));
+    b->plane[0] = (b->plane[0] & kept) | (to & k->bit[0]);
+    b->plane[1] = (b->plane[1] & kept) | (to & k->bit[1]);
+    b->plane[2] = (b->plane[2] & kept) | (to & k->bit[2]);
+    b->black = (b->black & kept) | (us == CHESS_BLACK ? to : 0);
+    b->unmoved &= kept;
 }
 
+/* Rooks of `us` that may still castle. */
+PGN_INLINE chess_bits pgn_castling_rooks(const struct pgn_board *b, uint32_t us)
+{
+    chess_bits home = b->unmoved & (us == CHESS_WHITE ? BITS_RANK_1 : BITS_RANK_8);
+    chess_bits king = pgn_men(b, PGN_KING) & home;
+    return king ? home & ~king : 0;
+}
+
+void pgn_sources_fill(struct pgn_sources *ret_sources);
 void pgn_board_from(const struct chess_position *p, struct pgn_board *ret_board);
 /* A position for the slow paths and for error texts; its counters are made up. */
 void pgn_board_to(const struct pgn_board *b, const struct chess_position *start,

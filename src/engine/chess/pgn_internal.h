@@ -3,7 +3,7 @@
  *
  * The reader (pgn_reader.c) owns a window of text that always holds the current game from its first
  * byte. The movetext machine (pgn_lex.c) walks through that window and stops when it needs more text or
- * when the game is over. Behind the last byte of the window stand PGN_PAD_BYTES zero bytes, so that the
+ * when the game is over. Behind the last byte of the window, and before its first, stand PGN_PAD_BYTES zero bytes, so that the
  * scanners may read whole words without asking where the end is.
  */
 #ifndef SKERRY_CHESS_PGN_INTERNAL_H
@@ -13,7 +13,7 @@
 #include "engine/chess/pgn_board.h"
 
 enum {
-    PGN_PAD_BYTES = 64,
+    PGN_PAD_BYTES = 64, /* before and behind the window */
     PGN_TOKEN_BYTES_MAX = 40, /* a longer run of characters cannot be a move */
 };
 
@@ -76,10 +76,15 @@ struct pgn_raw_tag {
     bool is_converted;
 };
 
-/* Reads the tag pair at p, which pgn_is_tag has accepted, and moves *p behind it. False when the window
- * ends first; then nothing has changed. */
-bool pgn_tag_read(const char *begin, const char **p, const char *end, bool at_eof, struct buf *converted,
-                  struct pgn_raw_tag *ret_tag);
+enum pgn_tag_step {
+    PGN_TAG_READ,
+    PGN_TAG_NONE, /* this is no tag pair; *p has not moved */
+    PGN_TAG_CUT,  /* the window ends first; *p has not moved */
+};
+
+/* Reads the tag pair at the bracket *p and moves *p behind it. */
+enum pgn_tag_step pgn_tag_read(const char *begin, const char **p, const char *end, bool at_eof,
+                               struct buf *converted, struct pgn_raw_tag *ret_tag);
 
 /* True when a tag pair opens at p: [ Name " . *ret_unsure is set instead when the window ends first. */
 bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure);
@@ -103,7 +108,9 @@ struct pgn_movetext {
     const char *p, *end; /* zeros follow end */
     bool at_eof;         /* nothing comes behind end */
     bool moves_only;
+    bool has_bmi2;       /* of the CPU */
 
+    struct pgn_sources sources;
     struct pgn_board board;
     struct chess_position start; /* kept for error texts */
     size_t ply_count;
@@ -127,6 +134,9 @@ struct pgn_movetext {
 
 void pgn_movetext_begin(struct pgn_movetext *m, const struct chess_position *start);
 enum pgn_step pgn_movetext_run(struct pgn_movetext *m);
+/* Takes the comment at p when it is of the common form: notes what it says for the last of `ply_count`
+ * moves and returns the place behind it and a space. NULL: it needs pgn_movetext_run. */
+const char *pgn_comment_take(struct pgn_movetext *m, const char *p, size_t ply_count);
 /* Fills the rest of the arrays that have any entry. */
 void pgn_movetext_end(struct pgn_movetext *m);
 

@@ -37,22 +37,22 @@ static enum pgn_step broken(struct pgn_movetext *m, const char *at, const char *
 
 /* ------------------------------------------------------------------ what belongs to a move */
 
-static void put_clock(struct pgn_movetext *m, uint32_t clock_cs)
+static void put_clock(struct pgn_movetext *m, size_t ply_count, uint32_t clock_cs)
 {
-    size_t ply = m->ply_count - 1;
+    size_t ply = ply_count - 1;
     while (m->clock_filled < ply)
         m->clock_cs[m->clock_filled++] = PGN_CLOCK_NONE;
     m->clock_cs[ply] = clock_cs;
-    m->clock_filled = m->ply_count;
+    m->clock_filled = ply_count;
 }
 
-static void put_eval(struct pgn_movetext *m, int16_t eval_cp)
+static void put_eval(struct pgn_movetext *m, size_t ply_count, int16_t eval_cp)
 {
-    size_t ply = m->ply_count - 1;
+    size_t ply = ply_count - 1;
     while (m->eval_filled < ply)
         m->eval_cp[m->eval_filled++] = PGN_EVAL_NONE;
     m->eval_cp[ply] = eval_cp;
-    m->eval_filled = m->ply_count;
+    m->eval_filled = ply_count;
 }
 
 /* The first glyph of a move stays. */
@@ -66,14 +66,14 @@ static void put_nag(struct pgn_movetext *m, unsigned nag)
         m->nags[m->ply_count - 1] = (uint8_t)nag;
 }
 
-static void put_note(struct pgn_movetext *m, const struct pgn_note *note)
+static void put_note(struct pgn_movetext *m, size_t ply_count, const struct pgn_note *note)
 {
-    if (m->ply_count == 0)
+    if (ply_count == 0)
         return;
     if (note->clock_cs != PGN_CLOCK_NONE)
-        put_clock(m, note->clock_cs);
+        put_clock(m, ply_count, note->clock_cs);
     if (note->eval_cp != PGN_EVAL_NONE)
-        put_eval(m, note->eval_cp);
+        put_eval(m, ply_count, note->eval_cp);
 }
 
 void pgn_movetext_end(struct pgn_movetext *m)
@@ -95,25 +95,37 @@ static bool has_tags(const struct pgn_movetext *m, const char *from, const char 
     return pgn_find_tags(m->begin, from, to, &unsure) && !unsure;
 }
 
+const char *pgn_comment_take(struct pgn_movetext *m, const char *p, size_t ply_count)
+{
+    struct pgn_note note = { PGN_CLOCK_NONE, PGN_EVAL_NONE };
+    p = pgn_comment_parse_common(p + 1, &note);
+    if (!p)
+        return NULL;
+    m->comment_count++;
+    if (!m->moves_only)
+        put_note(m, ply_count, &note);
+    return p + (*p == ' ');
+}
+
 static enum pgn_step read_brace(struct pgn_movetext *m)
 {
     const char *open = m->p, *text = open + 1;
     struct pgn_note note = { PGN_CLOCK_NONE, PGN_EVAL_NONE };
-    bool white_moved = m->board.turn == CHESS_BLACK;
-    const char *after = m->moves_only ? NULL : pgn_comment_parse_common(text, &note);
-    if (!after) {
-        const char *close = memchr(text, '}', (size_t)(m->end - text));
-        if (has_tags(m, text, close ? close : m->end) || (!close && m->at_eof))
-            return broken(m, open, "a comment opens with '{' and is never closed");
-        if (!close)
-            return PGN_NEED_MORE;
-        if (!m->moves_only)
-            pgn_comment_parse(text, close, white_moved, &note);
-        after = close + 1;
+    const char *after = pgn_comment_take(m, open, m->ply_count);
+    if (after) {
+        m->p = after;
+        return PGN_GO_ON;
     }
+    const char *close = memchr(text, '}', (size_t)(m->end - text));
+    if (has_tags(m, text, close ? close : m->end) || (!close && m->at_eof))
+        return broken(m, open, "a comment opens with '{' and is never closed");
+    if (!close)
+        return PGN_NEED_MORE;
+    if (!m->moves_only)
+        pgn_comment_parse(text, close, m->board.turn == CHESS_BLACK, &note);
     m->comment_count++;
-    put_note(m, &note);
-    m->p = after;
+    put_note(m, m->ply_count, &note);
+    m->p = close + 1;
     return PGN_GO_ON;
 }
 
@@ -137,7 +149,7 @@ static enum pgn_step read_rest_of_line(struct pgn_movetext *m)
         m->comment_count++;
         if (!m->moves_only)
             pgn_comment_parse(m->p + 1, stop, m->board.turn == CHESS_BLACK, &note);
-        put_note(m, &note);
+        put_note(m, m->ply_count, &note);
     }
     m->p = stop;
     return PGN_GO_ON;

@@ -26,8 +26,9 @@ struct pgn_reader {
     struct pgn_options options;
     struct pgn_stats stats;
 
+    char *padded;        /* the window with zeros on both sides */
     char *window;
-    size_t window_bytes; /* without the padding */
+    size_t window_bytes; /* without the zeros */
     size_t game_at;      /* where the current game starts */
     size_t at;           /* next byte to look at */
     size_t end;
@@ -46,7 +47,9 @@ struct pgn_reader {
 
     struct pgn_raw_tag raw_tags[PGN_TAGS_MAX];
     size_t tag_count;
+    uint64_t names_seen;
     struct buf converted;
+    struct chess_position standard; /* the usual start */
     struct pgn_game game;
     struct pgn_movetext text;
 };
@@ -90,10 +93,11 @@ static err window_make_room(struct pgn_reader *r)
     if (r->window_bytes - r->end >= r->window_bytes / 2 || r->window_bytes >= WINDOW_BYTES_MAX)
         return OK;
     size_t larger = r->window_bytes * 2 < WINDOW_BYTES_MAX ? r->window_bytes * 2 : WINDOW_BYTES_MAX;
-    char *moved = realloc(r->window, larger + PGN_PAD_BYTES);
+    char *moved = realloc(r->padded, larger + 2 * PGN_PAD_BYTES);
     if (!moved)
         return ERR(ERR_NO_MEMORY, "reading '%s': no memory for a game of %zu bytes", pgn_source_name(r->source), r->end);
-    r->window = moved;
+    r->padded = moved;
+    r->window = moved + PGN_PAD_BYTES;
     r->window_bytes = larger;
     return OK;
 }
@@ -155,14 +159,15 @@ static err window_begin(struct pgn_reader *r)
     r->raw = malloc(RAW_BYTES);
     size_t before = r->end, needed = before * PGN_UTF16_GROWTH + 8;
     size_t larger = needed > r->window_bytes ? needed : r->window_bytes;
-    char *again = malloc(larger + PGN_PAD_BYTES);
+    char *again = calloc(1, larger + 2 * PGN_PAD_BYTES);
     if (!r->raw || !again) {
         free(again);
         return ERR(ERR_NO_MEMORY, "reading '%s': no memory to convert UTF-16", pgn_source_name(r->source));
     }
-    r->end = pgn_utf16_to_utf8(&r->utf16, str_from(r->window + skip, before - skip), again);
-    free(r->window);
-    r->window = again;
+    r->end = pgn_utf16_to_utf8(&r->utf16, str_from(r->window + skip, before - skip), again + PGN_PAD_BYTES);
+    free(r->padded);
+    r->padded = again;
+    r->window = again + PGN_PAD_BYTES;
     r->window_bytes = larger;
     r->stats.bytes = r->end;
     memset(r->window + r->end, 0, PGN_PAD_BYTES);
@@ -187,10 +192,16 @@ static str raw_value(const struct pgn_reader *r, const struct pgn_raw_tag *t)
 static const struct pgn_raw_tag *find_raw(const struct pgn_reader *r, str name)
 {
     for (size_t i = 0; i < r->tag_count; i++) {
-        if (str_eq(raw_name(r, &r->raw_tags[i]), name))
+        if (r->raw_tags[i].name_len == name.len && str_eq(raw_name(r, &r->raw_tags[i]), name))
             return &r->raw_tags[i];
     }
     return NULL;
+}
+
+/* A bit for a name: no tag has been seen whose bit is not in r->names_seen. */
+static uint64_t name_bit(str name)
+{
+    return 1ULL << ((name.len * 7 + (unsigned char)name.ptr[0] * 3 + (unsigned char)name.ptr[name.len - 1]) & 63);
 }
 
 /* Line ends since the last tag: two of a kind in a row are an empty line. */
@@ -215,29 +226,35 @@ static const char *skip_space(const char *p, struct line_ends *seen)
     }
 }
 
-/* One tag at r->at, unless it belongs to the next game: a game without moves is followed by tags too. */
-static enum tags_step read_tag(struct pgn_reader *r, bool blank, bool *ret_go_on)
+/* Takes a tag that was read, unless it belongs to the next game: a game without moves is followed by
+ * tags too. */
+static bool take_tag(struct pgn_reader *r, const struct pgn_raw_tag *tag, bool blank)
 {
-    const char *begin = r->window + r->game_at, *p = r->window + r->at, *end = r->window + r->end;
-    struct pgn_raw_tag tag;
-    size_t converted_before = r->converted.len;
-    *ret_go_on = false;
-    if (!pgn_tag_read(begin, &p, end, r->at_eof, &r->converted, &tag))
-        return TAGS_NEED_MORE;
-    str name = raw_name(r, &tag);
-    bool is_event = str_eq(name, STR("Event"));
-    bool is_known = r->tag_count > 0 && (blank || is_event) && find_raw(r, name);
-    if (is_known || (r->tag_count > 0 && blank && is_event)) {
-        r->converted.len = converted_before;
-        return TAGS_OTHER_GAME;
-    }
+    str name = raw_name(r, tag);
+    uint64_t its_bit = name_bit(name);
+    bool is_event = name.len == 5 && memcmp(name.ptr, "Event", 5) == 0;
+    bool is_known = (r->names_seen & its_bit) && find_raw(r, name);
+    if (r->tag_count > 0 && ((is_event && blank) || (is_known && (is_event || blank))))
+        return false;
+    if (is_known || r->tag_count == PGN_TAGS_MAX)
+        return true; /* said twice, or one too many: the first ones stand */
+    r->names_seen |= its_bit;
+    r->raw_tags[r->tag_count++] = *tag;
+    return true;
+}
+
+/* An escaped line, or one that wants to be a tag and is none. False when the window ends first. */
+static bool skip_line(struct pgn_reader *r)
+{
+    const char *p = r->window + r->at, *end = r->window + r->end;
+    bool is_bad_tag = *p == '[';
+    while (p < end && *p != '\n' && *p != '\r')
+        p++;
+    if (p == end && !r->at_eof)
+        return false;
+    r->stats.tags_ignored += is_bad_tag;
     r->at = (size_t)(p - r->window);
-    *ret_go_on = true;
-    if (r->tag_count < PGN_TAGS_MAX && (r->tag_count == 0 || !find_raw(r, name)))
-        r->raw_tags[r->tag_count++] = tag;
-    else
-        r->converted.len = converted_before; /* one too many, or said twice: the first one stands */
-    return TAGS_DONE;
+    return true;
 }
 
 static enum tags_step read_tags(struct pgn_reader *r, struct line_ends *seen)
@@ -250,33 +267,31 @@ static enum tags_step read_tags(struct pgn_reader *r, struct line_ends *seen)
             r->game_at = r->at;
         if (p == end)
             return r->at_eof ? TAGS_DONE : TAGS_NEED_MORE;
-        bool unsure = false, go_on;
-        if (pgn_is_tag(p, end, &unsure)) {
-            enum tags_step step = read_tag(r, is_blank(seen), &go_on);
-            if (!go_on)
-                return step;
-            *seen = (struct line_ends){ 0 };
-            continue;
-        }
-        bool opens_line = r->at == 0 || p[-1] == '\n' || p[-1] == '\r';
-        if (unsure && !r->at_eof)
+        struct pgn_raw_tag tag;
+        size_t converted_before = r->converted.len;
+        enum pgn_tag_step step = PGN_TAG_NONE;
+        if (*p == '[')
+            step = pgn_tag_read(r->window + r->game_at, &p, end, r->at_eof, &r->converted, &tag);
+        if (step == PGN_TAG_CUT)
             return TAGS_NEED_MORE;
-        /* An escaped line, or one that wants to be a tag and is none. */
-        bool is_bad_tag = *p == '[' && r->tag_count > 0;
-        if (is_bad_tag || (*p == '%' && opens_line)) {
-            while (p < end && *p != '\n' && *p != '\r')
-                p++;
-            if (p == end && !r->at_eof)
-                return TAGS_NEED_MORE;
-            r->stats.tags_ignored += is_bad_tag;
+        if (step == PGN_TAG_READ) {
+            if (!take_tag(r, &tag, is_blank(seen))) {
+                r->converted.len = converted_before;
+                return TAGS_OTHER_GAME;
+            }
+            *seen = (struct line_ends){ 0 };
             r->at = (size_t)(p - r->window);
             continue;
         }
-        if (str_starts(str_from(p, (size_t)(end - p)), STR("\xef\xbb\xbf"))) {
+        bool opens_line = r->at == 0 || p[-1] == '\n' || p[-1] == '\r';
+        if ((*p == '[' && r->tag_count > 0) || (*p == '%' && opens_line)) {
+            if (!skip_line(r))
+                return TAGS_NEED_MORE;
+        } else if (memcmp(p, "\xef\xbb\xbf", 3) == 0) { /* files with byte order marks, put together */
             r->at += 3;
-            continue;
+        } else {
+            return TAGS_DONE;
         }
-        return TAGS_DONE;
     }
 }
 
@@ -302,9 +317,13 @@ static bool tags_start(struct pgn_reader *r)
     char *reason = r->text.reason;
     size_t reason_bytes = sizeof r->text.reason;
     const struct pgn_raw_tag *fen = find_raw(r, STR("FEN")), *variant = find_raw(r, STR("Variant"));
+    if (!fen && !variant) {
+        g->start = r->standard;
+        g->has_fen = false;
+        return true;
+    }
     str rules = variant ? str_trim(raw_value(r, variant)) : STR_NONE;
     bool is_960 = is_one_of(rules, random_start, COUNT_OF(random_start));
-
     if (!is_960 && !is_one_of(rules, same_rules, COUNT_OF(same_rules))) {
         snprintf(reason, reason_bytes, "variant '%.*s' has other rules than chess", rules.len > 60 ? 60 : STR_ARG(rules));
         return false;
@@ -312,7 +331,7 @@ static bool tags_start(struct pgn_reader *r)
     str text = fen ? str_trim(raw_value(r, fen)) : STR_NONE;
     g->has_fen = text.len > 0;
     if (!g->has_fen) {
-        chess_position_start(&g->start);
+        g->start = r->standard;
         g->start.is_960 = is_960;
         return true;
     }
@@ -323,9 +342,7 @@ static bool tags_start(struct pgn_reader *r)
     }
     if (is_960)
         g->start.is_960 = 1;
-    struct chess_position standard;
-    chess_position_start(&standard);
-    g->has_fen = g->start.key != standard.key || g->start.fullmoves != 1 || g->start.halfmoves != 0;
+    g->has_fen = g->start.key != r->standard.key || g->start.fullmoves != 1 || g->start.halfmoves != 0;
     return true;
 }
 
@@ -488,6 +505,7 @@ static err read_game(struct pgn_reader *r, bool *ret_delivered)
     *ret_delivered = false;
     r->game_at = r->at;
     r->tag_count = 0;
+    r->names_seen = 0;
     buf_clear(&r->converted);
     r->text.reason[0] = '\0';
     r->text.ply_count = 0;
@@ -546,17 +564,22 @@ err pgn_reader_open(struct pgn_source *source, const struct pgn_options *options
     chess_init();
     struct pgn_reader *r = calloc(1, sizeof *r);
     if (r)
-        r->window = malloc(WINDOW_BYTES + PGN_PAD_BYTES);
-    if (!r || !r->window) {
+        r->padded = calloc(1, WINDOW_BYTES + 2 * PGN_PAD_BYTES);
+    if (!r || !r->padded) {
         free(r);
         return ERR(ERR_NO_MEMORY, "reading '%s': out of memory", pgn_source_name(source));
     }
-    memset(r->window, 0, PGN_PAD_BYTES);
+    pgn_sources_fill(&r->text.sources);
+    chess_position_start(&r->standard);
+    r->window = r->padded + PGN_PAD_BYTES;
     r->window_bytes = WINDOW_BYTES;
     r->source = source;
     if (options)
         r->options = *options;
     r->text.moves_only = r->options.moves_only;
+#if defined(__x86_64__)
+    r->text.has_bmi2 = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#endif
     buf_init(&r->converted, CONVERTED_BYTES_MAX);
     *ret_reader = r;
     return OK;
@@ -573,7 +596,7 @@ void pgn_reader_close(struct pgn_reader *r)
         return;
     buf_deinit(&r->converted);
     free(r->raw);
-    free(r->window);
+    free(r->padded);
     free(r);
 }
 

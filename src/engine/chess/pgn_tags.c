@@ -14,29 +14,24 @@
 
 enum { TAG_NAME_MAX = 255 };
 
-static bool is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
+static const bool name_chars[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['_'] = true, ['-'] = true,
+};
 
-/* Behind the opening quote of the pair at p, or NULL. */
+/* Behind the opening quote of the pair at p, or NULL. Zeros follow the end. */
 static const char *tag_value(const char *p, const char *end, str *ret_name, bool *ret_unsure)
 {
     const char *q = p + 1;
-    while (q < end && *q == ' ')
+    while (*q == ' ')
         q++;
     const char *name = q;
-    while (q < end && is_name_char(*q) && q - name <= TAG_NAME_MAX)
+    while (name_chars[(unsigned char)*q])
         q++;
-    *ret_name = str_from(name, (size_t)(q - name));
-    const char *name_end = q;
-    while (q < end && (*q == ' ' || *q == '\t'))
+    *ret_name = (str){ name, (size_t)(q - name) };
+    while (*q == ' ' || *q == '\t')
         q++;
-    if (q == end) {
-        *ret_unsure = true;
-        return NULL;
-    }
-    return name_end > name && *q == '"' ? q + 1 : NULL;
+    *ret_unsure = q >= end;
+    return *q == '"' && ret_name->len > 0 && ret_name->len <= TAG_NAME_MAX && q < end ? q + 1 : NULL;
 }
 
 bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure)
@@ -47,10 +42,11 @@ bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure)
 
 const char *pgn_find_tags(const char *begin, const char *p, const char *end, bool *ret_unsure)
 {
+    *ret_unsure = false;
     for (; p < end && (p = memchr(p, '[', (size_t)(end - p))); p++) {
         bool opens_line = p == begin || p[-1] == '\n' || p[-1] == '\r';
-        str name = STR_NONE;
-        bool unsure = false;
+        str name;
+        bool unsure;
         bool is_tag = tag_value(p, end, &name, &unsure);
         if (unsure || (is_tag && (opens_line || str_eq(name, STR("Event"))))) {
             *ret_unsure = unsure;
@@ -123,12 +119,14 @@ static bool find_value_end(const char *from, const char *end, bool at_eof, const
     return true;
 }
 
-bool pgn_tag_read(const char *begin, const char **p, const char *end, bool at_eof, struct buf *converted,
-                  struct pgn_raw_tag *ret_tag)
+enum pgn_tag_step pgn_tag_read(const char *begin, const char **p, const char *end, bool at_eof,
+                               struct buf *converted, struct pgn_raw_tag *ret_tag)
 {
     str name;
-    bool unsure = false, has_escapes = false;
+    bool unsure, has_escapes = false;
     const char *value = tag_value(*p, end, &name, &unsure);
+    if (!value)
+        return unsure && !at_eof ? PGN_TAG_CUT : PGN_TAG_NONE;
     const char *stop = skip_plain(value);
     struct pgn_raw_tag tag = {
         .name_at = (uint32_t)(name.ptr - begin),
@@ -139,16 +137,16 @@ bool pgn_tag_read(const char *begin, const char **p, const char *end, bool at_eo
         tag.value_len = (uint32_t)(stop - value);
         *p = stop + 2;
         *ret_tag = tag;
-        return true;
+        return PGN_TAG_READ;
     }
     const char *after;
     if (!find_value_end(value, end, at_eof, &stop, &after, &has_escapes))
-        return false;
+        return PGN_TAG_CUT;
     tag.is_converted = true;
     tag.value_at = (uint32_t)converted->len;
     pgn_text_add(converted, str_from(value, (size_t)(stop - value)), has_escapes);
     tag.value_len = (uint32_t)converted->len - tag.value_at;
     *p = after;
     *ret_tag = tag;
-    return true;
+    return PGN_TAG_READ;
 }

@@ -9,6 +9,10 @@
  */
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "engine/chess/pgn_internal.h"
 
 enum pgn_encoding pgn_encoding_of(str head, size_t *ret_skip)
@@ -136,29 +140,40 @@ void pgn_text_add(struct buf *out, str raw, bool has_escapes)
     }
 }
 
+/* Occurrences of `c`, in runs short enough for counters of a byte. */
+static size_t count_char(const char *p, size_t len, char c)
+{
+    size_t count = 0, i = 0;
+#if defined(__SSE2__)
+    const __m128i wanted = _mm_set1_epi8(c), zero = _mm_setzero_si128();
+    while (len - i >= 16) {
+        size_t stop = len - i > 255 * 16 ? i + 255 * 16 : i + (len - i) / 16 * 16;
+        __m128i found = zero;
+        for (; i < stop; i += 16)
+            found = _mm_sub_epi8(found, _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)), wanted));
+        found = _mm_sad_epu8(found, zero);
+        count += (size_t)_mm_cvtsi128_si64(found) + (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(found, found));
+    }
+#endif
+    for (; i < len; i++)
+        count += p[i] == c;
+    return count;
+}
+
 uint64_t pgn_text_lines(str text, bool *last_was_cr)
 {
+    if (text.len == 0)
+        return 0;
     /* CR LF is one line end: each LF that follows a CR takes back what the CR counted. */
-    uint64_t lines = 0;
-    unsigned was_cr = *last_was_cr;
-    const char *p = text.ptr, *end = text.ptr + text.len;
-    while (p < end) {
-        /* In short runs, so that the counters can live in vector lanes of a byte. */
-        const char *stop = end - p > 128 ? p + 128 : end;
-        unsigned lf = 0, cr = 0, pairs = 0;
-        pairs += was_cr & (*p == '\n');
-        for (const char *q = p; q < stop; q++) {
-            lf += *q == '\n';
-            cr += *q == '\r';
-        }
-        if (cr) {
-            for (const char *q = p + 1; q < stop; q++)
-                pairs += (q[-1] == '\r') & (*q == '\n');
-        }
-        lines += lf + cr - pairs;
-        was_cr = stop[-1] == '\r';
-        p = stop;
+    uint64_t pairs = *last_was_cr && text.ptr[0] == '\n';
+    const char *end = text.ptr + text.len;
+    uint64_t returns = 0;
+    for (const char *p = text.ptr; (p = memchr(p, '\r', (size_t)(end - p))); p++) {
+        returns++;
+        pairs += p + 1 < end && p[1] == '\n';
+        if (p + 1 == end)
+            break;
     }
-    *last_was_cr = was_cr;
-    return lines;
+    *last_was_cr = end[-1] == '\r';
+    return count_char(text.ptr, text.len, '\n') + returns - pairs;
 }
