@@ -65,17 +65,26 @@ static struct node *child_named(const struct node *node, str name)
 static err child_add(struct router *r, struct node *node, str name, struct node **ret_child)
 {
     struct node *child = child_named(node, name);
-    if (!child) {
-        child = NEW(&r->arena, struct node);
-        struct node **grown = NEW_ARRAY(&r->arena, struct node *, node->child_count + 1);
-        TRY(arena_check(&r->arena));
-        child->name = name;
-        size_t at = child_lower(node, name);
-        for (size_t i = 0; i <= node->child_count; i++)
-            grown[i] = i < at ? node->children[i] : i == at ? child : node->children[i - 1];
-        node->children = grown;
-        node->child_count++;
+    if (child) {
+        *ret_child = child;
+        return OK;
     }
+    child = NEW(&r->arena, struct node);
+    ARENA_TRY(child);
+    child->name = name;
+    size_t count = node->child_count;
+    if ((count & (count - 1)) == 0) { /* room doubles at powers of two; the old array stays in the arena */
+        struct node **grown = NEW_ARRAY(&r->arena, struct node *, count ? 2 * count : 1);
+        ARENA_TRY(grown);
+        for (size_t i = 0; i < count; i++)
+            grown[i] = node->children[i];
+        node->children = grown;
+    }
+    size_t at = child_lower(node, name);
+    for (size_t i = count; i > at; i--)
+        node->children[i] = node->children[i - 1];
+    node->children[at] = child;
+    node->child_count++;
     *ret_child = child;
     return OK;
 }
