@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dataset_build.c -- the job "chess.dataset": replays the selected games and writes their positions.
+/* dataset_build.c -- the job "chess.dataset": replays the selected games and writes their
+ * positions.
  *
- * The file wants all rows of one split together, so the games are walked once for each split; a game's
- * split is known from its row, so its moves are decoded once only. The table of games, which comes
- * behind the rows, waits in an unnamed temporary file. Nothing grows with the number of games.
+ * The file wants all rows of one split together, so the games are walked once for each split; a
+ * game's split is known from its row, so its moves are decoded once only. The table of games, which
+ * comes behind the rows, waits in an unnamed temporary file. Nothing grows with the number of
+ * games.
  */
 #include <math.h>
 #include <stdio.h>
@@ -56,7 +58,8 @@ static err chunk_flush(struct build *b)
     if (!b->chunk_rows)
         return OK;
     TRY(blob_write(b->writer, b->chunk, b->chunk_rows * CHESS_ROW_BYTES));
-    metric_add(chess_cell(run_metrics(b->run), CHESS_M_DATASET_ROWS_WRITTEN), (double)b->chunk_rows);
+    metric_add(chess_cell(run_metrics(b->run), CHESS_M_DATASET_ROWS_WRITTEN),
+               (double)b->chunk_rows);
     b->chunk_rows = 0;
     return OK;
 }
@@ -168,7 +171,8 @@ static err game_add(struct build *b, struct selected_game *g)
     dataset_profile_game(b->profile, &g->game);
     b->split_games[g->game.split]++;
     b->game_count++;
-    return b->game_count < UINT32_MAX ? OK : ERR(ERR_TOO_BIG, "a dataset holds at most 2^32 - 1 games");
+    return b->game_count < UINT32_MAX ? OK
+                                      : ERR(ERR_TOO_BIG, "a dataset holds at most 2^32 - 1 games");
 }
 
 /* ------------------------------------------------------------------ all games */
@@ -225,9 +229,10 @@ static err file_build(struct build *b, struct blob_info *ret_blob)
     for (int split = 0; split < CHESS_SPLIT_COUNT; split++)
         TRY(split_build(b, (enum chess_split)split));
     if (!b->game_count)
-        return ERR(ERR_INVALID,
-                   "the filter leaves no position: %lld games matched, none had a position that did",
-                   (long long)b->games.games);
+        return ERR(
+            ERR_INVALID,
+            "the filter leaves no position: %lld games matched, none had a position that did",
+            (long long)b->games.games);
     TRY(game_table_append(b));
     chess_dataset_foot(b->rows, b->game_count, foot);
     TRY(blob_write(b->writer, foot, sizeof foot));
@@ -243,7 +248,8 @@ static void raw_or_empty(struct json_out *w, const char *key, str json)
     json_kv_raw(w, key, json.len ? json : STR("{}"));
 }
 
-static err manifest_write(struct build *b, const struct blob_info *blob, size_t packs, struct buf *out)
+static err manifest_write(struct build *b, const struct blob_info *blob, size_t packs,
+                          struct buf *out)
 {
     struct json_out w;
     char version[16];
@@ -301,7 +307,8 @@ static void count_build(struct build *b)
                               str_of(chess_split_name((enum chess_split)i))),
                    (double)b->rows[i]);
     metric_add(CHESS_CELL(m, CHESS_M_DATASET_INVALID, STR("damaged_game")), (double)b->damaged);
-    metric_add(CHESS_CELL(m, CHESS_M_DATASET_INVALID, STR("too_many_pieces")), (double)b->too_many_pieces);
+    metric_add(CHESS_CELL(m, CHESS_M_DATASET_INVALID, STR("too_many_pieces")),
+               (double)b->too_many_pieces);
     metric_add(CHESS_CELL(m, CHESS_M_DATASET_INVALID, STR("no_date")), (double)b->no_date);
 }
 

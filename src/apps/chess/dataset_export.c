@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dataset_export.c -- a dataset as people read it: a page of rows, or all of it as CSV, NDJSON or PGN.
+/* dataset_export.c -- a dataset as people read it: a page of rows, or all of it as CSV, NDJSON or
+ * PGN.
  *
- * An export is pulled piece by piece by the connection that sends it: whatever its size, it takes one
- * buffer. CSV and NDJSON have a line for each position; PGN has the games the positions come from.
+ * An export is pulled piece by piece by the connection that sends it: whatever its size, it takes
+ * one buffer. CSV and NDJSON have a line for each position; PGN has the games the positions come
+ * from.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +44,8 @@ static void time_control_write(const struct chess_row_game *g, char out[32])
         snprintf(out, 32, "%d+%u", (int)g->initial_s, g->increment_s);
 }
 
-static void row_text_of(const struct chess_row *row, const struct chess_row_game *g, struct row_text *t)
+static void row_text_of(const struct chess_row *row, const struct chess_row_game *g,
+                        struct row_text *t)
 {
     const struct chess_sample *s = &row->sample;
     game_id_write(g->key, t->id);
@@ -52,8 +55,8 @@ static void row_text_of(const struct chess_row *row, const struct chess_row_game
     time_control_write(g, t->time_control);
     t->date[0] = '\0';
     if (g->date)
-        snprintf(t->date, sizeof t->date, "%04u-%02u-%02u", g->date / 10000 % 10000, g->date / 100 % 100,
-                 g->date % 100);
+        snprintf(t->date, sizeof t->date, "%04u-%02u-%02u", g->date / 10000 % 10000,
+                 g->date / 100 % 100, g->date % 100);
     t->color = s->position.turn == CHESS_WHITE ? "white" : "black";
     t->result = chess_winner_name((enum chess_result)g->result);
     t->category = chess_speed_name((enum chess_speed)g->speed);
@@ -101,8 +104,9 @@ static void row_json(const struct row_text *t, struct json_out *w)
     json_object_end(w);
 }
 
-static const char csv_head[] = "game_id,ply,fen,uci,color,result,time_control,time_category,white_rating,"
-                               "black_rating,eco,clock_ms,eval_cp,date,split\n";
+static const char csv_head[] =
+    "game_id,ply,fen,uci,color,result,time_control,time_category,white_rating,"
+    "black_rating,eco,clock_ms,eval_cp,date,split\n";
 
 static void csv_known(struct buf *out, int64_t value, bool known)
 {
@@ -114,8 +118,8 @@ static void csv_known(struct buf *out, int64_t value, bool known)
 /* No value of ours holds a comma, a quote or a line end, so none needs quoting. */
 static void row_csv(const struct row_text *t, struct buf *out)
 {
-    buf_add_fmt(out, "%s,%lld,%s,%s,%s,%s,%s,%s,", t->id, (long long)t->ply, t->fen, t->uci, t->color,
-                t->result ? t->result : "", t->time_control, t->category);
+    buf_add_fmt(out, "%s,%lld,%s,%s,%s,%s,%s,%s,", t->id, (long long)t->ply, t->fen, t->uci,
+                t->color, t->result ? t->result : "", t->time_control, t->category);
     csv_known(out, t->white_rating, t->white_rating);
     csv_known(out, t->black_rating, t->black_rating);
     buf_add_fmt(out, "%s,", t->eco);
@@ -170,14 +174,15 @@ static const char *const format_names[] = { "csv", "ndjson", "pgn" };
 static const char *const format_types[] = { "text/csv; charset=utf-8", "application/x-ndjson",
                                             "application/x-chess-pgn" };
 
-struct export {
+struct export
+{
     struct house *house;
     struct chess_dataset *ds;
     enum export_format format;
     int split, split_end; /* of rows: the one at hand, one past the last */
     size_t index;         /* of the next row in the split, or of the next game */
     struct buf piece;
-    size_t sent;          /* of piece */
+    size_t sent; /* of piece */
     arena game;
     int64_t started_ns, count;
 };

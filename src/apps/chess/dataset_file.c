@@ -13,23 +13,20 @@
  * A row:
  *    0  u64  occupied squares, bit n = square n
  *    8  16 x u8  one nibble for each occupied square, lowest square first, low nibble first:
- *            piece (0 pawn .. 5 king) | colour << 3; 6 | colour << 3 is a rook that may still castle,
- *            7 | colour << 3 a pawn that can be taken en passant. So castling rights and en passant,
+ *            piece (0 pawn .. 5 king) | colour << 3; 6 | colour << 3 is a rook that may still
+ * castle, 7 | colour << 3 a pawn that can be taken en passant. So castling rights and en passant,
  *            Chess960 included, need no fields of their own.
- *   24  u8   bit 0 side to move, bit 1 Chess960, bits 2-3 outcome + 1 for the side to move (3 unknown),
- *            bits 4-6 speed
- *   25  u8   half moves since a capture or pawn move, at most 255
- *   26  u16  full move number
- *   28  u16  the move that was played (chess_move)
- *   30  u16  ply of that move, from 0
+ *   24  u8   bit 0 side to move, bit 1 Chess960, bits 2-3 outcome + 1 for the side to move (3
+ * unknown), bits 4-6 speed 25  u8   half moves since a capture or pawn move, at most 255 26  u16
+ * full move number 28  u16  the move that was played (chess_move) 30  u16  ply of that move, from 0
  *   32  u16  rating of the side to move, 0 unknown      34  u16  rating of the opponent
  *   36  u32  game: index into the table of games
  *   40  u32  centiseconds the mover had left before the move, 0xFFFFFFFF unknown
  *   44  i16  evaluation after the move, white's view, -32768 unknown
  *   46  u16  zero
  *
- * A game: key 16, u64 first row, u32 rows, u8 split, u8 result, u8 speed, u8 platform, u16 white rating,
- * u16 black rating, u32 date, i32 initial seconds, u16 increment, u16 ECO.
+ * A game: key 16, u64 first row, u32 rows, u8 split, u8 result, u8 speed, u8 platform, u16 white
+ * rating, u16 black rating, u32 date, i32 initial seconds, u16 increment, u16 ECO.
  */
 #include "apps/chess/dataset_file.h"
 
@@ -374,8 +371,8 @@ err chess_dataset_open(struct blobs *blobs, const struct dataset_info *info,
                        struct chess_dataset **ret_dataset)
 {
     if (!str_eq(info->state, STR("ready")))
-        return ERR(ERR_CONFLICT, "dataset '%.*s' version %.*s is %.*s, not ready", STR_ARG(info->name),
-                   STR_ARG(info->version), STR_ARG(info->state));
+        return ERR(ERR_CONFLICT, "dataset '%.*s' version %.*s is %.*s, not ready",
+                   STR_ARG(info->name), STR_ARG(info->version), STR_ARG(info->state));
     struct blob_map map = { 0 };
     TRY(blob_map(blobs, &info->blob, &map));
     struct chess_dataset *ds = NULL;
@@ -421,7 +418,8 @@ void chess_dataset_row(const struct chess_dataset *ds, enum chess_split split, s
     chess_row_unpack(ds->rows[split] + index * CHESS_ROW_BYTES, ret_row);
 }
 
-void chess_dataset_game(const struct chess_dataset *ds, size_t index, struct chess_row_game *ret_game)
+void chess_dataset_game(const struct chess_dataset *ds, size_t index,
+                        struct chess_row_game *ret_game)
 {
     chess_row_game_unpack(ds->games + index * CHESS_ROW_GAME_BYTES, ret_game);
 }

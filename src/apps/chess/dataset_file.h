@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* dataset_file.h -- a dataset of positions: fixed-size rows in one memory-mapped file.
  *
- * A file holds the rows of each split one after another, and a table of the games they come from. It is
- * written once, in that order, and then only read: row n of a split is found by a multiplication, so a
- * shuffled walk over a hundred million rows needs no copy and no memory. The format is described, byte
- * by byte, at the top of dataset_file.c.
+ * A file holds the rows of each split one after another, and a table of the games they come from.
+ * It is written once, in that order, and then only read: row n of a split is found by a
+ * multiplication, so a shuffled walk over a hundred million rows needs no copy and no memory. The
+ * format is described, byte by byte, at the top of dataset_file.c.
  *
  * For training: chess_dataset_open, then chess_dataset_source for each split.
  */
@@ -40,18 +40,18 @@ struct chess_row {
 
 /* Where rows come from. */
 struct chess_row_game {
-    uint8_t key[16];     /* the game's id, see game_record.h */
-    uint64_t first_row;  /* within its split */
+    uint8_t key[16];    /* the game's id, see game_record.h */
+    uint64_t first_row; /* within its split */
     uint32_t row_count;
-    uint8_t split;       /* enum chess_split */
-    uint8_t result;      /* enum chess_result */
-    uint8_t speed;       /* enum chess_speed */
-    uint8_t platform;    /* enum chess_platform */
+    uint8_t split;                       /* enum chess_split */
+    uint8_t result;                      /* enum chess_result */
+    uint8_t speed;                       /* enum chess_speed */
+    uint8_t platform;                    /* enum chess_platform */
     uint16_t white_rating, black_rating; /* 0: unknown */
-    uint32_t date;       /* 20261121; parts that are not known are 00 */
-    int32_t initial_s;   /* time control; -1: unknown */
+    uint32_t date;                       /* 20261121; parts that are not known are 00 */
+    int32_t initial_s;                   /* time control; -1: unknown */
     uint16_t increment_s;
-    uint16_t eco;        /* 0..499 for A00..E99, or CHESS_ECO_NONE */
+    uint16_t eco; /* 0..499 for A00..E99, or CHESS_ECO_NONE */
 };
 
 /* "B20" for 120; "" for CHESS_ECO_NONE. */
@@ -63,7 +63,8 @@ uint16_t chess_eco_parse(str text); /* CHESS_ECO_NONE unless it starts with A00.
 /* False, with out untouched, when the position cannot be held: more than 32 pieces. */
 bool chess_row_pack(const struct chess_row *row, unsigned char out[CHESS_ROW_BYTES]);
 void chess_row_unpack(const unsigned char bytes[CHESS_ROW_BYTES], struct chess_row *ret_row);
-void chess_row_game_pack(const struct chess_row_game *game, unsigned char out[CHESS_ROW_GAME_BYTES]);
+void chess_row_game_pack(const struct chess_row_game *game,
+                         unsigned char out[CHESS_ROW_GAME_BYTES]);
 void chess_row_game_unpack(const unsigned char bytes[CHESS_ROW_GAME_BYTES],
                            struct chess_row_game *ret_game);
 
@@ -91,7 +92,8 @@ size_t chess_dataset_games(const struct chess_dataset *ds);
 void chess_dataset_row(const struct chess_dataset *ds, enum chess_split split, size_t index,
                        struct chess_row *ret_row);
 /* index < games; chess_sample.game is such an index. */
-void chess_dataset_game(const struct chess_dataset *ds, size_t index, struct chess_row_game *ret_game);
+void chess_dataset_game(const struct chess_dataset *ds, size_t index,
+                        struct chess_row_game *ret_game);
 
 /* Random access for training and judging. Valid until ds is closed; thread-safe. */
 void chess_dataset_source(struct chess_dataset *ds, enum chess_split split,

@@ -12,25 +12,32 @@
 
 const char dataset_filter_schema[] =
     "\"player\":{\"type\":\"string\",\"description\":\"games of this player, on any platform\"},"
-    "\"color\":{\"enum\":[\"white\",\"black\"],\"description\":\"the player's colour; without a player, "
+    "\"color\":{\"enum\":[\"white\",\"black\"],\"description\":\"the player's colour; without a "
+    "player, "
     "the side to move\"},"
-    "\"ownMoves\":{\"type\":\"boolean\",\"description\":\"only positions where the player is to move\"},"
+    "\"ownMoves\":{\"type\":\"boolean\",\"description\":\"only positions where the player is to "
+    "move\"},"
     "\"minElo\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":4000},"
     "\"maxElo\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":4000},"
     "\"since\":{\"type\":\"string\",\"format\":\"date\"},"
     "\"until\":{\"type\":\"string\",\"format\":\"date\"},"
     "\"timeControl\":{\"type\":\"string\",\"description\":\"exactly as in the game, like 180+2\"},"
-    "\"speed\":{\"type\":\"array\",\"items\":{\"enum\":[\"ULTRABULLET\",\"BULLET\",\"BLITZ\",\"RAPID\","
+    "\"speed\":{\"type\":\"array\",\"items\":{\"enum\":[\"ULTRABULLET\",\"BULLET\",\"BLITZ\","
+    "\"RAPID\","
     "\"CLASSICAL\",\"CORRESPONDENCE\",\"UNKNOWN\"]}},"
     "\"platform\":{\"type\":\"array\",\"items\":{\"enum\":[\"LICHESS\",\"CHESS_COM\",\"PGN\"]}},"
-    "\"eco\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-E][0-9]{0,2}$\"}},"
+    "\"eco\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-E][0-9]{0,2}$\"}}"
+    ","
     "\"result\":{\"enum\":[\"WHITE_WIN\",\"BLACK_WIN\",\"DRAW\",\"ABORTED\"]},"
     "\"rated\":{\"type\":\"boolean\"},"
-    "\"source\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"imports: run ids, or "
+    "\"source\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"imports: run "
+    "ids, or "
     "the datasetId they were filed under\"},"
     "\"phase\":{\"type\":\"array\",\"items\":{\"enum\":[\"opening\",\"middlegame\",\"endgame\"]}},"
-    "\"minPly\":{\"type\":\"integer\",\"minimum\":0},\"maxPly\":{\"type\":\"integer\",\"minimum\":0},"
-    "\"minClock\":{\"type\":\"number\",\"minimum\":0,\"description\":\"seconds the mover had left\"},"
+    "\"minPly\":{\"type\":\"integer\",\"minimum\":0},\"maxPly\":{\"type\":\"integer\",\"minimum\":"
+    "0},"
+    "\"minClock\":{\"type\":\"number\",\"minimum\":0,\"description\":\"seconds the mover had "
+    "left\"},"
     "\"limit\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"at most so many positions\"}";
 
 static const char *const phase_names[CHESS_PHASE_COUNT] = { "opening", "middlegame", "endgame" };
@@ -50,9 +57,11 @@ static err list_of(const struct json *filter, const char *key, str values[ROW_FI
                    size_t *ret_count)
 {
     const struct json *node = json_get(filter, key);
-    size_t count = json_kind(node) == JSON_IS_ARRAY ? json_count(node) : json_kind(node) > JSON_IS_NULL;
+    size_t count =
+        json_kind(node) == JSON_IS_ARRAY ? json_count(node) : json_kind(node) > JSON_IS_NULL;
     if (count > ROW_FILTER_LIST_MAX)
-        return ERR(ERR_INVALID, "filter field '%s' has more than %d values", key, ROW_FILTER_LIST_MAX);
+        return ERR(ERR_INVALID, "filter field '%s' has more than %d values", key,
+                   ROW_FILTER_LIST_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct json *item = json_kind(node) == JSON_IS_ARRAY ? json_at(node, i) : node;
         values[i] = str_trim(json_str(item, STR_NONE));
@@ -66,9 +75,9 @@ static err list_of(const struct json *filter, const char *key, str values[ROW_FI
 static err need_known_keys(const struct json *filter)
 {
     static const char *const known[] = {
-        "player", "color",  "ownMoves", "minElo", "maxElo", "since",  "until",  "timeControl", "speed",
-        "platform", "eco",  "result",   "rated",  "source", "phase",  "minPly", "maxPly",      "minClock",
-        "limit",
+        "player",      "color",  "ownMoves", "minElo",   "maxElo", "since", "until",
+        "timeControl", "speed",  "platform", "eco",      "result", "rated", "source",
+        "phase",       "minPly", "maxPly",   "minClock", "limit",
     };
     void *iter = NULL;
     str key;
@@ -78,11 +87,12 @@ static err need_known_keys(const struct json *filter)
         while (i < COUNT_OF(known) && !str_eq(key, str_of(known[i])))
             i++;
         if (i == COUNT_OF(known))
-            return ERR(ERR_INVALID,
-                       "the filter has no field '%.*s'; it has player, color, ownMoves, minElo, maxElo, "
-                       "since, until, timeControl, speed, platform, eco, result, rated, source, phase, "
-                       "minPly, maxPly, minClock, limit",
-                       STR_ARG(str_sub(key, 0, 40)));
+            return ERR(
+                ERR_INVALID,
+                "the filter has no field '%.*s'; it has player, color, ownMoves, minElo, maxElo, "
+                "since, until, timeControl, speed, platform, eco, result, rated, source, phase, "
+                "minPly, maxPly, minClock, limit",
+                STR_ARG(str_sub(key, 0, 40)));
     }
     return OK;
 }
@@ -116,8 +126,9 @@ static err parse_lists(const struct json *filter, struct row_filter *f)
     for (size_t i = 0; i < count; i++) {
         enum chess_speed speed;
         if (!chess_speed_find(values[i], &speed))
-            return bad_field("speed", "ULTRABULLET, BULLET, BLITZ, RAPID, CLASSICAL, CORRESPONDENCE or "
-                                      "UNKNOWN");
+            return bad_field("speed",
+                             "ULTRABULLET, BULLET, BLITZ, RAPID, CLASSICAL, CORRESPONDENCE or "
+                             "UNKNOWN");
         f->speeds |= 1u << speed;
     }
     TRY(list_of(filter, "platform", values, &count));
@@ -141,7 +152,8 @@ static err parse_lists(const struct json *filter, struct row_filter *f)
     }
     TRY(list_of(filter, "eco", values, &f->eco_count));
     for (size_t i = 0; i < f->eco_count; i++)
-        TRY(err_wrap(eco_range(values[i], &f->eco[i].first, &f->eco[i].last), "filter field 'eco'"));
+        TRY(err_wrap(eco_range(values[i], &f->eco[i].first, &f->eco[i].last),
+                     "filter field 'eco'"));
     return list_of(filter, "source", f->sources, &f->source_count);
 }
 
@@ -197,9 +209,11 @@ err row_filter_parse(const struct json *filter, arena *keep, struct row_filter *
         f.until_ms += DAY_MS; /* a day without a time means to its end */
 
     if (f.max_elo && f.min_elo > f.max_elo)
-        return ERR(ERR_INVALID, "filter field 'minElo' (%d) is above 'maxElo' (%d)", f.min_elo, f.max_elo);
+        return ERR(ERR_INVALID, "filter field 'minElo' (%d) is above 'maxElo' (%d)", f.min_elo,
+                   f.max_elo);
     if (f.max_ply >= 0 && f.min_ply > f.max_ply)
-        return ERR(ERR_INVALID, "filter field 'minPly' (%d) is above 'maxPly' (%d)", f.min_ply, f.max_ply);
+        return ERR(ERR_INVALID, "filter field 'minPly' (%d) is above 'maxPly' (%d)", f.min_ply,
+                   f.max_ply);
     if (f.has_since && f.has_until && f.since_ms >= f.until_ms)
         return ERR(ERR_INVALID, "filter field 'since' is not before 'until'");
     if (f.own_moves && !f.player.len)
@@ -257,8 +271,8 @@ static void add_player(struct where *w, const struct row_filter *f)
 static void add_openings(struct where *w, const struct row_filter *f)
 {
     for (size_t i = 0; i < f->eco_count; i++)
-        buf_add_fmt(w->sql, "%s(g.eco >= %d AND g.eco <= %d)", i ? " OR " : " AND (", f->eco[i].first,
-                    f->eco[i].last);
+        buf_add_fmt(w->sql, "%s(g.eco >= %d AND g.eco <= %d)", i ? " OR " : " AND (",
+                    f->eco[i].first, f->eco[i].last);
     if (f->eco_count)
         buf_add_cstr(w->sql, ")");
 }
@@ -309,12 +323,12 @@ err row_filter_sql(const struct row_filter *f, struct buf *sql,
 
 /* ------------------------------------------------------------------ positions */
 
-/* By what is on the board: six or fewer pieces besides kings and pawns are an endgame; before that, the
- * first twenty plies are the opening. */
+/* By what is on the board: six or fewer pieces besides kings and pawns are an endgame; before that,
+ * the first twenty plies are the opening. */
 enum chess_phase chess_phase_of(const struct chess_position *p, size_t ply)
 {
-    chess_bits officers = p->pieces[CHESS_KNIGHT] | p->pieces[CHESS_BISHOP] | p->pieces[CHESS_ROOK] |
-                          p->pieces[CHESS_QUEEN];
+    chess_bits officers = p->pieces[CHESS_KNIGHT] | p->pieces[CHESS_BISHOP] |
+                          p->pieces[CHESS_ROOK] | p->pieces[CHESS_QUEEN];
     if (__builtin_popcountll(officers) <= 6)
         return CHESS_ENDGAME;
     return ply < 20 ? CHESS_OPENING_PHASE : CHESS_MIDDLEGAME;
@@ -348,7 +362,8 @@ static err split_known_keys(const struct json *split)
         while (i < COUNT_OF(known) && !str_eq(key, str_of(known[i])))
             i++;
         if (i == COUNT_OF(known))
-            return ERR(ERR_INVALID, "the split has no field '%.*s'; it has by, train, valid, test, seed",
+            return ERR(ERR_INVALID,
+                       "the split has no field '%.*s'; it has by, train, valid, test, seed",
                        STR_ARG(str_sub(key, 0, 40)));
     }
     return OK;
@@ -379,8 +394,8 @@ err split_plan_parse(const struct json *split, struct split_plan *ret_plan)
     }
     double sum = plan.share[CHESS_TRAIN] + plan.share[CHESS_VALID] + plan.share[CHESS_TEST];
     if (fabs(sum - 1) > 1e-6)
-        return ERR(ERR_INVALID, "split fields 'train', 'valid' and 'test' sum to %g, they must sum to 1",
-                   sum);
+        return ERR(ERR_INVALID,
+                   "split fields 'train', 'valid' and 'test' sum to %g, they must sum to 1", sum);
     *ret_plan = plan;
     return OK;
 }

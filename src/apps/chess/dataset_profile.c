@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* dataset_profile.c -- histograms of small ranges, HyperLogLog for large ones.
  *
- * HyperLogLog: Flajolet, Fusy, Gandouet, Meunier 2007, with linear counting for small cardinalities. */
+ * HyperLogLog: Flajolet, Fusy, Gandouet, Meunier 2007, with linear counting for small
+ * cardinalities. */
 #include "apps/chess/dataset_profile.h"
 
 #include <math.h>
@@ -199,8 +200,8 @@ static int quantile(const uint64_t histogram[RATINGS], uint64_t total, double q)
     return RATINGS - 1;
 }
 
-/* Rows whose mover's rating lies beyond Tukey's fences: one and a half interquartile ranges outside the
- * middle half. */
+/* Rows whose mover's rating lies beyond Tukey's fences: one and a half interquartile ranges outside
+ * the middle half. */
 static uint64_t outliers(const struct dataset_profile *p)
 {
     uint64_t total = 0, outside = 0;
@@ -208,7 +209,8 @@ static uint64_t outliers(const struct dataset_profile *p)
         total += p->mover_ratings[i];
     if (!total)
         return 0;
-    double q1 = quantile(p->mover_ratings, total, 0.25), q3 = quantile(p->mover_ratings, total, 0.75);
+    double q1 = quantile(p->mover_ratings, total, 0.25),
+           q3 = quantile(p->mover_ratings, total, 0.75);
     for (int i = 0; i < RATINGS; i++) {
         if (i < q1 - 1.5 * (q3 - q1) || i > q3 + 1.5 * (q3 - q1))
             outside += p->mover_ratings[i];
@@ -253,14 +255,17 @@ static void write_columns(const struct dataset_profile *p, struct json_out *w)
     column(w, p, "fen", "string", 0, distinct_count(&p->positions), NULL);
     column(w, p, "uci", "string", 0, (double)bits(p->moves, sizeof p->moves), NULL);
     column(w, p, "color", "string", 0, (double)used(p->colors, 2), NULL);
-    column(w, p, "result", "string", p->results[0], (double)used(p->results + 1, RESULTS - 1), NULL);
+    column(w, p, "result", "string", p->results[0], (double)used(p->results + 1, RESULTS - 1),
+           NULL);
     column(w, p, "time_control", "string", p->control.nulls, controls, NULL);
-    column(w, p, "time_category", "string", p->speeds[0], (double)used(p->speeds + 1, SPEEDS - 1), NULL);
+    column(w, p, "time_category", "string", p->speeds[0], (double)used(p->speeds + 1, SPEEDS - 1),
+           NULL);
     column(w, p, "white_rating", "int", p->white_rating.nulls, white, &p->white_rating);
     column(w, p, "black_rating", "int", p->black_rating.nulls, black, &p->black_rating);
     column(w, p, "eco", "string", p->eco.nulls, (double)used(p->ecos, ECOS), NULL);
     column(w, p, "clock_ms", "int", p->clock.nulls, distinct_count(&p->clocks), &p->clock);
-    column(w, p, "eval_cp", "int", p->eval.nulls, (double)bits(p->evals, sizeof p->evals), &p->eval);
+    column(w, p, "eval_cp", "int", p->eval.nulls, (double)bits(p->evals, sizeof p->evals),
+           &p->eval);
     column(w, p, "date", "string", p->date.nulls, dates, NULL);
     json_array_end(w);
 }
@@ -268,9 +273,9 @@ static void write_columns(const struct dataset_profile *p, struct json_out *w)
 static void write_quality(const struct dataset_profile *p, struct json_out *w)
 {
     /* The columns that can be unknown. */
-    const uint64_t nulls[] = { p->results[0],         p->control.nulls, p->speeds[0],  p->white_rating.nulls,
-                               p->black_rating.nulls, p->eco.nulls,     p->clock.nulls, p->eval.nulls,
-                               p->date.nulls };
+    const uint64_t nulls[] = { p->results[0],         p->control.nulls,      p->speeds[0],
+                               p->white_rating.nulls, p->black_rating.nulls, p->eco.nulls,
+                               p->clock.nulls,        p->eval.nulls,         p->date.nulls };
     double rows = (double)p->rows, missing = 0;
     for (size_t i = 0; i < COUNT_OF(nulls); i++)
         missing += (double)nulls[i];

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dataset_profile.h -- what is in a dataset: a line about each column, its quality, its distributions.
+/* dataset_profile.h -- what is in a dataset: a line about each column, its quality, its
+ * distributions.
  *
- * Taken while rows are written, in constant memory. Counts of distinct values are exact for small ranges
- * (plies, ratings, moves, openings) and estimated by HyperLogLog for the rest, to about one percent.
+ * Taken while rows are written, in constant memory. Counts of distinct values are exact for small
+ * ranges (plies, ratings, moves, openings) and estimated by HyperLogLog for the rest, to about one
+ * percent.
  */
 #ifndef SKERRY_APPS_CHESS_DATASET_PROFILE_H
 #define SKERRY_APPS_CHESS_DATASET_PROFILE_H

@@ -11,7 +11,8 @@
 enum { SQL_BYTES_MAX = 32 * 1024 };
 
 /* The filter's values come first, so that its text is the same in every statement. */
-static err statement(struct game_selection *s, struct buf *sql, const char *before, const char *after)
+static err statement(struct game_selection *s, struct buf *sql, const char *before,
+                     const char *after)
 {
     buf_init(sql, SQL_BYTES_MAX);
     buf_add_cstr(sql, before);
@@ -84,8 +85,8 @@ static err border(struct store_read *rd, struct game_selection *s, double share,
     snprintf(after, sizeof after,
              " AND g.end_ms IS NOT NULL AND g.id <= ?%zu ORDER BY g.end_ms LIMIT 1 OFFSET %lld",
              s->value_count + 1, (long long)offset);
-    return get_ints(rd, s, "SELECT g.end_ms FROM chess_games g WHERE 1 = 1", after, sql_int(s->max_id),
-                    ret_ms, 1);
+    return get_ints(rd, s, "SELECT g.end_ms FROM chess_games g WHERE 1 = 1", after,
+                    sql_int(s->max_id), ret_ms, 1);
 }
 
 static err open_read(struct store_read *rd, void *arg)
@@ -97,7 +98,8 @@ static err open_read(struct store_read *rd, void *arg)
     TRY(find_players(rd, s));
     TRY(store_get_int(rd, "SELECT COALESCE(max(id), 0) FROM chess_games", NO_ARGS, &s->max_id));
     snprintf(after, sizeof after, " AND g.id <= ?%zu", s->value_count + 1);
-    TRY(get_ints(rd, s, "SELECT count(*), count(*) - count(g.end_ms) FROM chess_games g WHERE 1 = 1",
+    TRY(get_ints(rd, s,
+                 "SELECT count(*), count(*) - count(g.end_ms) FROM chess_games g WHERE 1 = 1",
                  after, sql_int(s->max_id), counts, 2));
     s->games = counts[0];
     s->no_date = counts[1];
@@ -109,8 +111,8 @@ static err open_read(struct store_read *rd, void *arg)
     return OK;
 }
 
-err game_selection_open(struct store *store, const struct row_filter *filter, struct split_plan *plan,
-                        struct game_selection *ret_selection)
+err game_selection_open(struct store *store, const struct row_filter *filter,
+                        struct split_plan *plan, struct game_selection *ret_selection)
 {
     struct game_selection s = { .store = store, .filter = filter };
     buf_init(&s.where, SQL_BYTES_MAX / 2);
@@ -179,7 +181,8 @@ static err selected_of(const struct game_selection *s, struct store_rows *rows,
         },
     };
     if (key.len != GAME_KEY_BYTES)
-        return ERR(ERR_CORRUPT, "stored game %lld has a key of %zu bytes", (long long)g.id, key.len);
+        return ERR(ERR_CORRUPT, "stored game %lld has a key of %zu bytes", (long long)g.id,
+                   key.len);
     memcpy(g.game.key, key.ptr, GAME_KEY_BYTES);
     TRY(blob_id_parse(store_col_text(rows, 4), &g.pack));
     *ret_game = g;
@@ -195,14 +198,15 @@ static err page_read(struct store_read *rd, void *arg)
     char after[128];
     const struct store_value own[] = { sql_int(s->last_id), sql_int(s->max_id) };
     size_t count = add_values(s, values, own, COUNT_OF(own));
-    snprintf(after, sizeof after, " AND g.id > ?%zu AND g.id <= ?%zu ORDER BY g.id LIMIT %d", count - 1,
-             count, SELECT_PAGE_GAMES);
-    err e = statement(s, &sql,
-                      "SELECT g.id, g.key, g.pack_id, g.pack_index, k.blob, g.white_id, g.black_id, "
-                      "g.white_rating, g.black_rating, g.result, g.speed, g.initial_s, g.increment_s, "
-                      "g.date, g.end_ms, g.eco, g.platform, g.moves_hash "
-                      "FROM chess_games g JOIN chess_packs k ON k.id = g.pack_id WHERE 1 = 1",
-                      after);
+    snprintf(after, sizeof after, " AND g.id > ?%zu AND g.id <= ?%zu ORDER BY g.id LIMIT %d",
+             count - 1, count, SELECT_PAGE_GAMES);
+    err e =
+        statement(s, &sql,
+                  "SELECT g.id, g.key, g.pack_id, g.pack_index, k.blob, g.white_id, g.black_id, "
+                  "g.white_rating, g.black_rating, g.result, g.speed, g.initial_s, g.increment_s, "
+                  "g.date, g.end_ms, g.eco, g.platform, g.moves_hash "
+                  "FROM chess_games g JOIN chess_packs k ON k.id = g.pack_id WHERE 1 = 1",
+                  after);
     if (!e.code)
         e = store_query_dynamic(rd, buf_str(&sql), (struct store_args){ values, count }, &rows);
     buf_deinit(&sql);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* dataset_select.h -- the games a dataset is made from, page by page in the order they were stored.
  *
- * The newest game is noted at the beginning, so games that arrive during a build do not change it. Pages
- * are separate short reads: a build of an hour must not hold a snapshot for an hour.
+ * The newest game is noted at the beginning, so games that arrive during a build do not change it.
+ * Pages are separate short reads: a build of an hour must not hold a snapshot for an hour.
  */
 #ifndef SKERRY_APPS_CHESS_DATASET_SELECT_H
 #define SKERRY_APPS_CHESS_DATASET_SELECT_H
@@ -31,13 +31,13 @@ struct game_selection {
     int64_t max_id, games, no_date;
     int64_t players[SELECT_PLAYERS_MAX];
     size_t player_count;
-    int64_t last_id;  /* of the page before */
+    int64_t last_id; /* of the page before */
     struct selected_game *page;
     size_t page_count;
 };
 
-/* Counts the games, and sets the time borders of a plan that splits by time; games without a date cannot
- * take part in such a plan. The filter is borrowed. */
+/* Counts the games, and sets the time borders of a plan that splits by time; games without a date
+ * cannot take part in such a plan. The filter is borrowed. */
 MUST_USE err game_selection_open(struct store *store, const struct row_filter *filter,
                                  struct split_plan *plan, struct game_selection *ret_selection);
 void game_selection_close(struct game_selection *s); /* accepts all zero */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* game_record.c -- tags as they are seen in the wild, read once, with one meaning each.
  *
- * Sources differ: Lichess writes UTCDate, UTCTime and a Site that is the game's address; chess.com adds
- * EndDate, EndTime and Link; collections of master games have a Date with question marks and no time
- * control. Broadcasts write minutes where everybody else writes seconds ("90+30"), which only the clocks
- * of the moves give away.
+ * Sources differ: Lichess writes UTCDate, UTCTime and a Site that is the game's address; chess.com
+ * adds EndDate, EndTime and Link; collections of master games have a Date with question marks and
+ * no time control. Broadcasts write minutes where everybody else writes seconds ("90+30"), which
+ * only the clocks of the moves give away.
  */
 #include "apps/chess/game_record.h"
 
@@ -20,7 +20,8 @@
 /* ------------------------------------------------------------------ names of values */
 
 static const char *const platform_names[CHESS_PLATFORM_COUNT] = { "PGN", "LICHESS", "CHESS_COM" };
-static const char *const result_names[] = { "UNKNOWN", "WHITE_WIN", "BLACK_WIN", "DRAW", "ABORTED" };
+static const char *const result_names[] = { "UNKNOWN", "WHITE_WIN", "BLACK_WIN", "DRAW",
+                                            "ABORTED" };
 static const char *const speed_names[] = {
     "UNKNOWN", "ULTRABULLET", "BULLET", "BLITZ", "RAPID", "CLASSICAL", "CORRESPONDENCE",
 };
@@ -41,7 +42,7 @@ bool chess_result_find(str text, enum chess_result *ret_result)
         const char *name;
         enum chess_result result;
     } also[] = {
-        { "1-0", CHESS_WHITE_WIN }, { "white", CHESS_WHITE_WIN },   { "0-1", CHESS_BLACK_WIN },
+        { "1-0", CHESS_WHITE_WIN },   { "white", CHESS_WHITE_WIN }, { "0-1", CHESS_BLACK_WIN },
         { "black", CHESS_BLACK_WIN }, { "1/2-1/2", CHESS_DRAW },
     };
     for (size_t i = 1; i < COUNT_OF(result_names); i++) {
@@ -85,7 +86,8 @@ bool chess_speed_find(str text, enum chess_speed *ret_speed)
 
 /* ------------------------------------------------------------------ numbers in tags */
 
-/* Takes decimal digits off the front of *s; false when there are none or the number is beyond max. */
+/* Takes decimal digits off the front of *s; false when there are none or the number is beyond max.
+ */
 static bool take_digits(str *s, int64_t max, int64_t *ret_value)
 {
     int64_t value = 0;
@@ -119,7 +121,8 @@ uint32_t date_read(str text)
     str rest = str_trim(text);
     for (int i = 0; i < 3; i++) {
         size_t cut = 0;
-        while (cut < rest.len && rest.ptr[cut] != '.' && rest.ptr[cut] != '-' && rest.ptr[cut] != '/')
+        while (cut < rest.len && rest.ptr[cut] != '.' && rest.ptr[cut] != '-' &&
+               rest.ptr[cut] != '/')
             cut++;
         str field = str_sub(rest, 0, cut);
         rest = str_sub(rest, cut + 1, rest.len);
@@ -169,7 +172,8 @@ static enum chess_speed speed_of(int64_t initial_s, int64_t increment_s)
                                : CHESS_CLASSICAL;
 }
 
-/* "15 min. + 10 s. per move" and its relatives: the first number is minutes, the one after "+" seconds. */
+/* "15 min. + 10 s. per move" and its relatives: the first number is minutes, the one after "+"
+ * seconds. */
 static bool minutes_in_words(str text, int64_t *ret_initial_s, int64_t *ret_increment_s)
 {
     str rest = text;
@@ -232,9 +236,12 @@ static enum chess_speed speed_in_event(str event)
         const char *word;
         enum chess_speed speed;
     } words[] = {
-        { "UltraBullet", CHESS_ULTRABULLET }, { "Bullet", CHESS_BULLET },
-        { "Blitz", CHESS_BLITZ },             { "Rapid", CHESS_RAPID },
-        { "Classical", CHESS_CLASSICAL },     { "Correspondence", CHESS_CORRESPONDENCE },
+        { "UltraBullet", CHESS_ULTRABULLET },
+        { "Bullet", CHESS_BULLET },
+        { "Blitz", CHESS_BLITZ },
+        { "Rapid", CHESS_RAPID },
+        { "Classical", CHESS_CLASSICAL },
+        { "Correspondence", CHESS_CORRESPONDENCE },
     };
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (str_contains(event, str_of(words[i].word)))
@@ -273,7 +280,8 @@ static bool is_alphanumeric(str s)
 /* Lichess games have ids of eight characters; links to one player's view have four more. */
 static bool lichess_id(const struct pgn_game *g, str *ret_id)
 {
-    static const char *const hosts[] = { "https://lichess.org/", "http://lichess.org/", "lichess.org/" };
+    static const char *const hosts[] = { "https://lichess.org/", "http://lichess.org/",
+                                         "lichess.org/" };
     str site = pgn_game_tag(g, "Site");
     str rest = STR_NONE;
     for (size_t i = 0; i < COUNT_OF(hosts) && !rest.len; i++) {
@@ -291,7 +299,8 @@ static bool lichess_id(const struct pgn_game *g, str *ret_id)
     str fragment = first;
     first = str_split(&fragment, '#');
     if ((first.len != 8 && first.len != 12) || !is_alphanumeric(first))
-        return false; /* a study or broadcast: chapters are edited, so their address is no identity */
+        return false; /* a study or broadcast: chapters are edited, so their address is no identity
+                       */
     *ret_id = str_sub(first, 0, 8);
     return true;
 }
@@ -325,14 +334,16 @@ static bool chesscom_is_daily(const struct pgn_game *g)
     return str_contains(pgn_game_tag(g, "Link"), STR("daily/"));
 }
 
-/* Version 8 (made by our own rule) and the RFC variant, so that a key is a valid UUID as it stands. */
+/* Version 8 (made by our own rule) and the RFC variant, so that a key is a valid UUID as it stands.
+ */
 static void key_seal(uint8_t key[GAME_KEY_BYTES])
 {
     key[6] = (uint8_t)((key[6] & 0x0F) | 0x80);
     key[8] = (uint8_t)((key[8] & 0x3F) | 0x80);
 }
 
-void game_key_of_external(enum chess_platform platform, str external_id, uint8_t ret_key[GAME_KEY_BYTES])
+void game_key_of_external(enum chess_platform platform, str external_id,
+                          uint8_t ret_key[GAME_KEY_BYTES])
 {
     uint8_t digest[SHA256_BYTES];
     struct sha256 h;
@@ -349,7 +360,8 @@ void game_id_write(const uint8_t key[GAME_KEY_BYTES], char out[UUID_BYTES])
 {
     char hex[2 * GAME_KEY_BYTES + 1];
     hex_encode(key, GAME_KEY_BYTES, hex);
-    snprintf(out, UUID_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    snprintf(out, UUID_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+             hex + 20);
 }
 
 static int hex_digit(char c)

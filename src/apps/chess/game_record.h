@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* game_record.h -- what a game's tags mean: the facts that are kept as columns and searched.
  *
- * PGN tags are free text. Here they become numbers with one meaning: ratings, times, speed class, result,
- * platform, and the key by which a game is recognised when it comes again. Nothing here fails: what
- * cannot be read is unknown.
+ * PGN tags are free text. Here they become numbers with one meaning: ratings, times, speed class,
+ * result, platform, and the key by which a game is recognised when it comes again. Nothing here
+ * fails: what cannot be read is unknown.
  */
 #ifndef SKERRY_APPS_CHESS_GAME_RECORD_H
 #define SKERRY_APPS_CHESS_GAME_RECORD_H
@@ -30,19 +30,20 @@ struct game_record {
     uint64_t moves_hash; /* start position and moves alone: groups copies of a game in splits */
     enum chess_platform platform;
     char external_id[32]; /* "NRafdioG", "live/998800720"; empty: none */
-    str white, black;    /* "?" when the tag is missing */
+    str white, black;     /* "?" when the tag is missing */
     str white_title, black_title;
     uint16_t white_rating, black_rating; /* 0: unknown */
     enum chess_result result;
-    int8_t rated;        /* 1, 0, -1 unknown */
+    int8_t rated; /* 1, 0, -1 unknown */
     enum chess_speed speed;
-    str time_control;    /* as written */
-    int32_t initial_s;   /* -1: unknown; seconds a move for correspondence */
+    str time_control;  /* as written */
+    int32_t initial_s; /* -1: unknown; seconds a move for correspondence */
     uint16_t increment_s;
-    uint32_t date;       /* 20211001; unknown parts are 00; 0: unknown */
-    int64_t start_ms, end_ms; /* GAME_TIME_NONE: unknown. The end is the start where only that is known */
-    uint16_t eco;        /* 0..499 or CHESS_ECO_NONE, from the moves, else from the tag */
-    str opening;         /* name from the table of openings, else from the tag */
+    uint32_t date; /* 20211001; unknown parts are 00; 0: unknown */
+    int64_t start_ms,
+        end_ms;   /* GAME_TIME_NONE: unknown. The end is the start where only that is known */
+    uint16_t eco; /* 0..499 or CHESS_ECO_NONE, from the moves, else from the tag */
+    str opening;  /* name from the table of openings, else from the tag */
     uint32_t ply_count;
     bool has_clocks, has_evals, has_fen, is_960;
 };
@@ -64,9 +65,9 @@ const char *chess_platform_name(enum chess_platform platform); /* "LICHESS" */
 const char *chess_result_name(enum chess_result result);       /* "WHITE_WIN"; "UNKNOWN" */
 /* "WHITE_WIN", also "1-0" and "white"; false when it is none of the names. */
 bool chess_result_find(str text, enum chess_result *ret_result);
-const char *chess_winner_name(enum chess_result result);       /* "white", "black", "draw" or NULL */
-const char *chess_speed_name(enum chess_speed speed);          /* "BLITZ"; "UNKNOWN" */
-bool chess_speed_find(str text, enum chess_speed *ret_speed);  /* any case */
+const char *chess_winner_name(enum chess_result result);      /* "white", "black", "draw" or NULL */
+const char *chess_speed_name(enum chess_speed speed);         /* "BLITZ"; "UNKNOWN" */
+bool chess_speed_find(str text, enum chess_speed *ret_speed); /* any case */
 
 /* ------------------------------------------------------------------ single tags, for tests */
 

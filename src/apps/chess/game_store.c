@@ -9,12 +9,12 @@
 
 enum { ARGS_MAX = 24, SQL_BYTES_MAX = 8192 };
 
-#define SELECT_GAME                                                                                \
-    "SELECT g.key, g.platform, g.external_id, w.name, b.name, g.white_rating, g.black_rating, "    \
-    "g.white_title, g.black_title, g.result, g.rated, g.speed, g.time_control, g.date, "           \
-    "g.start_ms, g.end_ms, g.eco, o.name, g.plies, g.flags, p.blob, g.pack_index "                 \
-    "FROM chess_games g JOIN chess_players w ON w.id = g.white_id "                                \
-    "JOIN chess_players b ON b.id = g.black_id JOIN chess_packs p ON p.id = g.pack_id "            \
+#define SELECT_GAME                                                                             \
+    "SELECT g.key, g.platform, g.external_id, w.name, b.name, g.white_rating, g.black_rating, " \
+    "g.white_title, g.black_title, g.result, g.rated, g.speed, g.time_control, g.date, "        \
+    "g.start_ms, g.end_ms, g.eco, o.name, g.plies, g.flags, p.blob, g.pack_index "              \
+    "FROM chess_games g JOIN chess_players w ON w.id = g.white_id "                             \
+    "JOIN chess_players b ON b.id = g.black_id JOIN chess_packs p ON p.id = g.pack_id "         \
     "LEFT JOIN chess_openings o ON o.id = g.opening_id "
 
 /* The row the result stands on. Texts live in keep. */
@@ -193,7 +193,8 @@ err eco_range(str text, int *ret_first, int *ret_last)
         first += (text.ptr[i] - '0') * (i == 1 ? 10 : 1);
     }
     if (!good)
-        return ERR(ERR_INVALID, "'%.*s' is not an opening code: use A00 to E99, or its beginning (B, B2)",
+        return ERR(ERR_INVALID,
+                   "'%.*s' is not an opening code: use A00 to E99, or its beginning (B, B2)",
                    STR_ARG(str_sub(text, 0, 20)));
     *ret_first = first;
     *ret_last = first + width[text.len] - 1;
@@ -243,9 +244,10 @@ static err add_side(struct listing *l, enum chess_color color)
         add_int(l, "result =", q->result);
     if (q->has_outcome) {
         bool white_wins = (q->outcome > 0) == (color == CHESS_WHITE);
-        add_int(l, "result =", q->outcome == 0 ? CHESS_DRAW
-                               : white_wins    ? CHESS_WHITE_WIN
-                                               : CHESS_BLACK_WIN);
+        add_int(l, "result =",
+                q->outcome == 0 ? CHESS_DRAW
+                : white_wins    ? CHESS_WHITE_WIN
+                                : CHESS_BLACK_WIN);
     }
     if (q->has_since)
         add_int(l, "end_ms >=", q->since_ms);

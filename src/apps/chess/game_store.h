@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* game_store.h -- stored games, found and read back.
  *
- * A game's row says who, when and how it ended; its moves lie in a pack. Routes, exports and whoever else
- * needs a game ask here.
+ * A game's row says who, when and how it ended; its moves lie in a pack. Routes, exports and
+ * whoever else needs a game ask here.
  */
 #ifndef SKERRY_APPS_CHESS_GAME_STORE_H
 #define SKERRY_APPS_CHESS_GAME_STORE_H
@@ -44,17 +44,17 @@ void stored_game_write(const struct stored_game *game, struct json_out *w);
 /* ------------------------------------------------------------------ lists */
 
 struct game_query {
-    str player;              /* any platform, any case; empty: everybody */
+    str player; /* any platform, any case; empty: everybody */
     str opponent;
-    enum chess_color color;  /* of player, when has_color */
+    enum chess_color color; /* of player, when has_color */
     bool has_color;
     enum chess_result result; /* CHESS_RESULT_UNKNOWN: any */
-    int outcome;             /* for player: 1 win, 0 draw, -1 loss, when has_outcome */
+    int outcome;              /* for player: 1 win, 0 draw, -1 loss, when has_outcome */
     bool has_outcome;
     bool has_since, has_until, has_speed;
     int64_t since_ms, until_ms; /* end of the game, until not included */
     enum chess_speed speed;
-    str eco;                 /* "B", "B2" or "B20" */
+    str eco; /* "B", "B2" or "B20" */
     int64_t limit, offset;
 };
 /* Newest first; games whose time is unknown come last. */

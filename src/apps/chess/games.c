@@ -18,7 +18,8 @@ static void count_read(struct http_request *rq, const char *view)
 
 /* ------------------------------------------------------------------ lists */
 
-static err query_day(const struct http_request *rq, const char *name, int64_t *ret_ms, bool *ret_given)
+static err query_day(const struct http_request *rq, const char *name, int64_t *ret_ms,
+                     bool *ret_given)
 {
     str text = http_query(rq, name);
     if (!text.len)
@@ -47,10 +48,11 @@ static err query_result(const struct http_request *rq, struct game_query *q)
     }
     if (chess_result_find(text, &q->result))
         return OK;
-    return ERR(ERR_INVALID,
-               "query parameter 'result' is '%.*s': use WHITE_WIN, BLACK_WIN, DRAW, ABORTED, or win, "
-               "loss, draw as the player saw it",
-               STR_ARG(str_sub(text, 0, 40)));
+    return ERR(
+        ERR_INVALID,
+        "query parameter 'result' is '%.*s': use WHITE_WIN, BLACK_WIN, DRAW, ABORTED, or win, "
+        "loss, draw as the player saw it",
+        STR_ARG(str_sub(text, 0, 40)));
 }
 
 static err query_read(const struct http_request *rq, struct game_query *q)
@@ -78,8 +80,9 @@ static err query_read(const struct http_request *rq, struct game_query *q)
     if (speed.len) {
         q->has_speed = true;
         if (!chess_speed_find(speed, &q->speed))
-            return ERR(ERR_INVALID, "query parameter 'speed' must be ULTRABULLET, BULLET, BLITZ, RAPID, "
-                                    "CLASSICAL, CORRESPONDENCE or UNKNOWN");
+            return ERR(ERR_INVALID,
+                       "query parameter 'speed' must be ULTRABULLET, BULLET, BLITZ, RAPID, "
+                       "CLASSICAL, CORRESPONDENCE or UNKNOWN");
     }
     TRY(query_day(rq, "since", &q->since_ms, &q->has_since));
     TRY(query_day(rq, "until", &q->until_ms, &q->has_until));
@@ -131,8 +134,9 @@ static err count_games(struct store_read *rd, void *arg)
     struct counting *c = arg;
     struct store_rows *rows;
     *c = (struct counting){ 0 };
-    TRY(store_query(rd, "SELECT platform, count(*), COALESCE(sum(plies), 0) FROM chess_games GROUP BY platform",
-                    NO_ARGS, &rows));
+    TRY(store_query(
+        rd, "SELECT platform, count(*), COALESCE(sum(plies), 0) FROM chess_games GROUP BY platform",
+        NO_ARGS, &rows));
     while (store_next(rows)) {
         int64_t platform = store_col_int(rows, 0);
         if (platform >= 0 && platform < CHESS_PLATFORM_COUNT)
@@ -142,7 +146,8 @@ static err count_games(struct store_read *rd, void *arg)
     }
     TRY(store_rows_close(rows));
     TRY(store_get_int(rd, "SELECT count(*) FROM chess_players", NO_ARGS, &c->players));
-    TRY(store_query(rd, "SELECT count(*), COALESCE(sum(bytes), 0) FROM chess_packs", NO_ARGS, &rows));
+    TRY(store_query(rd, "SELECT count(*), COALESCE(sum(bytes), 0) FROM chess_packs", NO_ARGS,
+                    &rows));
     if (store_next(rows)) {
         c->packs = store_col_int(rows, 0);
         c->pack_bytes = store_col_int(rows, 1);
@@ -190,7 +195,8 @@ static err find_game(struct http_request *rq, struct stored_game *ret_game)
     return stored_game_get(house_store(rq_house(rq)), key, http_arena(rq), ret_game);
 }
 
-static err read_game(struct http_request *rq, struct stored_game *ret_game, struct pgn_game **ret_moves)
+static err read_game(struct http_request *rq, struct stored_game *ret_game,
+                     struct pgn_game **ret_moves)
 {
     struct pgn_game *moves = NEW(http_arena(rq), struct pgn_game);
     ARENA_TRY(moves);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ingest.c -- the routes of imports: take an upload, say how far it is, show what came of it.
  *
- * An upload is answered with 202 once the bytes are synced in the inbox and the job is in the store: from
- * then on it will be imported, whatever happens to this process.
+ * An upload is answered with 202 once the bytes are synced in the inbox and the job is in the
+ * store: from then on it will be imported, whatever happens to this process.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -53,7 +53,8 @@ static err sweep_file(void *arg, const char *name)
             return OK;
     }
     if (unlink(path) == 0)
-        log_event(house_log(s->h), LOG_INFO, NULL, "ingest.upload_forgotten", NULL, F_CSTR("file", name));
+        log_event(house_log(s->h), LOG_INFO, NULL, "ingest.upload_forgotten", NULL,
+                  F_CSTR("file", name));
     return OK;
 }
 
@@ -95,7 +96,8 @@ struct upload_text {
     str name, dataset, version, note, tags;
 };
 
-static err upload_payload(arena *keep, const char *path, const struct upload_text *t, str *ret_payload)
+static err upload_payload(arena *keep, const char *path, const struct upload_text *t,
+                          str *ret_payload)
 {
     struct buf text;
     struct json_out w;
@@ -192,8 +194,8 @@ err ingest_moved(struct http_request *rq, struct http_reply *rp)
 
 /* ------------------------------------------------------------------ GET */
 
-/* Accepts "ing_" in front and dashes inside, as older clients send ids. ERR_NOT_FOUND otherwise: what
- * has not that shape cannot be a run. */
+/* Accepts "ing_" in front and dashes inside, as older clients send ids. ERR_NOT_FOUND otherwise:
+ * what has not that shape cannot be a run. */
 static err run_id_parse(str text, char out[HEX_ID_BYTES])
 {
     str rest = str_starts(text, STR("ing_")) ? str_sub(text, 4, text.len) : text;
@@ -215,8 +217,8 @@ static err run_id_parse(str text, char out[HEX_ID_BYTES])
     return OK;
 }
 
-/* One import: what its job says and what its row says. Either may be missing: the row before the job
- * began, the job after it was forgotten. */
+/* One import: what its job says and what its row says. Either may be missing: the row before the
+ * job began, the job after it was forgotten. */
 struct ingest_view {
     arena *keep;
     str run_id;
@@ -275,8 +277,8 @@ static err view_load(struct house *h, struct ingest_view *v)
 static const char *view_status(const struct ingest_view *v)
 {
     static const char *const of_job[] = {
-        [JOB_WAITING] = "PENDING",     [JOB_QUEUED] = "PENDING", [JOB_RUNNING] = "RUNNING",
-        [JOB_PAUSED] = "PAUSED",       [JOB_SUCCEEDED] = "SUCCEEDED", [JOB_FAILED] = "FAILED",
+        [JOB_WAITING] = "PENDING", [JOB_QUEUED] = "PENDING",      [JOB_RUNNING] = "RUNNING",
+        [JOB_PAUSED] = "PAUSED",   [JOB_SUCCEEDED] = "SUCCEEDED", [JOB_FAILED] = "FAILED",
         [JOB_STOPPED] = "STOPPED",
     };
     if (v->has_job)
@@ -354,7 +356,8 @@ err ingest_report_get(struct http_request *rq, struct http_reply *rp)
     struct artifact_info report;
     str bytes;
     TRY(run_id_parse(http_param(rq, "runId"), id));
-    err e = track_artifact_get(house_track(h), str_of(id), STR("report.json"), http_arena(rq), &report);
+    err e =
+        track_artifact_get(house_track(h), str_of(id), STR("report.json"), http_arena(rq), &report);
     if (e.code == ERR_NOT_FOUND)
         return ERR(ERR_NOT_FOUND, "import '%s' has no report: it is unknown or not finished", id);
     if (e.code)
@@ -372,17 +375,18 @@ err ingest_list(struct http_request *rq, struct http_reply *rp)
     size_t count;
     TRY(http_query_int(rq, "limit", 1, LIST_MAX, &limit));
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &offset));
-    TRY(job_list(house_jobs(h),
-                 &(struct job_filter){
-                     .kind = STR("chess.ingest"), .limit = limit + 1, .offset = offset },
-                 http_arena(rq), &jobs, &count));
+    TRY(job_list(
+        house_jobs(h),
+        &(struct job_filter){ .kind = STR("chess.ingest"), .limit = limit + 1, .offset = offset },
+        http_arena(rq), &jobs, &count));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_key(w, "items");
     json_array_begin(w);
     for (size_t i = 0; i < count && i < (size_t)limit; i++) {
-        struct ingest_view v = { .keep = http_arena(rq), .run_id = jobs[i].run_id, .has_job = true,
-                                 .job = jobs[i] };
+        struct ingest_view v = {
+            .keep = http_arena(rq), .run_id = jobs[i].run_id, .has_job = true, .job = jobs[i]
+        };
         TRY(view_load(h, &v));
         json_object_begin(w);
         view_write(&v, w);

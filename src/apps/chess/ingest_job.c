@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ingest_job.c -- the job "chess.ingest": reads a source, stores its games, tells what happened.
  *
- * The job's thread stores while another one reads. A try that is cut off, by a signal, a pause or a full
- * disk, leaves whole batches and a cursor; the next try reads the source again from its beginning, which
- * takes a fraction of storing it, and goes on behind the last batch.
+ * The job's thread stores while another one reads. A try that is cut off, by a signal, a pause or a
+ * full disk, leaves whole batches and a cursor; the next try reads the source again from its
+ * beginning, which takes a fraction of storing it, and goes on behind the last batch.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 #include "base/clock.h"
 
 enum {
-    POLL_MS = 100,          /* how soon a stop is noticed */
+    POLL_MS = 100, /* how soon a stop is noticed */
     REFUSALS_LOGGED_MAX = 100,
     REPORT_BYTES_MAX = 4 * 1024 * 1024,
     SHORT_TEXT_MAX = 500,
@@ -50,7 +50,8 @@ static err row_begin_tx(struct store_tx *tx, void *arg)
     struct store_rows *rows;
     b->id = 0;
     b->was_done = false;
-    TRY(store_query(store_tx_read(tx), "SELECT id, state, refused FROM chess_ingests WHERE run_id = ?1",
+    TRY(store_query(store_tx_read(tx),
+                    "SELECT id, state, refused FROM chess_ingests WHERE run_id = ?1",
                     ARGS(sql_cstr(run_id(in->run))), &rows));
     if (store_next(rows)) {
         b->id = store_col_int(rows, 0);
@@ -65,15 +66,16 @@ static err row_begin_tx(struct store_tx *tx, void *arg)
                           "UPDATE chess_ingests SET state = 'running', error = '', finished_ms = 0 "
                           "WHERE id = ?1",
                           ARGS(sql_int(b->id)), NULL);
-    TRY(store_query(store_tx_read(tx),
-                    "INSERT INTO chess_ingests (run_id, username, source, dataset, version, note, tags, "
-                    "state, error, bytes, games, duplicates, refused, plies, packs, started_ms, "
-                    "finished_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'running', '', 0, 0, 0, 0, 0, 0, "
-                    "?8, 0) RETURNING id",
-                    ARGS(sql_cstr(run_id(in->run)), sql_cstr(run_username(in->run)), sql_text(in->name),
-                         sql_text(in->dataset), sql_text(in->version), sql_text(in->note),
-                         sql_text(in->tags), sql_int(clock_wall_ms())),
-                    &rows));
+    TRY(store_query(
+        store_tx_read(tx),
+        "INSERT INTO chess_ingests (run_id, username, source, dataset, version, note, tags, "
+        "state, error, bytes, games, duplicates, refused, plies, packs, started_ms, "
+        "finished_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'running', '', 0, 0, 0, 0, 0, 0, "
+        "?8, 0) RETURNING id",
+        ARGS(sql_cstr(run_id(in->run)), sql_cstr(run_username(in->run)), sql_text(in->name),
+             sql_text(in->dataset), sql_text(in->version), sql_text(in->note), sql_text(in->tags),
+             sql_int(clock_wall_ms())),
+        &rows));
     b->id = store_next(rows) ? store_col_int(rows, 0) : 0;
     return store_rows_close(rows);
 }
@@ -90,8 +92,8 @@ static err row_end_tx(struct store_tx *tx, void *arg)
     return store_exec(tx,
                       "UPDATE chess_ingests SET state = ?2, error = ?3, refused = ?4, bytes = ?5, "
                       "finished_ms = ?6 WHERE id = ?1",
-                      ARGS(sql_int(r->id), sql_cstr(r->state), sql_cstr(r->error), sql_int(r->refused),
-                           sql_int(r->bytes), sql_int(clock_wall_ms())),
+                      ARGS(sql_int(r->id), sql_cstr(r->state), sql_cstr(r->error),
+                           sql_int(r->refused), sql_int(r->bytes), sql_int(clock_wall_ms())),
                       NULL);
 }
 
@@ -120,15 +122,17 @@ static err source_check(struct ingest *in)
     int64_t bytes = ingest_source_bytes_total(in->source);
     bool again = s->counts.ordinal > 0;
     if (again && bytes < 0)
-        return ERR(ERR_INVALID,
-                   "importing from a pipe was cut off after %llu games and cannot be read again: send the "
-                   "games once more, those that are stored are recognised",
-                   (unsigned long long)s->counts.ordinal);
+        return ERR(
+            ERR_INVALID,
+            "importing from a pipe was cut off after %llu games and cannot be read again: send the "
+            "games once more, those that are stored are recognised",
+            (unsigned long long)s->counts.ordinal);
     if (again && s->source_bytes != bytes)
-        return ERR(ERR_INVALID,
-                   "'%.*s' had %lld bytes when its import began and has %lld now: import it anew, stored "
-                   "games are recognised",
-                   STR_ARG(in->name), (long long)s->source_bytes, (long long)bytes);
+        return ERR(
+            ERR_INVALID,
+            "'%.*s' had %lld bytes when its import began and has %lld now: import it anew, stored "
+            "games are recognised",
+            STR_ARG(in->name), (long long)s->source_bytes, (long long)bytes);
     s->source_bytes = bytes;
     return OK;
 }
@@ -140,7 +144,8 @@ static err ingest_open(struct ingest *in)
     ARENA_TRY(path);
     struct row_begin row = { .in = in };
     TRY(store_write(run_store(in->run), row_begin_tx, &row));
-    TRY(ingest_store_init(&in->store, run_store(in->run), run_blobs(in->run), run_job(in->run), row.id));
+    TRY(ingest_store_init(&in->store, run_store(in->run), run_blobs(in->run), run_job(in->run),
+                          row.id));
     TRY(ingest_report_init(&in->report));
     in->was_done = row.was_done;
     if (in->was_done) {
@@ -174,13 +179,15 @@ static double seconds_since(int64_t start_ns)
     return (double)(clock_mono_ns() - start_ns) / 1e9;
 }
 
-static void count_batch(struct ingest *in, const struct ingest_counts *before, int64_t upserts_before)
+static void count_batch(struct ingest *in, const struct ingest_counts *before,
+                        int64_t upserts_before)
 {
     const struct ingest_counts *now = &in->store.counts;
     struct metrics *m = in->metrics;
     metric_add(chess_cell(m, CHESS_M_INGEST_GAMES), (double)(now->games - before->games));
     metric_add(chess_cell(m, CHESS_M_GAMES_STORED), (double)(now->games - before->games));
-    metric_add(chess_cell(m, CHESS_M_INGEST_SKIPPED), (double)(now->duplicates - before->duplicates));
+    metric_add(chess_cell(m, CHESS_M_INGEST_SKIPPED),
+               (double)(now->duplicates - before->duplicates));
     metric_add(chess_cell(m, CHESS_M_INGEST_POSITIONS), (double)(now->plies - before->plies));
     metric_add(chess_cell(m, CHESS_M_INGEST_FILES), (double)(now->packs - before->packs));
     metric_add(chess_cell(m, CHESS_M_INGEST_UPSERTS), (double)(in->store.upserts - upserts_before));
@@ -236,8 +243,8 @@ static err anything_read(const struct ingest *in)
                    (unsigned long long)in->report.refused, STR_ARG(in->name));
     const struct ingest_refusal *first = &in->report.listed[0];
     return ERR(ERR_INVALID, "none of the %llu games of '%.*s' could be read; line %llu: %.*s",
-               (unsigned long long)in->report.refused, STR_ARG(in->name), (unsigned long long)first->line,
-               STR_ARG(first->reason));
+               (unsigned long long)in->report.refused, STR_ARG(in->name),
+               (unsigned long long)first->line, STR_ARG(first->reason));
 }
 
 /* ------------------------------------------------------------------ telling */
@@ -320,8 +327,8 @@ static void log_refusals(struct ingest *in)
                 F_INT("count", (int64_t)in->read.empty));
 }
 
-/* What happened, wherever it can be asked for: report, row, log, metrics. Returns the import's error,
- * or that of telling about it. */
+/* What happened, wherever it can be asked for: report, row, log, metrics. Returns the import's
+ * error, or that of telling about it. */
 static err ingest_tell(struct ingest *in, err result)
 {
     struct metrics *m = in->metrics;
@@ -335,7 +342,9 @@ static err ingest_tell(struct ingest *in, err result)
         .id = in->store.ingest_id,
         .refused = (int64_t)in->report.refused,
         .bytes = in->read.bytes_in,
-        .state = stopped ? "stopped" : result.code ? "failed" : "succeeded",
+        .state = stopped       ? "stopped"
+                 : result.code ? "failed"
+                               : "succeeded",
         .error = result.code ? result.msg : "",
     };
     if (row.id)
@@ -345,16 +354,18 @@ static err ingest_tell(struct ingest *in, err result)
     if (stopped)
         return result;
     metric_add(chess_cell(m, result.code ? CHESS_M_INGEST_FAILED : CHESS_M_INGEST_SUCCESS), 1);
-    metric_observe(CHESS_CELL(m, CHESS_M_INGEST_DURATION,
-                              result.code ? STR("failed") : STR("success")),
-                   seconds_since(in->started_ns));
+    metric_observe(
+        CHESS_CELL(m, CHESS_M_INGEST_DURATION, result.code ? STR("failed") : STR("success")),
+        seconds_since(in->started_ns));
     if (result.code)
         RUN_LOG(in->run, LOG_ERROR, "ingest.failed", result.msg, F_STR("source", in->name),
                 F_INT("added", in->store.counts.games));
     else
         RUN_LOG(in->run, LOG_INFO, "ingest.completed", NULL, F_STR("source", in->name),
-                F_INT("added", in->store.counts.games), F_INT("duplicates", in->store.counts.duplicates),
-                F_INT("refused", (int64_t)in->report.refused), F_INT("positions", in->store.counts.plies));
+                F_INT("added", in->store.counts.games),
+                F_INT("duplicates", in->store.counts.duplicates),
+                F_INT("refused", (int64_t)in->report.refused),
+                F_INT("positions", in->store.counts.plies));
     return result;
 }
 

@@ -209,7 +209,8 @@ static void *reader_main(void *arg)
 
 /* ------------------------------------------------------------------ the other side */
 
-err ingest_reader_open(const struct ingest_reader_options *options, struct ingest_reader **ret_reader)
+err ingest_reader_open(const struct ingest_reader_options *options,
+                       struct ingest_reader **ret_reader)
 {
     struct ingest_reader *r = calloc(1, sizeof *r);
     if (!r)

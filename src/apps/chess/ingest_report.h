@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ingest_report.h -- what an import tells about the games it could not read: file, line, reason.
  *
- * The first thousand are listed, all are counted by reason. One thread fills it, then another reads it.
+ * The first thousand are listed, all are counted by reason. One thread fills it, then another reads
+ * it.
  */
 #ifndef SKERRY_APPS_CHESS_INGEST_REPORT_H
 #define SKERRY_APPS_CHESS_INGEST_REPORT_H
@@ -34,8 +35,8 @@ MUST_USE err ingest_report_init(struct ingest_report *r);
 void ingest_report_deinit(struct ingest_report *r); /* accepts all zero */
 void ingest_report_add(struct ingest_report *r, str file, const struct pgn_problem *problem);
 
-/* The part of a reason that many games share: "move 12. Nf7: no knight can go there" is "no knight can
- * go there". A slice of `reason`. */
+/* The part of a reason that many games share: "move 12. Nf7: no knight can go there" is "no knight
+ * can go there". A slice of `reason`. */
 str ingest_reason_kind(str reason);
 
 /* Writes "refused" and "reasons" members into an open object. */

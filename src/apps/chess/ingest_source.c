@@ -14,8 +14,8 @@
 
 enum {
     ZIP_BLOCK_BYTES = 64 * 1024,
-    /* Games pack about 7:1 and the same game a thousand times over about 200:1. What promises more is
-     * not games. Small files may, so that a tiny test zip of one repeated game still passes. */
+    /* Games pack about 7:1 and the same game a thousand times over about 200:1. What promises more
+     * is not games. Small files may, so that a tiny test zip of one repeated game still passes. */
     ZIP_RATIO_MAX = 400,
     ZIP_RATIO_FREE_BYTES = 64 * 1024 * 1024,
 };
@@ -31,7 +31,8 @@ struct ingest_source {
     struct archive *zip;
     int entries, skipped;
     int64_t expanded, expanded_max;
-    _Atomic int64_t zip_bytes_in; /* fetch runs on the source's thread, progress is asked by another */
+    _Atomic int64_t
+        zip_bytes_in; /* fetch runs on the source's thread, progress is asked by another */
 };
 
 /* ------------------------------------------------------------------ names */
@@ -74,7 +75,8 @@ static err zip_open(const char *path, const char *name, struct archive **ret_zip
         return ERR(ERR_NO_MEMORY, "opening '%s': out of memory", name);
     if (archive_read_support_format_zip(zip) != ARCHIVE_OK ||
         archive_read_open_filename(zip, path, ZIP_BLOCK_BYTES) != ARCHIVE_OK) {
-        err e = ERR(ERR_INVALID, "'%s' cannot be opened as a zip: %s", name, archive_error_string(zip));
+        err e =
+            ERR(ERR_INVALID, "'%s' cannot be opened as a zip: %s", name, archive_error_string(zip));
         archive_read_free(zip);
         return e;
     }
@@ -84,11 +86,12 @@ static err zip_open(const char *path, const char *name, struct archive **ret_zip
 
 static err zip_too_big(const struct ingest_source *s, int64_t expanded)
 {
-    return ERR(ERR_TOO_BIG,
-               "'%s' has %lld bytes and unpacks to %lld or more: refused (at most %d times its size "
-               "and %lld bytes); unpack it yourself and upload the .pgn",
-               s->name, (long long)s->bytes_total, (long long)expanded, ZIP_RATIO_MAX,
-               (long long)s->expanded_max);
+    return ERR(
+        ERR_TOO_BIG,
+        "'%s' has %lld bytes and unpacks to %lld or more: refused (at most %d times its size "
+        "and %lld bytes); unpack it yourself and upload the .pgn",
+        s->name, (long long)s->bytes_total, (long long)expanded, ZIP_RATIO_MAX,
+        (long long)s->expanded_max);
 }
 
 static bool zip_is_bomb(const struct ingest_source *s, int64_t expanded)
@@ -200,7 +203,8 @@ static err look(struct ingest_source *s)
     return e;
 }
 
-err ingest_source_open(const struct ingest_source_options *options, struct ingest_source **ret_source)
+err ingest_source_open(const struct ingest_source_options *options,
+                       struct ingest_source **ret_source)
 {
     struct ingest_source *s = calloc(1, sizeof *s);
     if (!s)

@@ -11,15 +11,16 @@
 
 enum {
     PACK_BYTES_MAX = INGEST_BATCH_BYTES + 2 * 1024 * 1024,
-    /* 50,000 names are about 4 MiB. A monthly dump has a million players, of whom the busy ones come
-     * again within minutes; the rest costs a look-up in an index. */
+    /* 50,000 names are about 4 MiB. A monthly dump has a million players, of whom the busy ones
+     * come again within minutes; the rest costs a look-up in an index. */
     NAMES_MAX = 50000,
     NAMES_BYTES_MAX = 16 * 1024 * 1024,
     NAME_KEY_BYTES_MAX = 512,
 };
 
 static const char game_columns[] =
-    "key, pack_id, pack_index, platform, external_id, white_id, black_id, white_rating, black_rating, "
+    "key, pack_id, pack_index, platform, external_id, white_id, black_id, white_rating, "
+    "black_rating, "
     "white_title, black_title, result, rated, speed, time_control, initial_s, increment_s, date, "
     "start_ms, end_ms, eco, opening_id, plies, flags, moves_hash";
 
@@ -49,8 +50,8 @@ static err cursor_load(struct ingest_store *s)
     return e;
 }
 
-err ingest_store_init(struct ingest_store *s, struct store *store, struct blobs *blobs, struct job *job,
-                      int64_t ingest_id)
+err ingest_store_init(struct ingest_store *s, struct store *store, struct blobs *blobs,
+                      struct job *job, int64_t ingest_id)
 {
     memset(s, 0, sizeof *s);
     s->store = store;
@@ -100,7 +101,8 @@ static err find_known(struct store_read *rd, void *arg)
             continue;
         struct store_rows *rows;
         str key = str_from(f->batch->games[i].record.key, GAME_KEY_BYTES);
-        TRY(store_query(rd, "SELECT 1 FROM chess_games WHERE key = ?1", ARGS(sql_blob(key)), &rows));
+        TRY(store_query(rd, "SELECT 1 FROM chess_games WHERE key = ?1", ARGS(sql_blob(key)),
+                        &rows));
         f->s->known[i] = store_next(rows);
         TRY(store_rows_close(rows));
     }
@@ -128,8 +130,8 @@ static err tell_known(struct ingest_store *s, const struct ingest_batch *batch)
 
 /* ------------------------------------------------------------------ names */
 
-static err id_of(struct store_tx *tx, const char *select, const char *insert, struct store_args args,
-                 size_t key_args, int64_t *ret_id)
+static err id_of(struct store_tx *tx, const char *select, const char *insert,
+                 struct store_args args, size_t key_args, int64_t *ret_id)
 {
     struct store_read *rd = store_tx_read(tx);
     struct store_rows *rows;
@@ -159,8 +161,8 @@ static str lower(str name, char out[NAME_KEY_BYTES_MAX])
     return str_from(out, str_utf8_valid_len(str_from(out, len)));
 }
 
-static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_platform platform, str name,
-                     int64_t *ret_id)
+static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_platform platform,
+                     str name, int64_t *ret_id)
 {
     char text[NAME_KEY_BYTES_MAX + 1];
     str key = lower(name, text + 1);
@@ -171,9 +173,10 @@ static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_pla
         return OK;
     }
     s->upserts++;
-    return id_of(tx, "SELECT id FROM chess_players WHERE name_key = ?1 AND platform = ?2",
-                 "INSERT INTO chess_players (name_key, platform, name) VALUES (?1, ?2, ?3) RETURNING id",
-                 ARGS(sql_text(key), sql_int(platform), sql_text(name)), 2, ret_id);
+    return id_of(
+        tx, "SELECT id FROM chess_players WHERE name_key = ?1 AND platform = ?2",
+        "INSERT INTO chess_players (name_key, platform, name) VALUES (?1, ?2, ?3) RETURNING id",
+        ARGS(sql_text(key), sql_int(platform), sql_text(name)), 2, ret_id);
 }
 
 static err opening_id(struct ingest_store *s, struct store_tx *tx, const struct game_record *g,
@@ -196,7 +199,8 @@ static err opening_id(struct ingest_store *s, struct store_tx *tx, const struct 
                  ARGS(sql_cstr(eco), sql_text(g->opening)), 2, ret_id);
 }
 
-/* Ids are remembered only once they are committed: a transaction that fails takes its new ids along. */
+/* Ids are remembered only once they are committed: a transaction that fails takes its new ids
+ * along. */
 static void remember(struct map *m, arena *names, str key, int64_t id)
 {
     union map_value *value;
@@ -213,7 +217,8 @@ static void remember(struct map *m, arena *names, str key, int64_t id)
 
 static void remember_names(struct ingest_store *s, const struct ingest_batch *batch)
 {
-    if (s->players.count + 2 * INGEST_BATCH_GAMES > NAMES_MAX || s->names.bytes_used > NAMES_BYTES_MAX / 2) {
+    if (s->players.count + 2 * INGEST_BATCH_GAMES > NAMES_MAX ||
+        s->names.bytes_used > NAMES_BYTES_MAX / 2) {
         map_deinit(&s->players);
         map_deinit(&s->openings);
         arena_reset(&s->names);
@@ -243,7 +248,7 @@ struct storing {
     const struct ingest_batch *batch;
     const struct blob_info *blob; /* NULL: nothing new in the batch */
     size_t fresh;
-    struct ingest_counts after;   /* result */
+    struct ingest_counts after; /* result */
 };
 
 static struct store_value int_or_null(int64_t value, bool known)
@@ -251,8 +256,8 @@ static struct store_value int_or_null(int64_t value, bool known)
     return known ? sql_int(value) : sql_null();
 }
 
-static err game_row(struct store_bulk *bulk, const struct ingest_store *s, int64_t pack_id, size_t i,
-                    const struct game_record *g)
+static err game_row(struct store_bulk *bulk, const struct ingest_store *s, int64_t pack_id,
+                    size_t i, const struct game_record *g)
 {
     int flags = (g->has_clocks ? GAME_HAS_CLOCKS : 0) | (g->has_evals ? GAME_HAS_EVALS : 0) |
                 (g->has_fen ? GAME_HAS_FEN : 0) | (g->is_960 ? GAME_IS_960 : 0);
@@ -286,7 +291,8 @@ static err game_row(struct store_bulk *bulk, const struct ingest_store *s, int64
     return store_bulk_row(bulk, values);
 }
 
-static err names_intern(struct ingest_store *s, struct store_tx *tx, const struct ingest_batch *batch)
+static err names_intern(struct ingest_store *s, struct store_tx *tx,
+                        const struct ingest_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         const struct game_record *g = &batch->games[i].record;
@@ -299,7 +305,8 @@ static err names_intern(struct ingest_store *s, struct store_tx *tx, const struc
     return OK;
 }
 
-static err games_insert(struct storing *w, struct store_tx *tx, int64_t pack_id, int64_t *ret_inserted)
+static err games_insert(struct storing *w, struct store_tx *tx, int64_t pack_id,
+                        int64_t *ret_inserted)
 {
     struct store_bulk *bulk;
     TRY(store_bulk_begin(tx, "chess_games", game_columns, 25, &bulk));
@@ -321,8 +328,9 @@ static err pack_insert(struct storing *w, struct store_tx *tx, int64_t *ret_id)
     TRY(store_query(store_tx_read(tx),
                     "INSERT INTO chess_packs (blob, games, bytes, ingest_id, created_ms) "
                     "VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
-                    ARGS(sql_cstr(w->blob->id.hex), sql_int((int64_t)w->fresh), sql_int(w->blob->bytes),
-                         sql_int(w->s->ingest_id), sql_int(clock_wall_ms())),
+                    ARGS(sql_cstr(w->blob->id.hex), sql_int((int64_t)w->fresh),
+                         sql_int(w->blob->bytes), sql_int(w->s->ingest_id),
+                         sql_int(clock_wall_ms())),
                     &rows));
     int64_t id = store_next(rows) ? store_col_int(rows, 0) : 0;
     TRY(store_rows_close(rows));
@@ -377,8 +385,9 @@ static err store_tx_batch(struct store_tx *tx, void *arg)
     TRY(store_exec(tx,
                    "UPDATE chess_ingests SET games = ?2, duplicates = ?3, plies = ?4, packs = ?5, "
                    "bytes = ?6 WHERE id = ?1",
-                   ARGS(sql_int(s->ingest_id), sql_int(w->after.games), sql_int(w->after.duplicates),
-                        sql_int(w->after.plies), sql_int(w->after.packs), sql_int(w->after.bytes_in)),
+                   ARGS(sql_int(s->ingest_id), sql_int(w->after.games),
+                        sql_int(w->after.duplicates), sql_int(w->after.plies),
+                        sql_int(w->after.packs), sql_int(w->after.bytes_in)),
                    NULL));
     return cursor_save(w, tx);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ingest_store.h -- the storing half of an import: a batch becomes a pack and rows, all or nothing.
  *
- * First the games that are there already are told apart. The new ones go into one pack, which is made
- * durable in the blob store; then one transaction adds everything that refers to it: pack, players,
- * openings, games, the import's counts and the job's cursor. A process that dies before the commit leaves
- * an unreferenced pack, which is collected; one that dies after it goes on behind the batch. So each game
- * is stored exactly once however often an import is cut off.
+ * First the games that are there already are told apart. The new ones go into one pack, which is
+ * made durable in the blob store; then one transaction adds everything that refers to it: pack,
+ * players, openings, games, the import's counts and the job's cursor. A process that dies before
+ * the commit leaves an unreferenced pack, which is collected; one that dies after it goes on behind
+ * the batch. So each game is stored exactly once however often an import is cut off.
  */
 #ifndef SKERRY_APPS_CHESS_INGEST_STORE_H
 #define SKERRY_APPS_CHESS_INGEST_STORE_H
@@ -30,11 +30,11 @@ struct ingest_store {
     struct job *job;
     int64_t ingest_id;
     struct ingest_counts counts;
-    int64_t upserts;       /* players and openings looked up or added */
-    int64_t source_bytes;  /* remembered in the cursor, to notice a file that changed */
+    int64_t upserts;      /* players and openings looked up or added */
+    int64_t source_bytes; /* remembered in the cursor, to notice a file that changed */
 
     struct pack_writer pack;
-    uint8_t *known;        /* of each game of the batch: 1 when it is a duplicate */
+    uint8_t *known; /* of each game of the batch: 1 when it is a duplicate */
     int64_t *white_ids, *black_ids, *opening_ids;
     uint32_t *pack_index;
     struct map players, openings; /* ids that are committed, by key; forgotten when they get many */

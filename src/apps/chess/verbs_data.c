@@ -14,7 +14,8 @@
 enum { VERB_ARENA_BYTES = 64 * 1024 * 1024, OPTION_TEXT_MAX = 2000 };
 
 /* Takes "--name VALUE" or "--name=VALUE" at *index; false when args[*index] is something else. */
-static err option(const struct verb_args *args, int *index, const char *name, str *ret_value, bool *ret_is)
+static err option(const struct verb_args *args, int *index, const char *name, str *ret_value,
+                  bool *ret_is)
 {
     str arg = str_of(args->values[*index]);
     str wanted = str_of(name);
@@ -76,7 +77,8 @@ static err import_one(struct house *h, const char *file, const struct import_opt
         metric_add(chess_cell(house_metrics(h), CHESS_M_INGEST_JOBS), 1);
         if (!json)
             printf("%s\n", is_stdin ? "standard input" : file);
-        e = app_run_job(h, &(struct job_spec){ .kind = "chess.ingest", .payload = buf_str(&payload) },
+        e = app_run_job(h,
+                        &(struct job_spec){ .kind = "chess.ingest", .payload = buf_str(&payload) },
                         json, &keep, &info);
     }
     arena_deinit(&keep);
@@ -118,7 +120,8 @@ err verb_import(struct house *h, const struct verb_args *args)
 
 /* ------------------------------------------------------------------ dataset */
 
-/* "minElo=1800" as a JSON member: numbers and booleans as such, "a,b" as a list where one is wanted. */
+/* "minElo=1800" as a JSON member: numbers and booleans as such, "a,b" as a list where one is
+ * wanted. */
 static err filter_member(struct json_out *w, str assignment)
 {
     str value = assignment;
@@ -155,8 +158,8 @@ static err split_text(str shares, str by, arena *keep, str *ret_split)
         share[CHESS_TRAIN] = 0.8;
         share[CHESS_VALID] = share[CHESS_TEST] = 0.1;
     }
-    *ret_split = arena_fmt(keep, "{\"by\":\"%.*s\",\"train\":%.9g,\"valid\":%.9g,\"test\":%.9g}", STR_ARG(by),
-                           share[0], share[1], share[2]);
+    *ret_split = arena_fmt(keep, "{\"by\":\"%.*s\",\"train\":%.9g,\"valid\":%.9g,\"test\":%.9g}",
+                           STR_ARG(by), share[0], share[1], share[2]);
     ARENA_TRY(ret_split->ptr);
     return OK;
 }
@@ -186,8 +189,8 @@ static err dataset_args(const struct verb_args *args, struct dataset_verb *v)
         if (is_option(args->values[i]))
             return ERR(ERR_INVALID, "'%s' is not an option of dataset", args->values[i]);
         if (v->name.len)
-            return ERR(ERR_INVALID, "one name, please: '%.*s' and '%s' were given", STR_ARG(v->name),
-                       args->values[i]);
+            return ERR(ERR_INVALID, "one name, please: '%.*s' and '%s' were given",
+                       STR_ARG(v->name), args->values[i]);
         v->name = str_of(args->values[i]);
     }
     json_object_end(&v->out);
@@ -218,8 +221,8 @@ static err dataset_run(struct house *h, struct dataset_verb *v, bool json, arena
                        keep, &info));
     payload = arena_fmt(keep, "{\"datasetId\":\"%s\"}", info.id);
     ARENA_TRY(payload.ptr);
-    return app_run_job(h, &(struct job_spec){ .kind = "chess.dataset", .payload = payload }, json, keep,
-                       &job);
+    return app_run_job(h, &(struct job_spec){ .kind = "chess.dataset", .payload = payload }, json,
+                       keep, &job);
 }
 
 err verb_dataset(struct house *h, const struct verb_args *args)
@@ -260,7 +263,8 @@ static err games_print(const struct stored_game *games, size_t count, bool json)
         printf("%s  %04u-%02u-%02u  %-24.*s %4lld  %-24.*s %4lld  %-9s  %-14s %3lld moves\n", id,
                g->date / 10000, g->date / 100 % 100, g->date % 100, STR_ARG(g->white),
                (long long)g->white_rating, STR_ARG(g->black), (long long)g->black_rating,
-               chess_result_name(g->result), chess_speed_name(g->speed), (long long)(g->plies + 1) / 2);
+               chess_result_name(g->result), chess_speed_name(g->speed),
+               (long long)(g->plies + 1) / 2);
     }
     if (json) {
         json_array_end(&w);

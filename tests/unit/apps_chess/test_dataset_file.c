@@ -45,7 +45,8 @@ static void assert_same_position(const struct chess_position *a, const struct ch
     assert_true(chess_position_check(b));
 }
 
-/* Castling rights, en passant and Chess960 ride in the piece codes: each must come back as it went in. */
+/* Castling rights, en passant and Chess960 ride in the piece codes: each must come back as it went
+ * in. */
 static void positions_come_back_as_they_were(void **state)
 {
     static const char *const fens[] = {
@@ -132,9 +133,18 @@ static void counters_saturate(void **state)
 static void games_come_back_as_they_were(void **state)
 {
     struct chess_row_game game = {
-        .first_row = 1ULL << 40, .row_count = 77, .split = CHESS_TEST, .result = CHESS_DRAW,
-        .speed = CHESS_RAPID, .platform = 1, .white_rating = 1500, .black_rating = 0, .date = 19550000,
-        .initial_s = -1, .increment_s = 30, .eco = 499,
+        .first_row = 1ULL << 40,
+        .row_count = 77,
+        .split = CHESS_TEST,
+        .result = CHESS_DRAW,
+        .speed = CHESS_RAPID,
+        .platform = 1,
+        .white_rating = 1500,
+        .black_rating = 0,
+        .date = 19550000,
+        .initial_s = -1,
+        .increment_s = 30,
+        .eco = 499,
     };
     memset(game.key, 0xC3, sizeof game.key);
     unsigned char bytes[CHESS_ROW_GAME_BYTES];
@@ -242,8 +252,13 @@ static void names_and_codes(void **state)
     static const struct {
         const char *text;
         uint16_t eco;
-    } ecos[] = { { "A00", 0 }, { "B20", 120 }, { "E99", 499 }, { "F00", CHESS_ECO_NONE },
-                 { "", CHESS_ECO_NONE }, { "B2", CHESS_ECO_NONE }, { "b20", CHESS_ECO_NONE },
+    } ecos[] = { { "A00", 0 },
+                 { "B20", 120 },
+                 { "E99", 499 },
+                 { "F00", CHESS_ECO_NONE },
+                 { "", CHESS_ECO_NONE },
+                 { "B2", CHESS_ECO_NONE },
+                 { "b20", CHESS_ECO_NONE },
                  { "C42g", 242 } };
     for (size_t i = 0; i < COUNT_OF(ecos); i++)
         assert_int_equal(chess_eco_parse(str_of(ecos[i].text)), ecos[i].eco);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* If these fail, a dataset holds what nobody asked for: a misspelt filter selects everything, a game is
- * in train and in test, a share is not what was said. */
+/* If these fail, a dataset holds what nobody asked for: a misspelt filter selects everything, a
+ * game is in train and in test, a share is not what was said. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,7 +90,8 @@ static void wrong_filters_are_refused_with_the_field(void **state)
         struct row_filter f;
         err e = parse(wrong[i].filter, &f);
         if (e.code != ERR_INVALID || !strstr(e.msg, wrong[i].says))
-            fail_msg("%s: code %d, '%s' does not say '%s'", wrong[i].filter, e.code, e.msg, wrong[i].says);
+            fail_msg("%s: code %d, '%s' does not say '%s'", wrong[i].filter, e.code, e.msg,
+                     wrong[i].says);
     }
 }
 
@@ -99,15 +101,16 @@ static void a_full_filter_is_understood(void **state)
     struct buf sql;
     struct store_value values[ROW_FILTER_ARGS_MAX];
     size_t count = 0;
-    assert_int_equal(parse("{\"player\":\"DrNykterstein\",\"color\":\"black\",\"minElo\":1800,"
-                           "\"maxElo\":3000,\"since\":\"2020-01-01\",\"until\":\"2020-12-31\","
-                           "\"timeControl\":\"180+2\",\"speed\":[\"blitz\",\"RAPID\"],\"eco\":[\"B2\","
-                           "\"C42\"],\"result\":\"1-0\",\"rated\":true,\"source\":\"mine\",\"phase\":["
-                           "\"endgame\"],\"minPly\":10,\"maxPly\":80,\"minClock\":30,\"limit\":1000,"
-                           "\"platform\":\"LICHESS\",\"ownMoves\":true}",
-                           &f)
-                         .code,
-                     ERR_NONE);
+    assert_int_equal(
+        parse("{\"player\":\"DrNykterstein\",\"color\":\"black\",\"minElo\":1800,"
+              "\"maxElo\":3000,\"since\":\"2020-01-01\",\"until\":\"2020-12-31\","
+              "\"timeControl\":\"180+2\",\"speed\":[\"blitz\",\"RAPID\"],\"eco\":[\"B2\","
+              "\"C42\"],\"result\":\"1-0\",\"rated\":true,\"source\":\"mine\",\"phase\":["
+              "\"endgame\"],\"minPly\":10,\"maxPly\":80,\"minClock\":30,\"limit\":1000,"
+              "\"platform\":\"LICHESS\",\"ownMoves\":true}",
+              &f)
+            .code,
+        ERR_NONE);
     assert_true(str_eq(f.player, STR("drnykterstein")));
     assert_int_equal(f.eco_count, 2);
     assert_int_equal(f.eco[0].first, 120);
@@ -132,7 +135,8 @@ static void positions_are_told_apart(void **state)
 {
     struct chess_position start, ending;
     chess_position_start(&start);
-    assert_int_equal(chess_fen_parse(STR("8/5k2/3r4/8/2N5/8/1K3P2/4R3 w - - 0 40"), &ending).code, ERR_NONE);
+    assert_int_equal(chess_fen_parse(STR("8/5k2/3r4/8/2N5/8/1K3P2/4R3 w - - 0 40"), &ending).code,
+                     ERR_NONE);
     static const struct {
         const char *filter;
         bool start, ending; /* ply 0 with 60 s; ply 78 with 5 s; white to move in both */
@@ -148,7 +152,8 @@ static void positions_are_told_apart(void **state)
         { "{\"color\":\"black\"}", false, false, -1 },
         { "{\"player\":\"x\",\"ownMoves\":true}", true, true, CHESS_WHITE },
         { "{\"player\":\"x\",\"ownMoves\":true}", false, false, CHESS_BLACK },
-        { "{\"player\":\"x\",\"color\":\"black\"}", true, true, CHESS_BLACK }, /* his games, all moves */
+        { "{\"player\":\"x\",\"color\":\"black\"}", true, true,
+          CHESS_BLACK }, /* his games, all moves */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct row_filter f;
@@ -166,8 +171,13 @@ static void positions_are_told_apart(void **state)
 static void splits_must_sum_to_one(void **state)
 {
     static const char *const wrong[] = {
-        "{\"train\":0.8}", "{\"train\":0.8,\"valid\":0.1,\"test\":0.2}", "{\"by\":\"player\"}",
-        "{\"train\":1.5,\"valid\":-0.5,\"test\":0}", "{\"ratio\":1}", "{\"seed\":-1}", "[]",
+        "{\"train\":0.8}",
+        "{\"train\":0.8,\"valid\":0.1,\"test\":0.2}",
+        "{\"by\":\"player\"}",
+        "{\"train\":1.5,\"valid\":-0.5,\"test\":0}",
+        "{\"ratio\":1}",
+        "{\"seed\":-1}",
+        "[]",
     };
     struct split_plan plan;
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -177,17 +187,20 @@ static void splits_must_sum_to_one(void **state)
     }
     assert_int_equal(split_plan_parse(NULL, &plan).code, ERR_NONE);
     assert_float_equal(plan.share[CHESS_TRAIN], 0.8, 1e-12);
-    assert_int_equal(split_plan_parse(json_of("{\"train\":0.7,\"val\":0.1,\"test\":0.2}"), &plan).code,
-                     ERR_NONE);
+    assert_int_equal(
+        split_plan_parse(json_of("{\"train\":0.7,\"val\":0.1,\"test\":0.2}"), &plan).code,
+        ERR_NONE);
     assert_float_equal(plan.share[CHESS_VALID], 0.1, 1e-12);
 }
 
-/* The shares come out as asked, another seed gives another split, and the same seed the same one. */
+/* The shares come out as asked, another seed gives another split, and the same seed the same one.
+ */
 static void games_are_split_by_their_moves(void **state)
 {
     struct split_plan plan, other;
-    assert_int_equal(split_plan_parse(json_of("{\"train\":0.8,\"valid\":0.1,\"test\":0.1}"), &plan).code,
-                     ERR_NONE);
+    assert_int_equal(
+        split_plan_parse(json_of("{\"train\":0.8,\"valid\":0.1,\"test\":0.1}"), &plan).code,
+        ERR_NONE);
     other = plan;
     other.seed = 43;
     enum { N = 100000 };

@@ -62,8 +62,12 @@ static void columns_nulls_and_duplicates(void **state)
 {
     arena keep;
     arena_init(&keep, 1024 * 1024);
-    struct chess_row_game game = { .result = CHESS_WHITE_WIN, .speed = CHESS_BLITZ, .white_rating = 1500,
-                                   .initial_s = -1, .eco = 120, .date = 20240101 };
+    struct chess_row_game game = { .result = CHESS_WHITE_WIN,
+                                   .speed = CHESS_BLITZ,
+                                   .white_rating = 1500,
+                                   .initial_s = -1,
+                                   .eco = 120,
+                                   .date = 20240101 };
     struct chess_row rows[4];
     memset(rows, 0, sizeof rows);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
