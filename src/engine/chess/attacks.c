@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "engine/chess/bits.h"
+#include "engine/chess/legal.h"
 #include "engine/chess/zobrist.h"
 
 struct attack_tables attack_tables;
@@ -158,6 +159,7 @@ static void fill_all(void)
         t->reach[CHESS_QUEEN][square] = attack_rook(square, 0) | attack_bishop(square, 0);
     }
     zobrist_fill();
+    move_index_fill();
 }
 
 void chess_init(void)

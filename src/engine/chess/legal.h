@@ -21,6 +21,14 @@ static inline bool legal_leaves_king_safe(const struct chess_position *p, int fr
     return !attack_to(p, king == from ? to : king, us, after, p->colors[!us] & ~bit(to));
 }
 
+/* For an own piece, not a pawn, that reaches `to` on an empty board. */
+static inline bool legal_piece(const struct chess_position *p, int from, int to)
+{
+    return !((attack_tables.between[from][to] & (p->colors[0] | p->colors[1])) |
+             (p->colors[p->turn] & bit(to))) &&
+           legal_leaves_king_safe(p, from, to);
+}
+
 /* For a capture of the pawn that just made a double step. */
 static inline bool legal_en_passant(const struct chess_position *p, int from)
 {
@@ -34,5 +42,7 @@ bool legal_castling(const struct chess_position *p, int side);
 
 /* Any squares and any promotion piece, castling not meant: by the rules of the piece, and legal? */
 bool legal_plain(const struct chess_position *p, int from, int to, int promotion);
+
+void move_index_fill(void); /* of move_index.c; called by chess_init */
 
 #endif

@@ -41,6 +41,12 @@ static const int8_t king_steps[8][2] = { { -1, -1 }, { 0, -1 }, { 1, -1 }, { -1,
 static const int8_t knight_jumps[8][2] = { { -1, -2 }, { 1, -2 }, { -2, -1 }, { 2, -1 },
                                            { -2, 1 },  { 2, 1 },  { -1, 2 },  { 1, 2 } };
 
+/* Where a queen, rook, bishop or knight on a square goes by a number of its range; CHESS_NO_SQUARE off the
+ * board. Written by chess_init alone. */
+static struct {
+    uint8_t to[4][64][SPAN_QUEEN];
+} move_targets;
+
 /* ------------------------------------------------------------------ number to move */
 
 static int step_to(int from, const int8_t step[2])
@@ -70,6 +76,22 @@ static int bishop_to(int from, int code)
     return rank & ~7 ? CHESS_NO_SQUARE : square_of(to_file, rank);
 }
 
+void move_index_fill(void)
+{
+    for (int from = 0; from < 64; from++) {
+        for (int code = 0; code < SPAN_ROOK; code++) {
+            uint8_t rook = (uint8_t)rook_to(from, code), bishop = (uint8_t)bishop_to(from, code);
+
+            move_targets.to[0][from][code] = rook;
+            move_targets.to[0][from][SPAN_ROOK + code] = bishop;
+            move_targets.to[1][from][code] = rook;
+            move_targets.to[2][from][code] = bishop;
+        }
+        for (int code = 0; code < SPAN_KNIGHT; code++)
+            move_targets.to[3][from][code] = (uint8_t)step_to(from, knight_jumps[code]);
+    }
+}
+
 static chess_move pawn_move(const struct chess_position *p, int from, int code)
 {
     int us = p->turn, forward = us == CHESS_WHITE ? 8 : -8;
@@ -91,23 +113,19 @@ static chess_move pawn_move(const struct chess_position *p, int from, int code)
                                                               : CHESS_MOVE_NONE;
 }
 
-static chess_move plain_move(const struct chess_position *p, int from, int to)
-{
-    return to != CHESS_NO_SQUARE && legal_plain(p, from, to, CHESS_PAWN) ? move_of(from, to)
-                                                                         : CHESS_MOVE_NONE;
-}
-
 static chess_move king_move(const struct chess_position *p, int code)
 {
     int king = position_king(p, p->turn), side = code - KING_STEPS;
+    int to;
 
-    if (code < KING_STEPS)
-        return plain_move(p, king, step_to(king, king_steps[code]));
-    return legal_castling(p, side) ? move_castling(king, p->castling_rook[p->turn][side])
-                                   : CHESS_MOVE_NONE;
+    if (side >= 0)
+        return legal_castling(p, side) ? move_castling(king, p->castling_rook[p->turn][side])
+                                       : CHESS_MOVE_NONE;
+    to = step_to(king, king_steps[code]);
+    return to != CHESS_NO_SQUARE && legal_piece(p, king, to) ? move_of(king, to) : CHESS_MOVE_NONE;
 }
 
-static int nth_square(chess_bits b, int n)
+static int nth_square(chess_bits b, unsigned n)
 {
     while (n-- > 0)
         b &= b - 1;
@@ -116,47 +134,33 @@ static int nth_square(chess_bits b, int n)
 
 chess_move chess_move_at(const struct chess_position *p, int index)
 {
-    chess_bits own = p->colors[p->turn];
-    chess_bits queens = p->pieces[CHESS_QUEEN] & own, rooks = p->pieces[CHESS_ROOK] & own;
-    chess_bits bishops = p->pieces[CHESS_BISHOP] & own, knights = p->pieces[CHESS_KNIGHT] & own;
-    chess_bits pawns = p->pieces[CHESS_PAWN] & own;
-    unsigned left = (unsigned)index, code;
-    unsigned queen_span = SPAN_QUEEN * (unsigned)bits_count(queens);
-    unsigned rook_span = SPAN_ROOK * (unsigned)bits_count(rooks);
-    unsigned bishop_span = SPAN_BISHOP * (unsigned)bits_count(bishops);
-    unsigned knight_span = SPAN_KNIGHT * (unsigned)bits_count(knights);
-    int from;
+    /* In the order of the ranges. Which piece moves is hard to predict, so it is computed, not
+     * branched on: all ranges are known first, then one way serves all pieces. */
+    static const uint8_t order[4] = { CHESS_QUEEN, CHESS_ROOK, CHESS_BISHOP, CHESS_KNIGHT };
+    static const uint8_t spans[4] = { SPAN_QUEEN, SPAN_ROOK, SPAN_BISHOP, SPAN_KNIGHT };
+    chess_bits own = p->colors[p->turn], pawns = p->pieces[CHESS_PAWN] & own;
+    unsigned left = (unsigned)index, ends[5], kind = 0, nth;
+    int from, to;
 
-    if (left >= CHESS_INDEX_MAX) /* negative ones are huge here */
-        return CHESS_MOVE_NONE;
     if (left < SPAN_KING)
         return king_move(p, (int)left);
-    left -= SPAN_KING;
-    if (left < queen_span) {
-        from = nth_square(queens, (int)(left / SPAN_QUEEN));
-        code = left % SPAN_QUEEN;
-        return plain_move(p, from, code < SPAN_ROOK ? rook_to(from, (int)code)
-                                                    : bishop_to(from, (int)(code - SPAN_ROOK)));
+    ends[0] = SPAN_KING;
+    for (int i = 0; i < 4; i++)
+        ends[i + 1] = ends[i] + spans[i] * (unsigned)bits_count(p->pieces[order[i]] & own);
+    if (left >= ends[4]) { /* negative numbers are huge here */
+        left -= ends[4];
+        nth = left / SPAN_PAWN;
+        return nth < (unsigned)bits_count(pawns)
+                   ? pawn_move(p, nth_square(pawns, nth), (int)(left % SPAN_PAWN))
+                   : CHESS_MOVE_NONE;
     }
-    left -= queen_span;
-    if (left < rook_span) {
-        from = nth_square(rooks, (int)(left / SPAN_ROOK));
-        return plain_move(p, from, rook_to(from, (int)(left % SPAN_ROOK)));
-    }
-    left -= rook_span;
-    if (left < bishop_span) {
-        from = nth_square(bishops, (int)(left / SPAN_BISHOP));
-        return plain_move(p, from, bishop_to(from, (int)(left % SPAN_BISHOP)));
-    }
-    left -= bishop_span;
-    if (left < knight_span) {
-        from = nth_square(knights, (int)(left / SPAN_KNIGHT));
-        return plain_move(p, from, step_to(from, knight_jumps[left % SPAN_KNIGHT]));
-    }
-    left -= knight_span;
-    if (left >= SPAN_PAWN * (unsigned)bits_count(pawns))
-        return CHESS_MOVE_NONE;
-    return pawn_move(p, nth_square(pawns, (int)(left / SPAN_PAWN)), (int)(left % SPAN_PAWN));
+    for (int i = 1; i < 4; i++)
+        kind += left >= ends[i];
+    left -= ends[kind];
+    nth = left / spans[kind];
+    from = nth_square(p->pieces[order[kind]] & own, nth);
+    to = move_targets.to[kind][from][left - nth * spans[kind]];
+    return to != CHESS_NO_SQUARE && legal_piece(p, from, to) ? move_of(from, to) : CHESS_MOVE_NONE;
 }
 
 /* ------------------------------------------------------------------ move to number */

@@ -70,8 +70,7 @@ bool legal_plain(const struct chess_position *p, int from, int to, int promotion
     if (piece == CHESS_PAWN)
         return legal_pawn(p, from, to, promotion);
     return promotion == CHESS_PAWN && (attack_tables.reach[piece][from] & bit(to)) &&
-           !(attack_tables.between[from][to] & (p->colors[0] | p->colors[1])) &&
-           legal_leaves_king_safe(p, from, to);
+           legal_piece(p, from, to);
 }
 
 bool chess_move_is_legal(const struct chess_position *p, chess_move m)
