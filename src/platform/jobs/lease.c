@@ -152,11 +152,17 @@ static err try_read(struct store_tx *tx, const struct job *job, struct job_try *
     return OK;
 }
 
+/* Being stopped is no failure, unless nobody asked for it. */
+static bool is_failure(const struct finish_tx *f)
+{
+    return f->result.code && (f->result.code != ERR_CANCELLED || f->outcome.to == JOB_FAILED);
+}
+
 static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
 {
     struct job *job = f->job;
     const struct job_outcome *o = &f->outcome;
-    bool has_error = f->result.code && (f->result.code != ERR_CANCELLED || o->to == JOB_FAILED);
+    bool has_error = is_failure(f);
     int64_t delay_ms =
         o->has_backoff ? job_backoff_ms(attempts, job->jobs->options.retry_base_ms, f->jitter) : 0;
     bool is_success = o->to == JOB_SUCCEEDED;
@@ -196,8 +202,7 @@ static err finish_write(struct store_tx *tx, void *arg)
         .to = f->outcome.to,
         .attempt = t.attempts,
         .took_ms = (clock_mono_ns() - job->started_ns) / 1000000,
-        .detail =
-            f->result.code && f->result.code != ERR_CANCELLED ? str_of(f->result.msg) : STR_NONE,
+        .detail = is_failure(f) ? str_of(f->result.msg) : STR_NONE,
     };
     TRY(job_event_add(job->jobs, tx, &row, f->now_ms));
     return job_needs_follow(job->jobs, tx, str_of(job->info.id), f->outcome.to, f->now_ms);

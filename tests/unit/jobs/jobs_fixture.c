@@ -200,6 +200,7 @@ struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_m
         .retry_base_ms = 4,
         .pending_max = 20,
         .metrics = f->metrics,
+        .log = f->log,
     };
     struct jobs *j = NULL;
     must(jobs_open(&options, tables, 1, &j));
@@ -215,6 +216,9 @@ void fixture_init(struct fixture *f)
     snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-jobs-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->url, sizeof(f->url), "sqlite:%s/test.db", f->folder);
+    char log_folder[FS_PATH_BYTES];
+    must(fs_join(log_folder, f->folder, "logs"));
+    must(log_open(&(struct log_options){ .folder = log_folder, .quiet = true }, &f->log));
     must(metrics_open(&f->metrics));
     must(metrics_register(f->metrics, jobs_metrics));
     store_begin(f);
@@ -235,6 +239,7 @@ void fixture_deinit(struct fixture *f)
     jobs_close(f->jobs, 5000);
     store_close(f->store);
     metrics_close(f->metrics);
+    log_close(f->log);
     must(fs_remove_tree(f->folder));
     arena_deinit(&f->mem);
     pthread_cond_destroy(&f->moved);

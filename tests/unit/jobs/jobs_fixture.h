@@ -14,6 +14,7 @@ struct fixture {
     struct store *store;
     struct jobs *jobs;
     struct metrics *metrics;
+    struct log *log;
     arena mem;
 
     pthread_mutex_t lock;

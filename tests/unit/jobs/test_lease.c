@@ -235,6 +235,33 @@ static void processes_hear_of_each_other(void **state)
     jobs_close(other, 1000);
 }
 
+/* If this fails, two processes on one store count each job twice, or the gauges of one of them lie.
+ */
+static void a_process_counts_its_own_changes_and_sees_all_jobs(void **state)
+{
+    struct fixture *f = *state;
+    struct metrics *ours = f->metrics, *theirs = NULL;
+    assert_int_equal(metrics_open(&theirs).code, ERR_NONE);
+    assert_int_equal(metrics_register(theirs, jobs_metrics).code, ERR_NONE);
+    f->metrics = theirs;
+    struct jobs *other = fixture_jobs(f, "two", 0, false);
+    f->metrics = ours;
+    fixture_note(f, "t.note", "{}");
+    struct added b = fixture_note(f, "t.note", "{}");
+    fixture_run(f, b.id);
+    jobs_wake(other);
+    const struct metric_family *changes = &jobs_metrics[0], *waiting = &jobs_metrics[3];
+    assert_string_equal(changes->name, "skerry_jobs_total");
+    assert_string_equal(waiting->name, "skerry_jobs_waiting");
+    str note = STR("t.note");
+    assert_float_equal(metric_value(METRIC_CELL(ours, changes, note, STR("queued"))), 2, 0);
+    assert_float_equal(metric_value(METRIC_CELL(theirs, changes, note, STR("queued"))), 0, 0);
+    assert_float_equal(metric_value(METRIC_CELL(ours, waiting, note)), 1, 0);
+    assert_float_equal(metric_value(METRIC_CELL(theirs, waiting, note)), 1, 0);
+    jobs_close(other, 0);
+    metrics_close(theirs);
+}
+
 static void a_pause_can_be_taken_back_in_time(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +421,7 @@ int main(void)
         T(a_job_that_gets_on_survives_any_number_of_crashes),
         T(wishes_outlive_a_crash),
         T(processes_hear_of_each_other),
+        T(a_process_counts_its_own_changes_and_sees_all_jobs),
         T(a_pause_can_be_taken_back_in_time),
         T(a_cursor_has_a_size),
         T(a_schedule_fires_once_and_never_overlaps),

@@ -311,6 +311,18 @@ static void a_failed_try_is_repeated_with_the_same_run(void **state)
                                    "job.started job.succeeded");
 }
 
+/* Nobody but the keeper wakes a worker for a retry: the lease here is long, so nothing else does.
+ */
+static void workers_wake_up_for_a_retry(void **state)
+{
+    struct fixture *f = *state;
+    jobs_close(f->jobs, 0);
+    f->jobs = fixture_jobs(f, "one", 3600000, true);
+    assert_int_equal(jobs_start(f->jobs, 2).code, ERR_NONE);
+    struct added a = fixture_note(f, "t.fail", "{\"until\":2}");
+    assert_int_equal(fixture_wait_state(f, a.id, JOB_SUCCEEDED).attempts, 3);
+}
+
 static void what_fails_for_good_can_be_replayed(void **state)
 {
     struct fixture *f = *state;
@@ -596,6 +608,31 @@ static void every_change_is_counted_and_written_down(void **state)
     assert_float_equal(metric_of(f, "skerry_jobs_waiting", "t.note", NULL), 0, 0);
 }
 
+/* If this fails, a failed import leaves nothing to search for. */
+static void every_change_is_a_log_line_of_its_run(void **state)
+{
+    struct fixture *f = *state;
+    struct added a = fixture_add(f, &(struct job_spec){ .kind = "t.fail",
+                                                        .payload = STR("{\"code\":\"invalid\"}"),
+                                                        .username = STR("ada") });
+    struct job_info info = fixture_run(f, a.id);
+    static const char *const events[] = { "job.queued", "job.started", "job.failed" };
+    for (size_t i = 0; i < COUNT_OF(events); i++) {
+        struct log_query query = { .run_id = info.run_id,
+                                   .event = str_of(events[i]),
+                                   .username = STR("ada"),
+                                   .component = STR("test") };
+        struct log_line *lines = NULL;
+        size_t count = 0;
+        assert_int_equal(log_search(f->log, &query, &f->mem, &lines, &count).code, ERR_NONE);
+        assert_int_equal(count, 1);
+        assert_true(str_contains(lines[0].json, str_of(a.id)));
+        bool is_error = str_contains(lines[0].json, STR("\"level\":\"error\""));
+        assert_int_equal(is_error, i == 2);
+        assert_int_equal(str_contains(lines[0].json, STR("made to fail with invalid")), i == 2);
+    }
+}
+
 struct ticks {
     int count;
     int64_t done;
@@ -709,6 +746,7 @@ int main(void)
         T(put_off_jobs_run_when_due),
         T(a_kind_can_limit_how_many_run_at_once),
         T(a_failed_try_is_repeated_with_the_same_run),
+        T(workers_wake_up_for_a_retry),
         T(what_fails_for_good_can_be_replayed),
         T(cancelled_without_being_asked_is_a_failure),
         T(the_time_of_a_try_ends),
@@ -720,6 +758,7 @@ int main(void)
         T(a_job_waits_for_all_it_needs),
         T(lists_and_counts_agree),
         T(every_change_is_counted_and_written_down),
+        T(every_change_is_a_log_line_of_its_run),
         T(progress_and_eta_are_told_while_it_runs),
         T(old_jobs_are_forgotten_but_not_needed_ones),
         T(shutdown_puts_running_jobs_back),
