@@ -237,9 +237,10 @@ static err open_rooms(struct house *h, bool quiet)
     TRY(open_log(h, quiet));
     TRY(open_metrics(h));
     TRY(open_store(h));
-    struct track_options track = { .store = h->store, .blobs = h->blobs, .log = h->log, .metrics = h->metrics, .ctx = h };
     /* Jobs before tracking: tracking asks which runs' jobs are unfinished. */
     TRY(open_jobs(h));
+    struct track_options track = { .store = h->store, .blobs = h->blobs, .log = h->log, .metrics = h->metrics,
+                                   .jobs = h->jobs, .sole_worker = h->mode == HOUSE_SERVE, .ctx = h };
     TRY(track_open(&track, &h->track));
     char *user = arena_cstr(&h->keep, setting_str(h, "SKERRY_USER"));
     ARENA_TRY(user);

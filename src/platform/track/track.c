@@ -243,7 +243,7 @@ err track_open(const struct track_options *options, struct track **ret_track)
     err e = store_migrate(t->store, "track", track_migrations);
     if (!e.code)
         e = store_write(t->store, first_rows, NULL);
-    if (!e.code)
+    if (!e.code && options->sole_worker)
         e = recover(t, options->jobs);
     if (!e.code) {
         e = thread_start(&t->flusher, "track-flush", flusher_main, t);

@@ -29,12 +29,13 @@ struct track_options {
     struct log *log;
     struct metrics *metrics;
     struct jobs *jobs; /* tells which runs will go on; NULL: no run has a job */
+    bool sole_worker;  /* runs that are under way were left by a dead process: see track_open */
     void *ctx;         /* handed to stages by run_ctx */
 };
 /* Families of this room, of history too: registered by the owner of `metrics` before track_open. */
 extern const struct metric_family track_metrics[];
-/* Migrates its tables; makes experiment "0", Default; fails the runs that a dead process left running and
- * whose job will not run again. Runs of unfinished jobs stay as they are: the next try goes on with them. */
+/* Migrates its tables; makes experiment "0", Default. A sole worker also fails the runs that a dead process
+ * left and whose job will not run again; runs of unfinished jobs stay: the next try goes on with them. */
 MUST_USE err track_open(const struct track_options *options, struct track **ret_track);
 void track_close(struct track *t); /* all runs have ended; accepts NULL */
 

@@ -314,8 +314,14 @@ static void runs_of_a_dead_process_are_failed_at_open(void **state)
     /* The row says RUNNING, as a killed process would leave it. */
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'RUNNING'"), 1);
     struct track *second = NULL;
-    assert_ok(track_open(&(struct track_options){ .store = f->store, .blobs = f->blobs, .log = f->log,
-                                                  .metrics = f->metrics }, &second));
+    struct track_options options = { .store = f->store, .blobs = f->blobs, .log = f->log,
+                                     .metrics = f->metrics };
+    /* A command line next to a server must leave the server's runs alone. */
+    assert_ok(track_open(&options, &second));
+    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'FAILED'"), 0);
+    track_close(second);
+    options.sole_worker = true;
+    assert_ok(track_open(&options, &second));
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'FAILED'"), 1);
     assert_int_equal(fixture_logged(f, "run.lost", NULL), 1);
     track_close(second);

@@ -260,7 +260,7 @@ static void only_runs_without_a_future_are_failed_at_open(void **state)
     track_close(f->base.track);
     assert_ok(track_open(&(struct track_options){ .store = f->base.store, .blobs = f->base.blobs,
                                                   .log = f->base.log, .metrics = f->base.metrics,
-                                                  .jobs = f->jobs, .ctx = f },
+                                                  .jobs = f->jobs, .sole_worker = true, .ctx = f },
                          &f->base.track));
     struct run_info run;
     assert_ok(track_run_get(f->base.track, str_of(waiting), &f->base.mem, &run));

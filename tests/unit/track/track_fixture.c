@@ -33,7 +33,8 @@ err fixture_try_open(struct fixture *f)
     snprintf(url, sizeof url, "file:%s/blobs", f->folder);
     TRY(blobs_open(url, &f->blobs));
     return track_open(&(struct track_options){ .store = f->store, .blobs = f->blobs, .log = f->log,
-                                               .metrics = f->metrics, .ctx = f },
+                                               .metrics = f->metrics, .sole_worker = true,
+                                               .ctx = f },
                       &f->track);
 }
 
