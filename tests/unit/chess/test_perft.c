@@ -119,7 +119,7 @@ static int walk_line(str line)
         fail_msg("%s", e.msg);
     while (fields.len) {
         str field = str_trim(str_split(&fields, ';')), number = field, name;
-        int64_t depth, want;
+        int64_t depth = 0, want = 0;
         uint64_t got;
 
         name = str_split(&number, ' ');
