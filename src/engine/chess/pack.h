@@ -21,9 +21,10 @@ MUST_USE err pack_game_write(const struct pgn_game *g, struct buf *out);
  * PGN_PLIES_MAX plies. */
 MUST_USE err pack_game_read(str bytes, arena *keep, struct pgn_game *ret_game);
 
-/* Streams the moves of a packed game without the rest: for datasets and the position index. */
+/* Streams the moves of a packed game without the rest: for datasets and the position index. The checksum
+ * is not looked at: the game comes from pack_game, which has done so. */
 struct pack_walk {
-    struct chess_position position; /* before `move` */
+    struct chess_position position; /* before `move`; at the end, the last one of the game */
     chess_move move;
     size_t ply;                     /* of `move`, from 0 */
     uint32_t clock_cs;              /* after move, or PGN_CLOCK_NONE */
@@ -33,13 +34,16 @@ struct pack_walk {
     size_t ply_count;
     uint32_t last_clock[2];
     int16_t last_eval;
-    bool started;
+    uint8_t clock_unit;
+    bool has_clocks, has_evals;
+    bool started, finished, failed;
 };
 MUST_USE err pack_walk_begin(str bytes, struct pack_walk *w);
 bool pack_walk_next(struct pack_walk *w);        /* false at the end or when the bytes are bad */
 MUST_USE err pack_walk_end(const struct pack_walk *w); /* ERR_CORRUPT when it ended early */
 
-/* A pack in memory. */
+/* A pack in memory. Adding a game that does not fit is ERR_TOO_BIG and changes nothing: finish the pack
+ * and begin the next one. */
 struct pack_writer {
     struct buf bytes;
     uint32_t *offsets;
@@ -67,6 +71,10 @@ struct position_hit {
     uint16_t ply;
 };
 MUST_USE err position_index_build(const str *games, size_t game_count, struct buf *out);
+/* Head and directory are whole? Finding checks what it reads, but not that. */
+MUST_USE err position_index_check(str index);
+/* At most out_max hits, in the order of games; *ret_count is how many. Position 0 of a game is its start,
+ * the last one stands after its last move. */
 MUST_USE err position_index_find(str index, uint64_t key, struct position_hit *out, size_t out_max,
                                  size_t *ret_count);
 
