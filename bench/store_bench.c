@@ -3,9 +3,9 @@
  *
  *     store_bench [FOLDER]      default: the current folder, so that a real disk is measured
  *
- * Prints JSON lines. The peer is SQLite as one would use it without this room, on the same disk in the
- * same run: one connection a thread, each commit synced for itself. What is compared is the same promise:
- * both run with WAL and synchronous=FULL.
+ * Prints JSON lines. The peer is SQLite as one would use it without this room, on the same disk in
+ * the same run: one connection a thread, each commit synced for itself. What is compared is the
+ * same promise: both run with WAL and synchronous=FULL.
  */
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -21,7 +21,7 @@
 #include "base/thread.h"
 #include "platform/store/store.h"
 
-enum { GAMES = 400000, BATCH = 5000, SECONDS_PER_BENCH = 2, THREADS_MAX = 64 };
+enum { GAMES = 400000, BATCH = 20000, SECONDS_PER_BENCH = 2, THREADS_MAX = 64 };
 
 static const char schema[] =
     "CREATE TABLE game ("
@@ -32,7 +32,8 @@ static const char schema[] =
     "CREATE INDEX game_white ON game (white_id);"
     "CREATE INDEX game_black ON game (black_id);"
     "CREATE INDEX game_played ON game (played_ms);"
-    "CREATE TABLE play (id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, body TEXT NOT NULL) STRICT";
+    "CREATE TABLE play (id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, body TEXT NOT NULL) "
+    "STRICT";
 
 static const char play_sql[] = "INSERT INTO play (thread, body) VALUES (?1, ?2)";
 static const char play_body[] = "{\"move\":\"e2e4\",\"clock_ms\":298123,\"legal\":true,\"ply\":12}";
@@ -55,12 +56,13 @@ static double seconds_since(int64_t start_ns)
 }
 
 /* theirs 0: there is no peer. */
-static void report(const char *bench, double ours, const char *peer, double theirs, const char *unit)
+static void report(const char *bench, double ours, const char *peer, double theirs,
+                   const char *unit)
 {
     printf("{\"bench\":\"%s\",\"ours\":%.0f,", bench, ours);
     if (theirs > 0)
-        printf("\"peer\":\"%s\",\"theirs\":%.0f,\"unit\":\"%s\",\"ratio\":%.4g}\n", peer, theirs, unit,
-               ours / theirs);
+        printf("\"peer\":\"%s\",\"theirs\":%.0f,\"unit\":\"%s\",\"ratio\":%.4g}\n", peer, theirs,
+               unit, ours / theirs);
     else
         printf("\"peer\":null,\"theirs\":null,\"unit\":\"%s\",\"ratio\":null}\n", unit);
     fflush(stdout);
@@ -239,8 +241,8 @@ static sqlite3 *peer_open(const char *path)
                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                                   NULL));
     sqlite3_busy_timeout(db, 60000);
-    peer_need(db, sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL,
-                               NULL));
+    peer_need(
+        db, sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL, NULL));
     return db;
 }
 
@@ -341,8 +343,8 @@ static void bench_later(const char *folder)
 static err point_read(struct store_read *rd, void *arg)
 {
     int64_t plies = 0;
-    return store_get_int(rd, "SELECT plies FROM game WHERE id = ?1",
-                         ARGS(sql_int(*(int64_t *)arg)), &plies);
+    return store_get_int(rd, "SELECT plies FROM game WHERE id = ?1", ARGS(sql_int(*(int64_t *)arg)),
+                         &plies);
 }
 
 static void *reader_client(void *arg)

@@ -22,7 +22,7 @@ enum {
     WRITER_CACHE_KIB = 2048,
     /* Random keys touch every page of their index in each batch: below this they are written more
      * than once per commit (bench/store_bench.c). */
-    BULK_CACHE_KIB = 16384,
+    BULK_CACHE_KIB = 24576,
     READER_STATEMENTS_MAX = 48,
     WRITER_STATEMENTS_MAX = 128,
     /* The log file is cut back to this after it has been copied into the main file. */

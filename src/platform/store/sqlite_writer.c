@@ -32,7 +32,7 @@ enum {
     CHECKPOINT_PAGES_BULK = 16000,
     /* Beyond this somebody's long read keeps the log from starting over: wait a little for a gap.
      */
-    WAL_PAGES_MAX = 4 * CHECKPOINT_PAGES_BULK,
+    WAL_PAGES_MAX = 2 * CHECKPOINT_PAGES_BULK,
     RESTART_WAIT_MS = 100,
     /* The large page cache is given back when no bulk insert came for this long. */
     ROOMY_IDLE_MS = 1000,

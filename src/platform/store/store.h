@@ -185,7 +185,9 @@ MUST_USE err store_get_text(struct store_read *rd, const char *sql, struct store
 /* ------------------------------------------------------------------ bulk */
 
 /* Many rows into one table as fast as the engine can (PostgreSQL: COPY BINARY). Rows that break a
- * unique rule are skipped and not counted.
+ * unique rule are skipped and not counted. About 20,000 rows in one write are best: each commit writes
+ * every index page that it touched, and with random keys that is nearly all of them; more rows make
+ * other writers wait longer than a quarter of a second.
  *     TRY(store_bulk_begin(tx, "chess_games", "key, white_id, moves", 3, &bulk));
  *     for (...) TRY(store_bulk_row(bulk, values));
  *     TRY(store_bulk_end(bulk, &inserted_total));  */

@@ -25,7 +25,8 @@
 #include "base/thread.h"
 #include "platform/store/store.h"
 
-enum { ROUNDS = 110, THREADS = 3, WINDOW = 6, KILL_AFTER_US_MAX = 60000 };
+enum { ROUNDS = 110, THREADS = 3, WINDOW = 6 };
+enum { START_US_MAX = 40000, WORK_US_MAX = 5000, WRITES_MAX = 60 };
 
 static const struct store_migration steps[] = {
     { 1, "CREATE TABLE held (thread @int NOT NULL, number @int NOT NULL, blob @text NOT NULL,"
@@ -198,10 +199,61 @@ static void child_main(struct world *w)
 
 /* ------------------------------------------------------------------ the parent */
 
-/* Runs a child, kills it, and keeps the newest acknowledged number of each thread. */
-static void run_and_kill(struct world *w, int64_t delay_us, int64_t acknowledged[THREADS])
+/* The moment of a kill: `delay_us` after the child has acknowledged `writes` writes. Half of the
+ * kills wait for none, and hit start and recovery; the others hit work, however slow the machine
+ * is. */
+struct moment {
+    int writes;
+    int64_t delay_us;
+};
+
+static struct moment moment_choose(struct rng *rng)
 {
-    int ends[2];
+    if (rng_below(rng, 2))
+        return (struct moment){ 0, (int64_t)rng_below(rng, START_US_MAX) };
+    return (struct moment){ 1 + (int)rng_below(rng, WRITES_MAX),
+                            (int64_t)rng_below(rng, WORK_US_MAX) };
+}
+
+/* Waits for the next acknowledgement, until `kill_at` at most. False: none came. */
+static bool read_ack(int fd, int64_t kill_at, struct ack *ret_ack, bool *ret_end)
+{
+    int64_t left_ms = (kill_at - clock_mono_ns()) / 1000000;
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    if (poll(&p, 1, left_ms > 0 ? (int)left_ms : 0) != 1)
+        return false;
+    ssize_t got = read(fd, ret_ack, sizeof *ret_ack); /* whole: far below PIPE_BUF */
+    assert_true(got == 0 || got == (ssize_t)sizeof *ret_ack);
+    *ret_end = got == 0;
+    return got > 0;
+}
+
+/* Reads acknowledgements of `pid`, kills it at its moment, and reads what it had still sent. */
+static void read_and_kill(int fd, pid_t pid, const struct moment *moment, int64_t newest[THREADS])
+{
+    int64_t patience_ns = clock_mono_ns() + INT64_C(30000000000);
+    int64_t kill_at = moment->writes ? patience_ns : clock_mono_ns() + moment->delay_us * 1000;
+    int writes = 0;
+    for (bool end = false, killed = false; !end;) {
+        struct ack ack;
+        if (read_ack(fd, killed ? patience_ns : kill_at, &ack, &end)) {
+            assert_true(ack.number > newest[ack.thread]);
+            newest[ack.thread] = ack.number;
+            if (++writes == moment->writes)
+                kill_at = clock_mono_ns() + moment->delay_us * 1000;
+        }
+        if (!killed && (end || clock_mono_ns() >= kill_at)) {
+            assert_true(end || clock_mono_ns() < patience_ns); /* no answer for half a minute */
+            assert_int_equal(kill(pid, SIGKILL), 0);
+            killed = true;
+        }
+    }
+}
+
+/* Runs a child, kills it, and keeps the newest acknowledged number of each thread. */
+static void run_and_kill(struct world *w, const struct moment *moment, int64_t newest[THREADS])
+{
+    int ends[2], status = 0;
     assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -212,28 +264,8 @@ static void run_and_kill(struct world *w, int64_t delay_us, int64_t acknowledged
         _exit(1);
     }
     close(ends[1]);
-    int64_t kill_at = clock_mono_ns() + delay_us * 1000;
-    bool killed = false;
-    for (;;) {
-        int64_t left_ms = killed ? 10000 : (kill_at - clock_mono_ns()) / 1000000;
-        struct pollfd p = { .fd = ends[0], .events = POLLIN };
-        poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
-        if (!killed && clock_mono_ns() >= kill_at) {
-            assert_int_equal(kill(pid, SIGKILL), 0);
-            killed = true;
-        }
-        struct ack ack;
-        if (!(p.revents & (POLLIN | POLLHUP)))
-            continue;
-        ssize_t got = read(ends[0], &ack, sizeof ack); /* whole: far below PIPE_BUF */
-        if (got == 0)
-            break;
-        assert_int_equal(got, sizeof ack);
-        assert_true(ack.number > acknowledged[ack.thread]);
-        acknowledged[ack.thread] = ack.number;
-    }
+    read_and_kill(ends[0], pid, moment, newest);
     close(ends[0]);
-    int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
@@ -314,7 +346,8 @@ static void test_kill_9(void **state)
     snprintf(w.folder, sizeof w.folder, "/tmp/skerry-test-XXXXXX");
     assert_non_null(mkdtemp(w.folder));
     for (int round = 0; round < ROUNDS; round++) {
-        run_and_kill(&w, (int64_t)rng_below(&rng, KILL_AFTER_US_MAX), acknowledged);
+        const struct moment moment = moment_choose(&rng);
+        run_and_kill(&w, &moment, acknowledged);
         check_world(&w, acknowledged);
     }
     int64_t writes = acknowledged[0] + acknowledged[1] + acknowledged[2];

@@ -50,10 +50,26 @@ static void test_put_is_on_the_disk(void **state)
     check_image(y, infos, COUNT_OF(infos));
 }
 
+/* A disk that refuses to sync: an error, and no object under a name that promises its bytes. */
+static void test_failing_sync(void **state)
+{
+    struct yard *y = *state;
+    struct blob_info info = { 0 };
+    power_fail_syncs(true);
+    assert_err(blob_put(y->blobs, STR("lost"), &info), ERR_IO);
+    assert_int_equal(info.id.hex[0], 0);
+    assert_int_equal(yard_usage(y).count, 0);
+    assert_int_equal(yard_temporary_count(y), 0);
+    power_fail_syncs(false);
+    assert_ok(blob_put(y->blobs, STR("kept"), &info));
+    check_image(y, &info, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_put_is_on_the_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failing_sync, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -45,6 +46,7 @@ static struct content contents[FILES_MAX];
 static size_t content_count;
 static struct name *names;
 static size_t name_count, sync_count;
+static bool is_failing;
 
 /* Under lock. The path below root; NULL when it lies elsewhere. */
 static const char *below_root(const char *path)
@@ -124,17 +126,30 @@ static void remember_names(const char *path, const char *below)
     closedir(folder);
 }
 
-static void remember(int fd)
+/* Under lock. Where the file or folder lies below root, with its path in `path`; NULL: elsewhere.
+ */
+static const char *find_below(int fd, char path[PATH_BYTES])
 {
-    char link[64], path[PATH_BYTES];
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, path, sizeof path - 1);
+    ssize_t len = readlink(link, path, PATH_BYTES - 1);
     if (len < 0)
-        return;
+        return NULL;
     path[len] = '\0';
+    return below_root(path);
+}
+
+static int sync_and_remember(long call, int fd)
+{
+    char path[PATH_BYTES];
     pthread_mutex_lock(&lock);
-    const char *below = below_root(path);
-    if (below) {
+    const char *below = find_below(fd, path);
+    int rc = -1;
+    if (below && is_failing)
+        errno = EIO;
+    else
+        rc = (int)syscall(call, fd);
+    if (below && rc == 0) {
         bool is_folder;
         size_t bytes;
         struct file_id id = id_of(fd, "", AT_EMPTY_PATH, &is_folder, &bytes);
@@ -144,23 +159,20 @@ static void remember(int fd)
         else
             remember_content(fd, &id, bytes);
     }
+    int saved = errno;
     pthread_mutex_unlock(&lock);
+    errno = saved;
+    return rc;
 }
 
 int fsync(int fd)
 {
-    long rc = syscall(SYS_fsync, fd);
-    if (rc == 0)
-        remember(fd);
-    return (int)rc;
+    return sync_and_remember(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
-    long rc = syscall(SYS_fdatasync, fd);
-    if (rc == 0)
-        remember(fd);
-    return (int)rc;
+    return sync_and_remember(SYS_fdatasync, fd);
 }
 
 /* ------------------------------------------------------------------ the test's side */
@@ -184,7 +196,15 @@ void power_forget(void)
     memset(contents, 0, sizeof contents);
     watched[0] = '\0';
     content_count = name_count = sync_count = 0;
+    is_failing = false;
     names = NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+void power_fail_syncs(bool fail)
+{
+    pthread_mutex_lock(&lock);
+    is_failing = fail;
     pthread_mutex_unlock(&lock);
 }
 

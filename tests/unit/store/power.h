@@ -9,6 +9,7 @@
 #ifndef SKERRY_TEST_POWER_H
 #define SKERRY_TEST_POWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Watches files below root from now on; what was synced is kept in memory. One at a time. */
@@ -17,6 +18,9 @@ void power_forget(void);
 
 /* Writes the image into `folder`, which must not exist. */
 void power_image(const char *folder);
+
+/* From now on syncs below root fail with EIO, or work again. */
+void power_fail_syncs(bool fail);
 
 size_t power_sync_count(void); /* syncs seen below root */
 

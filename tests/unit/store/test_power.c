@@ -81,6 +81,46 @@ static void test_acknowledged_is_on_the_disk(void **state)
     check_image(p, 81);
 }
 
+struct outcome {
+    struct note note;
+    err result;
+};
+
+static err write_outcome(struct store_tx *tx, void *arg)
+{
+    return write_note(tx, &((struct outcome *)arg)->note);
+}
+
+static void take_outcome(void *arg, err result)
+{
+    ((struct outcome *)arg)->result = result;
+}
+
+/* A disk that refuses to sync. If this failed, somebody's write would be confirmed and not be
+ * there. */
+static void test_failing_sync_is_told_to_all(void **state)
+{
+    struct place *p = *state;
+    struct place_gate gate = { 0 };
+    struct outcome outcomes[4] = { 0 };
+    assert_ok(store_migrate(p->store, "test", steps));
+    place_hold(p, &gate);
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++) {
+        outcomes[i].note = (struct note){ (int64_t)i + 1, 100 };
+        assert_ok(store_write_later(p->store, write_outcome, &outcomes[i], take_outcome));
+    }
+    struct note behind = { 100, 100 }, next = { 1, 100 };
+    power_fail_syncs(true);
+    atomic_store(&gate.open, true);
+    assert_err(store_write(p->store, write_note, &behind), ERR_IO);
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++)
+        assert_int_equal(outcomes[i].result.code, ERR_IO);
+    assert_int_equal(place_int(p, "SELECT count(*) FROM note", NO_ARGS), 0);
+    power_fail_syncs(false);
+    assert_ok(store_write(p->store, write_note, &next));
+    check_image(p, 1);
+}
+
 /* The test of the test: what was written around the store, and not synced, is not in the image. */
 static void test_image_forgets_what_was_not_synced(void **state)
 {
@@ -112,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_acknowledged_is_on_the_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failing_sync_is_told_to_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_image_forgets_what_was_not_synced, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

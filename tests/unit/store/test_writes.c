@@ -232,6 +232,42 @@ static void test_later_from_done(void **state)
     assert_int_equal(atomic_load(&chain.done), 10);
 }
 
+struct holder {
+    struct store *store;
+    struct place_gate gate;
+};
+
+static err hold_snapshot(struct store_read *rd, void *arg)
+{
+    return place_hold_fn(NULL, arg);
+}
+
+static void *holder_main(void *arg)
+{
+    struct holder *h = arg;
+    assert_ok(store_read(h->store, hold_snapshot, &h->gate));
+    return NULL;
+}
+
+/* If this failed, one stuck read would make every later one wait for ever. (Waits its five
+ * seconds.) */
+static void test_readers_are_bounded(void **state)
+{
+    struct place *p = *state;
+    place_close(p);
+    const struct store_options options = { .url = p->url, .readers_max = 1 };
+    assert_ok(store_open(&options, &p->store));
+    struct holder h = { .store = p->store };
+    pthread_t thread;
+    assert_ok(thread_start(&thread, "holder", holder_main, &h));
+    for (int tries = 0; !atomic_load(&h.gate.inside) && tries < 20000; tries++)
+        clock_sleep_ms(1);
+    assert_err(store_read(p->store, read_nothing, NULL), ERR_BUSY);
+    atomic_store(&h.gate.open, true);
+    assert_ok(store_read(p->store, read_nothing, NULL));
+    pthread_join(thread, NULL);
+}
+
 /* ------------------------------------------------------------------ growth */
 
 static err write_big(struct store_tx *tx, void *arg)
@@ -264,9 +300,13 @@ int main(void)
 {
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, place_teardown)
     const struct CMUnitTest tests[] = {
-        WITH_PLACE(test_many_writers),          WITH_PLACE(test_queue_is_bounded),
-        WITH_PLACE(test_guilty_only_at_commit), WITH_PLACE(test_no_deadlock_with_oneself),
-        WITH_PLACE(test_later_from_done),       WITH_PLACE(test_log_does_not_grow_for_ever),
+        WITH_PLACE(test_many_writers),
+        WITH_PLACE(test_queue_is_bounded),
+        WITH_PLACE(test_guilty_only_at_commit),
+        WITH_PLACE(test_no_deadlock_with_oneself),
+        WITH_PLACE(test_readers_are_bounded),
+        WITH_PLACE(test_later_from_done),
+        WITH_PLACE(test_log_does_not_grow_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
