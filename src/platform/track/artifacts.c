@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* artifacts.c -- the files a run leaves: a path in the run, and a blob that holds the bytes.
  *
- * First the blob is put (synced, pinned), then the row that refers to it is committed, then the pin is
- * taken off: at no moment is there a row without its bytes, or bytes that collection could take.
+ * First the blob is put (synced, pinned), then the row that refers to it is committed, then the pin
+ * is taken off: at no moment is there a row without its bytes, or bytes that collection could take.
  */
 #include "platform/track/track_internal.h"
 
@@ -68,7 +68,8 @@ err run_artifact_blob(struct run *r, const char *path, const struct blob_info *b
     return OK;
 }
 
-err run_artifact_read(struct run *r, const char *path, arena *keep, size_t bytes_max, str *ret_bytes)
+err run_artifact_read(struct run *r, const char *path, arena *keep, size_t bytes_max,
+                      str *ret_bytes)
 {
     struct artifact_info info;
     TRY(track_artifact_get(r->track, str_of(r->id), str_of(path), keep, &info));

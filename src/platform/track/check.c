@@ -36,7 +36,8 @@ err track_check_name(const char *what, str name, size_t bytes_max, const char *f
     return OK;
 }
 
-/* The same path written without ".", ".." and doubled slashes, as posixpath.normpath would leave it. */
+/* The same path written without ".", ".." and doubled slashes, as posixpath.normpath would leave
+ * it. */
 static bool is_plain_path(str path)
 {
     if (path.len == 0 || path.ptr[0] == '/' || path.ptr[path.len - 1] == '/')
@@ -52,9 +53,8 @@ static bool is_plain_path(str path)
 
 static bool is_key_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '/' || c == '.' || c == '-' || c == ' ' || c == ':' ||
-           (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '/' || c == '.' || c == '-' || c == ' ' || c == ':' || (unsigned char)c >= 0x80;
 }
 
 err track_check_key(const char *what, str key)
@@ -66,8 +66,10 @@ err track_check_key(const char *what, str key)
                        "%s '%.*s' contains '%c': letters, digits, _ - . : / and blanks are allowed",
                        what, STR_ARG(key), key.ptr[i]);
     if (!is_plain_path(key))
-        return ERR(ERR_INVALID, "%s '%.*s' must not start or end with '/' or have '.', '..' or "
-                   "nothing between slashes", what, STR_ARG(key));
+        return ERR(ERR_INVALID,
+                   "%s '%.*s' must not start or end with '/' or have '.', '..' or "
+                   "nothing between slashes",
+                   what, STR_ARG(key));
     return OK;
 }
 
@@ -75,8 +77,10 @@ err track_check_path(str path)
 {
     TRY(track_check_name("artifact path", path, TRACK_PATH_BYTES_MAX, "\\"));
     if (!is_plain_path(path))
-        return ERR(ERR_INVALID, "artifact path '%.*s' must be relative, like 'model/net.bin', "
-                   "without '.' or '..'", STR_ARG(path));
+        return ERR(ERR_INVALID,
+                   "artifact path '%.*s' must be relative, like 'model/net.bin', "
+                   "without '.' or '..'",
+                   STR_ARG(path));
     return OK;
 }
 

@@ -5,9 +5,9 @@
  *   building -> failed -> ready  a later try of the build may still succeed
  *   any      -> deleted          refused while a registered model was trained on it
  *
- * Before the transaction that makes a dataset ready, its blob is in the blob store, synced and pinned;
- * after it, the row keeps it alive. A deleted dataset keeps its row for lineage, its number is not given
- * again, and its blobs are left to collection.
+ * Before the transaction that makes a dataset ready, its blob is in the blob store, synced and
+ * pinned; after it, the row keeps it alive. A deleted dataset keeps its row for lineage, its number
+ * is not given again, and its blobs are left to collection.
  */
 #include "platform/track/track_internal.h"
 
@@ -88,7 +88,8 @@ err dataset_create_tx(struct track *t, struct store_tx *tx, const struct dataset
     if (e.code == ERR_CONFLICT)
         return ERR(ERR_CONFLICT,
                    "dataset '%.*s@%.*s' exists, or existed and was deleted: choose another version,"
-                   " or none to get the next number", STR_ARG(info.name), STR_ARG(info.version));
+                   " or none to get the next number",
+                   STR_ARG(info.name), STR_ARG(info.version));
     if (e.code)
         return e;
     *ret_info = info;
@@ -103,7 +104,8 @@ static err create_fn(struct store_tx *tx, void *arg)
 
 void dataset_announce(struct track *t, const struct dataset_info *info)
 {
-    struct log_labels labels = { .component = STR("dataset"), .dataset_id = str_of(info->id),
+    struct log_labels labels = { .component = STR("dataset"),
+                                 .dataset_id = str_of(info->id),
                                  .run_id = info->run_id };
     metric_add(TRACK_CELL(t->metrics, TRACK_M_DATASETS, info->kind, STR("created")), 1);
     log_event(t->log, LOG_INFO, &labels, "dataset.created", NULL, F_STR("name", info->name),
@@ -151,7 +153,8 @@ static err change_begin(struct store_tx *tx, struct dataset_change *c, bool *ret
 static void change_told(struct track *t, const struct dataset_change *c, enum log_level level,
                         const char *state, const char *event, str run_id)
 {
-    struct log_labels labels = { .component = STR("dataset"), .dataset_id = c->id,
+    struct log_labels labels = { .component = STR("dataset"),
+                                 .dataset_id = c->id,
                                  .run_id = run_id };
     metric_add(TRACK_CELL(t->metrics, TRACK_M_DATASETS, str_of(c->kind), str_of(state)), 1);
     if (c->result)
@@ -171,8 +174,9 @@ static err finish_fn(struct store_tx *tx, void *arg)
 
     TRY(change_begin(tx, c, &was_ready));
     if (was_ready)
-        return ERR(ERR_CONFLICT, "dataset '%s@%s' is ready already: a ready dataset does not change",
-                   c->name, c->version);
+        return ERR(ERR_CONFLICT,
+                   "dataset '%s@%s' is ready already: a ready dataset does not change", c->name,
+                   c->version);
     TRY(store_exec(tx,
                    "UPDATE datasets SET state = 'ready', reason = NULL, blob = ?2, digest = ?2,"
                    " rows = ?3, bytes = ?4, profile = ?5, manifest = ?6, run_id = ?7,"
@@ -250,7 +254,8 @@ static err delete_fn(struct store_tx *tx, void *arg)
     if (store_next(rows))
         e = ERR(ERR_CONFLICT,
                 "dataset '%s@%s' cannot be deleted: model '%.*s' version %lld was trained on it; "
-                "delete that version first", c->name, c->version, STR_ARG(store_col_text(rows, 0)),
+                "delete that version first",
+                c->name, c->version, STR_ARG(store_col_text(rows, 0)),
                 (long long)store_col_int(rows, 1));
     e = err_first(e, store_rows_close(rows));
     if (e.code)
@@ -273,8 +278,8 @@ err dataset_delete(struct track *t, str id)
 
 /* ------------------------------------------------------------------ read */
 
-#define DATASET_COLUMNS                                                                            \
-    "id, name, version, kind, state, filter, split, profile, manifest, tags, note, blob, rows,"   \
+#define DATASET_COLUMNS                                                                         \
+    "id, name, version, kind, state, filter, split, profile, manifest, tags, note, blob, rows," \
     " bytes, run_id, created_ms, updated_ms, reason"
 
 static str json_col(struct store_rows *rows, int column, arena *keep)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* history.c -- samples of our own metrics, for the built-in charts: taking them.
  *
- * A round of sampling walks the registry and keeps what changed since the round before. What changed is
- * one row of history_ticks, whatever the number of series: one page of the store every 15 seconds, not
- * one page a series. Once an hour is over its ticks are turned round into one chunk a series
- * (history_maintain.c), and that is what queries read (history_query.c).
+ * A round of sampling walks the registry and keeps what changed since the round before. What
+ * changed is one row of history_ticks, whatever the number of series: one page of the store every
+ * 15 seconds, not one page a series. Once an hour is over its ticks are turned round into one chunk
+ * a series (history_maintain.c), and that is what queries read (history_query.c).
  *
  *   ticks        15 s apart, the hour that is going on
  *   chunks 1     an hour of one series, every sample, 48 hours
@@ -222,10 +222,12 @@ static void round_done(struct round *r)
     }
 }
 
-/* The last time in the store, so that time goes on after a restart even when the clock was set back. */
+/* The last time in the store, so that time goes on after a restart even when the clock was set
+ * back. */
 static err last_ts_read(struct store_read *rd, void *arg)
 {
-    return store_get_int(rd, "SELECT COALESCE(MAX(last_ms), 0) FROM history_sessions", NO_ARGS, arg);
+    return store_get_int(rd, "SELECT COALESCE(MAX(last_ms), 0) FROM history_sessions", NO_ARGS,
+                         arg);
 }
 
 static err sample_locked(struct history *h, int64_t now_ms)
@@ -235,7 +237,8 @@ static err sample_locked(struct history *h, int64_t now_ms)
     if (h->last_ts_ms == 0)
         TRY(store_read(h->store, last_ts_read, &h->last_ts_ms));
     r.now_ms = now_ms > h->last_ts_ms ? now_ms : h->last_ts_ms + 1;
-    r.everything = h->session_id == 0 || r.now_ms / HISTORY_DAY_MS != h->last_ts_ms / HISTORY_DAY_MS;
+    r.everything =
+        h->session_id == 0 || r.now_ms / HISTORY_DAY_MS != h->last_ts_ms / HISTORY_DAY_MS;
     r.changes = calloc(HISTORY_SERIES_MAX, sizeof *r.changes);
     if (!r.changes)
         return ERR(ERR_NO_MEMORY, "sampling metrics: out of memory");
@@ -279,8 +282,8 @@ static void round_and_maintain(struct history *h)
 {
     int64_t now_ms = clock_wall_ms();
     pthread_mutex_lock(&h->sampling);
-    /* Errors are counted (skerry_history_errors_total), not logged: what was not stored is in the next
-     * round, and a store that refuses says so itself. */
+    /* Errors are counted (skerry_history_errors_total), not logged: what was not stored is in the
+     * next round, and a store that refuses says so itself. */
     err e = sample_locked(h, now_ms);
     if (!e.code) {
         e = history_maintain(h, h->last_ts_ms);
@@ -313,7 +316,9 @@ err history_start(struct history *h, int64_t interval_ms, int64_t age_max_ms)
 {
     assert(!h->started);
     h->interval_ms = interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : interval_ms;
-    h->age_max_ms = age_max_ms <= 0 ? HISTORY_AGE_DEFAULT_MS : age_max_ms < HISTORY_RAW_MS ? HISTORY_RAW_MS : age_max_ms;
+    h->age_max_ms = age_max_ms <= 0               ? HISTORY_AGE_DEFAULT_MS
+                    : age_max_ms < HISTORY_RAW_MS ? HISTORY_RAW_MS
+                                                  : age_max_ms;
     TRY(history_sample_now(h)); /* what was counted before now belongs to now */
     TRY(thread_start(&h->thread, "history", history_main, h));
     h->started = true;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* history_codec.c -- how samples become bytes.
  *
- * Most of what a program counts are whole numbers that grow a little: a sample in a chunk is the time
- * since the one before and the difference to the last whole number, as varints, 4 to 6 bytes; a value
- * that is not whole takes 8. A tick holds the values of one moment, so its varints are values, not
- * differences, and the ids of the series are written as gaps.
+ * Most of what a program counts are whole numbers that grow a little: a sample in a chunk is the
+ * time since the one before and the difference to the last whole number, as varints, 4 to 6 bytes;
+ * a value that is not whole takes 8. A tick holds the values of one moment, so its varints are
+ * values, not differences, and the ids of the series are written as gaps.
  */
 #include "platform/track/history_internal.h"
 
@@ -112,8 +112,8 @@ bool history_tick_next(struct history_tick_reader *r, struct history_entry *ret_
     if (cursor_left(&r->cursor) == 0)
         return false;
     uint64_t head = cursor_varint(&r->cursor);
-    double value = head & 1 ? bits_value(cursor_u64(&r->cursor))
-                            : (double)unzigzag(cursor_varint(&r->cursor));
+    double value =
+        head & 1 ? bits_value(cursor_u64(&r->cursor)) : (double)unzigzag(cursor_varint(&r->cursor));
     if (r->cursor.bad)
         return false;
     r->series_id += head >> 1;

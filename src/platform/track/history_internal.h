@@ -6,11 +6,11 @@
 #include "platform/track/track_internal.h"
 
 enum {
-    HISTORY_SERIES_MAX = 8192,      /* sampled at once */
+    HISTORY_SERIES_MAX = 8192, /* sampled at once */
     HISTORY_QUERY_SERIES_MAX = 2000,
-    HISTORY_POINTS_MAX = 11000,     /* of one answer, as Prometheus has it */
-    HISTORY_SESSIONS_MAX = 4096,    /* looked at: restarts within the time that is kept */
-    HISTORY_SLICE = 512,            /* series that one transaction of maintenance moves */
+    HISTORY_POINTS_MAX = 11000,  /* of one answer, as Prometheus has it */
+    HISTORY_SESSIONS_MAX = 4096, /* looked at: restarts within the time that is kept */
+    HISTORY_SLICE = 512,         /* series that one transaction of maintenance moves */
     HISTORY_THIN_BATCH = 64,
     HISTORY_CHUNK_BYTES_MAX = 1024 * 1024,
 };
@@ -52,9 +52,9 @@ struct history_tick_reader {
 struct history_tick_reader history_tick_read(str data);
 bool history_tick_next(struct history_tick_reader *r, struct history_entry *ret_entry);
 
-/* Keeps the last sample of every HISTORY_THIN_MS, and for a counter also those around each fall, so that
- * its increase stays what it was. Works in place, returns the new count. A sample before `from_ms`
- * stays. `session_of` tells samples of different processes apart. */
+/* Keeps the last sample of every HISTORY_THIN_MS, and for a counter also those around each fall, so
+ * that its increase stays what it was. Works in place, returns the new count. A sample before
+ * `from_ms` stays. `session_of` tells samples of different processes apart. */
 struct history_sessions;
 size_t history_thin(struct history_sample *samples, size_t count, int64_t from_ms, bool is_counter,
                     const struct history_sessions *sessions);
@@ -79,12 +79,12 @@ const struct history_session *history_session_at(const struct history_sessions *
 /* ------------------------------------------------------------------ history.c */
 
 struct history_series {
-    int64_t id;    /* 0: not known yet */
-    double last;   /* as stored last */
+    int64_t id;  /* 0: not known yet */
+    double last; /* as stored last */
     bool has_last;
     uint64_t seen; /* round that has seen it */
     size_t name_len, labels_len;
-    char text[];   /* name, NUL, labels, NUL: the key in `series` is name NUL labels */
+    char text[]; /* name, NUL, labels, NUL: the key in `series` is name NUL labels */
 };
 
 struct history {
@@ -92,7 +92,7 @@ struct history {
     struct metrics *metrics;
 
     pthread_mutex_t sampling; /* one round at a time; guards the five below */
-    struct map series; /* of struct history_series */
+    struct map series;        /* of struct history_series */
     uint64_t round;
     int64_t last_ts_ms;
     int64_t expired_ms;
@@ -112,17 +112,17 @@ MUST_USE err history_sample_at(struct history *h, int64_t now_ms);
 
 /* ------------------------------------------------------------------ history_maintain.c */
 
-/* Moves complete hours of ticks into chunks, thins old chunks, forgets what is too old: a bounded amount
- * of work each call. Called under h->sampling. */
+/* Moves complete hours of ticks into chunks, thins old chunks, forgets what is too old: a bounded
+ * amount of work each call. Called under h->sampling. */
 MUST_USE err history_maintain(struct history *h, int64_t now_ms);
 
-/* Samples of one series between two times from its chunks, one older sample in front when there is one.
- * *samples grows in `keep`. */
+/* Samples of one series between two times from its chunks, one older sample in front when there is
+ * one. *samples grows in `keep`. */
 struct history_samples {
     struct history_sample *items;
     size_t count, room;
-    /* The first one is carried: the series is older, but what came before is forgotten. Otherwise it is
-     * the first one ever. */
+    /* The first one is carried: the series is older, but what came before is forgotten. Otherwise
+     * it is the first one ever. */
     bool begins_carried;
     arena *keep;
 };

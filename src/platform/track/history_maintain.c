@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* history_maintain.c -- keeping the history small: ticks into chunks, chunks thinned, the old forgotten.
+/* history_maintain.c -- keeping the history small: ticks into chunks, chunks thinned, the old
+ * forgotten.
  *
- * Every step can be cut off at any moment and done again: a chunk's key is decided by its first tick, so
- * doing an hour twice writes the same rows, and readers skip samples they have seen. A call does at most
- * one step of each kind, in transactions of a few hundred rows, so that other writers never wait long.
+ * Every step can be cut off at any moment and done again: a chunk's key is decided by its first
+ * tick, so doing an hour twice writes the same rows, and readers skip samples they have seen. A
+ * call does at most one step of each kind, in transactions of a few hundred rows, so that other
+ * writers never wait long.
  */
 #include "platform/track/history_internal.h"
 
@@ -30,8 +32,8 @@ err history_samples_add(struct history_samples *s, struct history_sample sample)
     return OK;
 }
 
-/* Appends what is newer than the last one and not after to_ms. Of what is at or before from_ms, the last
- * one stays. */
+/* Appends what is newer than the last one and not after to_ms. Of what is at or before from_ms, the
+ * last one stays. */
 static err chunk_add(str data, int64_t start_ms, int64_t from_ms, int64_t to_ms,
                      struct history_samples *out)
 {
@@ -53,18 +55,20 @@ err history_chunks_read(struct store_read *rd, int64_t series_id, int64_t from_m
                         struct history_samples *out)
 {
     struct store_rows *rows;
-    TRY(store_query(rd,
-                    "SELECT data, start_ms FROM history_chunks WHERE series_id = ?1 AND start_ms <= ?3"
-                    " AND start_ms >= COALESCE((SELECT MAX(c.start_ms) FROM history_chunks c"
-                    " WHERE c.series_id = ?1 AND c.start_ms <= ?2), 0) ORDER BY start_ms",
-                    ARGS(sql_int(series_id), sql_int(from_ms), sql_int(to_ms)), &rows));
+    TRY(store_query(
+        rd,
+        "SELECT data, start_ms FROM history_chunks WHERE series_id = ?1 AND start_ms <= ?3"
+        " AND start_ms >= COALESCE((SELECT MAX(c.start_ms) FROM history_chunks c"
+        " WHERE c.series_id = ?1 AND c.start_ms <= ?2), 0) ORDER BY start_ms",
+        ARGS(sql_int(series_id), sql_int(from_ms), sql_int(to_ms)), &rows));
     err e = OK;
     while (!e.code && store_next(rows))
         e = chunk_add(store_col_blob(rows, 0), store_col_int(rows, 1), from_ms, to_ms, out);
     return err_first(e, store_rows_close(rows));
 }
 
-/* ------------------------------------------------------------------ ticks of an hour into chunks */
+/* ------------------------------------------------------------------ ticks of an hour into chunks
+ */
 
 struct tick {
     int64_t ts_ms;
@@ -223,8 +227,7 @@ static err chunk_put(struct store_tx *tx, int64_t id, int64_t start_ms, int leve
                       "INSERT INTO history_chunks (series_id, start_ms, level, data)"
                       " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (series_id, start_ms)"
                       " DO UPDATE SET level = excluded.level, data = excluded.data",
-                      ARGS(sql_int(id), sql_int(start_ms), sql_int(level),
-                           sql_blob(buf_str(data))),
+                      ARGS(sql_int(id), sql_int(start_ms), sql_int(level), sql_blob(buf_str(data))),
                       NULL);
 }
 
@@ -338,12 +341,12 @@ static err thin_read(struct store_read *rd, void *arg)
     for (size_t i = 0; i < t->count; i++) {
         struct thin_series *s = &t->series[i];
         err e = OK;
-        TRY(store_query(rd,
-                        "SELECT data, start_ms FROM history_chunks WHERE series_id = ?1 AND start_ms >= ?2"
-                        " AND start_ms < ?3 ORDER BY start_ms",
-                        ARGS(sql_int(s->id), sql_int(s->start_ms),
-                             sql_int(s->day_ms + HISTORY_DAY_MS)),
-                        &rows));
+        TRY(store_query(
+            rd,
+            "SELECT data, start_ms FROM history_chunks WHERE series_id = ?1 AND start_ms >= ?2"
+            " AND start_ms < ?3 ORDER BY start_ms",
+            ARGS(sql_int(s->id), sql_int(s->start_ms), sql_int(s->day_ms + HISTORY_DAY_MS)),
+            &rows));
         while (!e.code && store_next(rows))
             e = chunk_add(store_col_blob(rows, 0), store_col_int(rows, 1), INT64_MIN, INT64_MAX,
                           &s->samples);
@@ -365,12 +368,11 @@ static err thin_fn(struct store_tx *tx, void *arg)
     buf_init(&data, HISTORY_CHUNK_BYTES_MAX);
     for (size_t i = 0; !e.code && i < t->count; i++) {
         const struct thin_series *s = &t->series[i];
-        e = store_exec(tx,
-                       "DELETE FROM history_chunks WHERE series_id = ?1 AND start_ms >= ?2"
-                       " AND start_ms < ?3",
-                       ARGS(sql_int(s->id), sql_int(s->start_ms),
-                            sql_int(s->day_ms + HISTORY_DAY_MS)),
-                       NULL);
+        e = store_exec(
+            tx,
+            "DELETE FROM history_chunks WHERE series_id = ?1 AND start_ms >= ?2"
+            " AND start_ms < ?3",
+            ARGS(sql_int(s->id), sql_int(s->start_ms), sql_int(s->day_ms + HISTORY_DAY_MS)), NULL);
         buf_clear(&data);
         history_chunk_write(&data, s->samples.items, s->samples.count);
         if (!e.code)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* history_query.c -- reading the history: values and rates per step, quantiles of histograms.
  *
- * All answers walk the matching series one by one: its chunks, then its part of the ticks that are not
- * packed yet. An increase belongs to the moment it was seen. A counter counts from zero at its first
- * sample, at its first one in a new process, and when it falls; unlike Prometheus nothing is
- * extrapolated to the ends of a window, so increases of neighbouring windows add up to that of both.
+ * All answers walk the matching series one by one: its chunks, then its part of the ticks that are
+ * not packed yet. An increase belongs to the moment it was seen. A counter counts from zero at its
+ * first sample, at its first one in a new process, and when it falls; unlike Prometheus nothing is
+ * extrapolated to the ends of a window, so increases of neighbouring windows add up to that of
+ * both.
  */
 #include "platform/track/history_internal.h"
 
@@ -29,8 +30,8 @@ struct scan {
     const str *labels;
     size_t label_count;
     int64_t from_ms, to_ms;
-    /* Called once a series, with samples in order: one at or before from_ms when there is one, then all
-     * up to to_ms. */
+    /* Called once a series, with samples in order: one at or before from_ms when there is one, then
+     * all up to to_ms. */
     err (*each)(struct scan *scan, str labels, const struct history_samples *samples);
     void *arg;
 
@@ -113,8 +114,8 @@ static err ticks_read(struct store_read *rd, struct scan *s)
         while (!e.code && history_tick_next(&r, &entry)) {
             struct found_series *f = found_by_id(s, entry.series_id);
             if (f)
-                e = history_samples_add(&f->head, (struct history_sample){ store_col_int(rows, 0),
-                                                                           entry.value });
+                e = history_samples_add(
+                    &f->head, (struct history_sample){ store_col_int(rows, 0), entry.value });
         }
     }
     return err_first(e, store_rows_close(rows));
@@ -186,7 +187,8 @@ struct steps {
     bool *seen;
 };
 
-/* True when the value of `s`, not newer than start_ms, still holds in the step that begins there. */
+/* True when the value of `s`, not newer than start_ms, still holds in the step that begins there.
+ */
 static bool holds(const struct history_sessions *sessions, const struct history_sample *s,
                   int64_t start_ms)
 {
@@ -219,8 +221,8 @@ static err steps_each(struct scan *scan, str labels, const struct history_sample
         if (st->function == HISTORY_RATE ? !(fresh || alive) : !alive)
             continue;
         st->seen[i] = true;
-        st->sums[i] += st->function == HISTORY_RATE ? gained * 1000.0 / (double)st->step_ms
-                                                    : last->value;
+        st->sums[i] +=
+            st->function == HISTORY_RATE ? gained * 1000.0 / (double)st->step_ms : last->value;
     }
     return OK;
 }
@@ -230,7 +232,8 @@ err history_query(struct history *h, const struct history_query *query, arena *k
 {
     int64_t span_ms = query->to_ms - query->from_ms;
     if (query->step_ms <= 0 || span_ms < query->step_ms)
-        return ERR(ERR_INVALID, "the step (%lld ms) must be more than 0 and fit between from and to",
+        return ERR(ERR_INVALID,
+                   "the step (%lld ms) must be more than 0 and fit between from and to",
                    (long long)query->step_ms);
     if (span_ms / query->step_ms > HISTORY_POINTS_MAX)
         return ERR(ERR_INVALID, "%lld points are too many: at most %d; take a larger step",
@@ -245,9 +248,14 @@ err history_query(struct history *h, const struct history_query *query, arena *k
     struct metric_point *points = NEW_ARRAY(keep, struct metric_point, st.count);
     ARENA_TRY(st.sums && st.seen && points);
 
-    struct scan scan = { .h = h, .name = query->name, .labels = query->labels,
-                         .label_count = query->label_count, .from_ms = st.from_ms,
-                         .to_ms = query->to_ms, .each = steps_each, .arg = &st };
+    struct scan scan = { .h = h,
+                         .name = query->name,
+                         .labels = query->labels,
+                         .label_count = query->label_count,
+                         .from_ms = st.from_ms,
+                         .to_ms = query->to_ms,
+                         .each = steps_each,
+                         .arg = &st };
     TRY(scan_run(&scan));
     size_t count = 0;
     for (size_t i = 0; i < st.count; i++)
@@ -303,7 +311,8 @@ static err buckets_each(struct scan *scan, str labels, const struct history_samp
         }
     }
     if (b->count == COUNT_OF(b->items))
-        return ERR(ERR_INVALID, "histogram '%.*s' has series with different buckets: name more labels",
+        return ERR(ERR_INVALID,
+                   "histogram '%.*s' has series with different buckets: name more labels",
                    STR_ARG(scan->name));
     b->items[b->count++] = (struct bucket){ bound, gained };
     return OK;
@@ -315,8 +324,8 @@ static int by_bound(const void *a, const void *b)
     return (x->bound > y->bound) - (x->bound < y->bound);
 }
 
-/* Buckets are cumulative. Within one, values are taken to be spread evenly; below the first bound from
- * zero on; above the last finite bound nothing is known but that bound. */
+/* Buckets are cumulative. Within one, values are taken to be spread evenly; below the first bound
+ * from zero on; above the last finite bound nothing is known but that bound. */
 static double quantile(struct buckets *b, double q)
 {
     qsort(b->items, b->count, sizeof b->items[0], by_bound);
@@ -352,9 +361,14 @@ err history_quantile(struct history *h, str name, const str *labels, size_t labe
     struct buckets buckets = { .count = 0 };
     snprintf(bucket_name, sizeof bucket_name, "%.*s_bucket", (int)(name.len < 200 ? name.len : 200),
              name.len ? name.ptr : "");
-    struct scan scan = { .h = h, .name = str_of(bucket_name), .labels = labels,
-                         .label_count = label_count, .from_ms = from_ms, .to_ms = to_ms,
-                         .each = buckets_each, .arg = &buckets };
+    struct scan scan = { .h = h,
+                         .name = str_of(bucket_name),
+                         .labels = labels,
+                         .label_count = label_count,
+                         .from_ms = from_ms,
+                         .to_ms = to_ms,
+                         .each = buckets_each,
+                         .arg = &buckets };
     TRY(scan_run(&scan));
     *ret_value = quantile(&buckets, q);
     return OK;

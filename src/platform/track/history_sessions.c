@@ -37,7 +37,8 @@ err history_sessions_read(struct store_read *rd, int64_t live_id, int64_t from_m
 
 const struct history_session *history_session_at(const struct history_sessions *s, int64_t ts_ms)
 {
-    size_t low = 0, high = s->count; /* the last one that starts at or before ts_ms is before high */
+    size_t low = 0,
+           high = s->count; /* the last one that starts at or before ts_ms is before high */
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (s->items[mid].start_ms <= ts_ms)

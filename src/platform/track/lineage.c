@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* lineage.c -- what was made from what, by which run.
  *
- * run_assets holds the edges: a run read an asset ("in") or made it ("out"). So a graph alternates runs
- * and assets, and everything between two assets is a run. Finding the neighbourhood of something is a
- * walk in breadth with three bounds: depth, number of nodes, neighbours of one node.
+ * run_assets holds the edges: a run read an asset ("in") or made it ("out"). So a graph alternates
+ * runs and assets, and everything between two assets is a run. Finding the neighbourhood of
+ * something is a walk in breadth with three bounds: depth, number of nodes, neighbours of one node.
  */
 #include "platform/track/track_internal.h"
 
@@ -26,8 +26,8 @@ err track_edge_add(struct store_tx *tx, str run_id, const char *direction, const
                                  : "SELECT COUNT(*) FROM model_versions WHERE id = ?1",
                       ARGS(sql_text(asset_id)), &there));
     if (!there)
-        return ERR(ERR_NOT_FOUND, "no %s has the id '%.*s'", is_dataset ? "dataset" : "model version",
-                   STR_ARG(asset_id));
+        return ERR(ERR_NOT_FOUND, "no %s has the id '%.*s'",
+                   is_dataset ? "dataset" : "model version", STR_ARG(asset_id));
     TRY(store_get_int(store_tx_read(tx), "SELECT COUNT(*) FROM runs WHERE run_id = ?1",
                       ARGS(sql_text(run_id)), &there));
     if (!there)
@@ -171,9 +171,10 @@ static const char *const node_sql[] = {
                  " FROM runs WHERE run_id = ?1",
     [NODE_DATASET] = "SELECT name, state, kind, version, created_ms, digest, rows, bytes"
                      " FROM datasets WHERE id = ?1",
-    [NODE_MODEL] = "SELECT name, CASE stage WHEN 'Deleted_Internal' THEN 'deleted' ELSE 'ready' END,"
-                   " kind, CAST(version AS @text), created_ms, digest, 0, bytes, version"
-                   " FROM model_versions WHERE id = ?1",
+    [NODE_MODEL] =
+        "SELECT name, CASE stage WHEN 'Deleted_Internal' THEN 'deleted' ELSE 'ready' END,"
+        " kind, CAST(version AS @text), created_ms, digest, 0, bytes, version"
+        " FROM model_versions WHERE id = ?1",
 };
 
 static void node_row_json(struct store_rows *rows, const struct node *n, struct json_out *out)
@@ -296,7 +297,9 @@ err track_lineage_json(struct track *t, str id, int depth, struct json_out *out)
     map_init(&w->by_id, NODES_MAX);
     struct lineage_read l = {
         .id = id,
-        .depth = depth < 1 ? 1 : depth > DEPTH_MAX ? DEPTH_MAX : depth,
+        .depth = depth < 1           ? 1
+                 : depth > DEPTH_MAX ? DEPTH_MAX
+                                     : depth,
         .walk = w,
         .out = out,
     };

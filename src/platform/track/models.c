@@ -23,21 +23,23 @@ struct model_add {
 
 static err name_put(struct store_tx *tx, const struct model_spec *s, int64_t now_ms)
 {
-    TRY(store_exec(tx,
-                   "INSERT INTO registered_models (name, kind, display_name, created_ms, updated_ms)"
-                   " VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (name) DO UPDATE SET"
-                   " display_name = COALESCE(excluded.display_name, registered_models.display_name),"
-                   " updated_ms = excluded.updated_ms",
-                   ARGS(sql_text(s->name), sql_cstr(s->kind), sql_text_opt(s->display_name),
-                        sql_int(now_ms)),
-                   NULL));
+    TRY(store_exec(
+        tx,
+        "INSERT INTO registered_models (name, kind, display_name, created_ms, updated_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (name) DO UPDATE SET"
+        " display_name = COALESCE(excluded.display_name, registered_models.display_name),"
+        " updated_ms = excluded.updated_ms",
+        ARGS(sql_text(s->name), sql_cstr(s->kind), sql_text_opt(s->display_name), sql_int(now_ms)),
+        NULL));
     int64_t same = 0;
     TRY(store_get_int(store_tx_read(tx),
                       "SELECT COUNT(*) FROM registered_models WHERE name = ?1 AND kind = ?2",
                       ARGS(sql_text(s->name), sql_cstr(s->kind)), &same));
     if (!same)
-        return ERR(ERR_CONFLICT, "model '%.*s' is of another kind than '%s': register under another "
-                   "name", STR_ARG(s->name), s->kind);
+        return ERR(ERR_CONFLICT,
+                   "model '%.*s' is of another kind than '%s': register under another "
+                   "name",
+                   STR_ARG(s->name), s->kind);
     return OK;
 }
 
@@ -74,8 +76,10 @@ static err trained_on_check(struct store_tx *tx, str dataset_id)
                       "SELECT COUNT(*) FROM datasets WHERE id = ?1 AND state = 'ready'",
                       ARGS(sql_text(dataset_id)), &there));
     return there ? OK
-                 : ERR(ERR_NOT_FOUND, "the dataset '%.*s' that the model names is not there or not "
-                       "ready", STR_ARG(dataset_id));
+                 : ERR(ERR_NOT_FOUND,
+                       "the dataset '%.*s' that the model names is not there or not "
+                       "ready",
+                       STR_ARG(dataset_id));
 }
 
 static err register_fn(struct store_tx *tx, void *arg)
@@ -92,15 +96,16 @@ static err register_fn(struct store_tx *tx, void *arg)
                       "SELECT COALESCE(MAX(version), 0) + 1 FROM model_versions WHERE name = ?1",
                       ARGS(sql_text(s->name)), &m->version));
     snprintf(source, sizeof source, "sha256:%s", s->blob.id.hex);
-    TRY(store_exec(tx,
-                   "INSERT INTO model_versions (id, name, version, kind, stage, status, source,"
-                   " run_id, dataset_id, metrics, blob, digest, bytes, created_ms, updated_ms)"
-                   " VALUES (?1, ?2, ?3, ?4, 'None', 'READY', ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?11)",
-                   ARGS(sql_cstr(m->id), sql_text(s->name), sql_int(m->version), sql_cstr(s->kind),
-                        sql_cstr(source), sql_text_opt(s->run_id), sql_text_opt(s->dataset_id),
-                        sql_text_opt(s->metrics), sql_cstr(s->blob.id.hex), sql_int(s->blob.bytes),
-                        sql_int(now_ms)),
-                   NULL));
+    TRY(store_exec(
+        tx,
+        "INSERT INTO model_versions (id, name, version, kind, stage, status, source,"
+        " run_id, dataset_id, metrics, blob, digest, bytes, created_ms, updated_ms)"
+        " VALUES (?1, ?2, ?3, ?4, 'None', 'READY', ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?11)",
+        ARGS(sql_cstr(m->id), sql_text(s->name), sql_int(m->version), sql_cstr(s->kind),
+             sql_cstr(source), sql_text_opt(s->run_id), sql_text_opt(s->dataset_id),
+             sql_text_opt(s->metrics), sql_cstr(s->blob.id.hex), sql_int(s->blob.bytes),
+             sql_int(now_ms)),
+        NULL));
     TRY(tags_put(tx, m));
     if (s->run_id.len)
         TRY(track_edge_add(tx, s->run_id, "out", "model", str_of(m->id), STR_NONE));
@@ -142,8 +147,10 @@ err model_register(struct track *t, const struct model_spec *spec, arena *keep,
         return err_wrap(e, "registering model '%.*s'", STR_ARG(spec->name));
     blob_unpin(t->blobs, &spec->blob.id);
 
-    struct log_labels labels = { .component = STR("registry"), .run_id = spec->run_id,
-                                 .dataset_id = spec->dataset_id, .model_id = str_of(m.id) };
+    struct log_labels labels = { .component = STR("registry"),
+                                 .run_id = spec->run_id,
+                                 .dataset_id = spec->dataset_id,
+                                 .model_id = str_of(m.id) };
     metric_add(TRACK_CELL(t->metrics, TRACK_M_MODEL_VERSIONS, str_of(spec->kind)), 1);
     log_event(t->log, LOG_INFO, &labels, "model.registered", NULL, F_STR("name", spec->name),
               F_INT("version", m.version), F_INT("bytes", spec->blob.bytes),
@@ -154,8 +161,8 @@ err model_register(struct track *t, const struct model_spec *spec, arena *keep,
 
 /* ------------------------------------------------------------------ read */
 
-#define MODEL_COLUMNS                                                                              \
-    "v.id, v.name, v.version, v.kind, m.display_name, v.metrics, v.blob, v.bytes, v.created_ms,"  \
+#define MODEL_COLUMNS                                                                            \
+    "v.id, v.name, v.version, v.kind, m.display_name, v.metrics, v.blob, v.bytes, v.created_ms," \
     " v.run_id, v.dataset_id"
 #define MODEL_TABLES "model_versions v JOIN registered_models m ON m.name = v.name"
 
@@ -210,9 +217,9 @@ err model_aliases_text(struct store_read *rd, str name, int64_t version, arena *
 {
     struct store_rows *rows;
     str text = STR_NONE;
-    TRY(store_query(rd,
-                    "SELECT alias FROM model_aliases WHERE name = ?1 AND version = ?2 ORDER BY alias",
-                    ARGS(sql_text(name), sql_int(version)), &rows));
+    TRY(store_query(
+        rd, "SELECT alias FROM model_aliases WHERE name = ?1 AND version = ?2 ORDER BY alias",
+        ARGS(sql_text(name), sql_int(version)), &rows));
     while (store_next(rows)) {
         str alias = store_col_text(rows, 0);
         text = text.len ? arena_fmt(keep, "%.*s,%.*s", STR_ARG(text), STR_ARG(alias))
@@ -223,8 +230,8 @@ err model_aliases_text(struct store_read *rd, str name, int64_t version, arena *
     return OK;
 }
 
-/* The lists that hang on a version. Not joined: one query each is microseconds, and engines disagree on
- * how to gather strings. */
+/* The lists that hang on a version. Not joined: one query each is microseconds, and engines
+ * disagree on how to gather strings. */
 static err model_fill(struct store_read *rd, struct model_version_info *info, arena *keep)
 {
     TRY(tags_text(rd, str_of(info->id), keep, &info->tags));
@@ -283,7 +290,8 @@ static err model_find_fn(struct store_read *rd, void *arg)
     return model_fill(rd, &f->info, f->keep);
 }
 
-err model_get(struct track *t, str name, str version, arena *keep, struct model_version_info *ret_info)
+err model_get(struct track *t, str name, str version, arena *keep,
+              struct model_version_info *ret_info)
 {
     struct model_find f = { .name = name, .version = version, .keep = keep };
     TRY(store_read(t->store, model_find_fn, &f));

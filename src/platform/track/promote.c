@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* promote.c -- aliases of model versions, and the ledger of how they moved.
  *
- * The alias and its ledger row change in one transaction, so the ledger is a chain: each row of an alias
- * starts where the one before ended, however many people promote at once. Pointing an alias where it
- * points already is no change and no row: a repeated request, or the second try of a job, adds nothing.
+ * The alias and its ledger row change in one transaction, so the ledger is a chain: each row of an
+ * alias starts where the one before ended, however many people promote at once. Pointing an alias
+ * where it points already is no change and no row: a repeated request, or the second try of a job,
+ * adds nothing.
  */
 #include "platform/track/track_internal.h"
 
@@ -107,20 +108,24 @@ static err alias_remove_fn(struct store_tx *tx, void *arg)
 static void promote_told(struct track *t, const struct promote *p)
 {
     bool changed = p->before != p->version;
-    struct log_labels labels = { .component = STR("registry"), .model_id = str_of(p->id),
+    struct log_labels labels = { .component = STR("registry"),
+                                 .model_id = str_of(p->id),
                                  .username = p->username };
     if (changed)
         metric_add(TRACK_CELL(t->metrics, TRACK_M_PROMOTIONS, p->alias), 1);
-    log_event(t->log, LOG_INFO, &labels, p->version ? "model.promoted" : "model.alias_removed", NULL,
-              F_STR("name", p->name), F_STR("alias", p->alias), F_INT("from_version", p->before),
-              F_INT("to_version", p->version), F_STR("reason", p->reason),
-              F_BOOL("changed", changed));
+    log_event(t->log, LOG_INFO, &labels, p->version ? "model.promoted" : "model.alias_removed",
+              NULL, F_STR("name", p->name), F_STR("alias", p->alias),
+              F_INT("from_version", p->before), F_INT("to_version", p->version),
+              F_STR("reason", p->reason), F_BOOL("changed", changed));
 }
 
 err model_promote(struct track *t, str name, int64_t version, str alias, str username, str reason)
 {
-    struct promote p = { .name = name, .alias = alias, .username = username,
-                         .reason = str_sub(reason, 0, 2000), .version = version };
+    struct promote p = { .name = name,
+                         .alias = alias,
+                         .username = username,
+                         .reason = str_sub(reason, 0, 2000),
+                         .version = version };
     TRY(alias_check(alias));
     TRY(store_write(t->store, promote_fn, &p));
     promote_told(t, &p);
@@ -129,8 +134,9 @@ err model_promote(struct track *t, str name, int64_t version, str alias, str use
 
 err model_alias_remove(struct track *t, str name, str alias, str username, str reason)
 {
-    struct promote p = { .name = name, .alias = alias, .username = username,
-                         .reason = str_sub(reason, 0, 2000) };
+    struct promote p = {
+        .name = name, .alias = alias, .username = username, .reason = str_sub(reason, 0, 2000)
+    };
     TRY(store_write(t->store, alias_remove_fn, &p));
     promote_told(t, &p);
     return OK;
@@ -148,8 +154,10 @@ static err delete_fn(struct store_tx *tx, void *arg)
                       "SELECT COUNT(*) FROM model_aliases WHERE name = ?1 AND version = ?2",
                       ARGS(sql_text(p->name), sql_int(p->version)), &aliases));
     if (aliases)
-        return ERR(ERR_CONFLICT, "model '%.*s' version %lld has an alias and may be serving: move the "
-                   "alias first", STR_ARG(p->name), (long long)p->version);
+        return ERR(ERR_CONFLICT,
+                   "model '%.*s' version %lld has an alias and may be serving: move the "
+                   "alias first",
+                   STR_ARG(p->name), (long long)p->version);
     return store_exec(tx,
                       "UPDATE model_versions SET stage = 'Deleted_Internal', blob = NULL,"
                       " source = NULL, run_link = NULL, updated_ms = ?3"
@@ -206,7 +214,8 @@ static err ledger_fn(struct store_read *rd, void *arg)
 err model_promotions(struct track *t, str name, int64_t limit, arena *keep,
                      struct promotion **ret_rows, size_t *ret_count)
 {
-    struct ledger_read l = { .name = arena_str(keep, name), .limit = track_limit(limit),
+    struct ledger_read l = { .name = arena_str(keep, name),
+                             .limit = track_limit(limit),
                              .keep = keep };
     TRY(store_read(t->store, ledger_fn, &l));
     *ret_rows = l.rows;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* run.c -- what a stage knows and tells: the small calls of a run.
  *
- * Params are checked against what the run has said before, in memory, so that a changed one is refused
- * at the line that changes it. run_life.c begins and ends runs, run_flush.c writes the batches.
+ * Params are checked against what the run has said before, in memory, so that a changed one is
+ * refused at the line that changes it. run_life.c begins and ends runs, run_flush.c writes the
+ * batches.
  */
 #include "platform/track/track_internal.h"
 
@@ -108,8 +109,9 @@ err run_param(struct run *r, const char *key, str value)
 {
     TRY(track_check_key("param", str_of(key)));
     if (value.len > TRACK_PARAM_BYTES_MAX)
-        return ERR(ERR_TOO_BIG, "param '%s' has %zu bytes: at most %d are kept; make it an artifact",
-                   key, value.len, TRACK_PARAM_BYTES_MAX);
+        return ERR(ERR_TOO_BIG,
+                   "param '%s' has %zu bytes: at most %d are kept; make it an artifact", key,
+                   value.len, TRACK_PARAM_BYTES_MAX);
 
     union map_value *known = map_find(&r->params, str_of(key));
     if (known) {

@@ -2,11 +2,12 @@
 /* run_flush.c -- batches: what a run has logged, on its way into the store.
  *
  * Two batches of fixed size: the stage fills one while the other is written. A batch that the store
- * refused stays and is tried again first, so order is kept, nothing is lost while the disk is full, and
- * a stage that goes on logging is told once both are full. The lock is never held during a write.
+ * refused stays and is tried again first, so order is kept, nothing is lost while the disk is full,
+ * and a stage that goes on logging is told once both are full. The lock is never held during a
+ * write.
  *
- * A batch is one transaction: params (the first value stands), tags (the last one stands), metric points
- * (a repeated one counts once), and the latest point of each metric by (step, time, value).
+ * A batch is one transaction: params (the first value stands), tags (the last one stands), metric
+ * points (a repeated one counts once), and the latest point of each metric by (step, time, value).
  */
 #include "platform/track/track_internal.h"
 
@@ -68,9 +69,9 @@ static err write_param(struct store_tx *tx, struct batch_write *w, const struct 
                       "SELECT COUNT(*) FROM params WHERE run_id = ?1 AND key = ?2 AND value = ?3",
                       ARGS(sql_cstr(w->run->id), sql_text(t->key), sql_text(t->value)), &same));
     if (!same && !w->conflict.code)
-        w->conflict = ERR(ERR_CONFLICT,
-                          "param '%.*s' of run %s was set to another value by somebody else",
-                          STR_ARG(t->key), w->run->id);
+        w->conflict =
+            ERR(ERR_CONFLICT, "param '%.*s' of run %s was set to another value by somebody else",
+                STR_ARG(t->key), w->run->id);
     return OK;
 }
 
@@ -103,9 +104,8 @@ static bool is_later(const struct run_point *a, const struct run_point *b)
 static err write_latest(struct store_tx *tx, struct batch_write *w, const struct run_point *p)
 {
     const struct run_series *s = &w->run->series[p->series];
-    struct store_args all =
-        ARGS(sql_cstr(w->run->id), sql_text(s->key), sql_int(p->step), sql_int(p->ts_ms),
-             sql_real(p->value), sql_int(p->is_nan));
+    struct store_args all = ARGS(sql_cstr(w->run->id), sql_text(s->key), sql_int(p->step),
+                                 sql_int(p->ts_ms), sql_real(p->value), sql_int(p->is_nan));
     TRY(store_exec(tx,
                    "INSERT INTO latest_metrics (run_id, key, step, ts_ms, value, is_nan)"
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
@@ -119,8 +119,7 @@ static err write_latest(struct store_tx *tx, struct batch_write *w, const struct
         return OK;
     return store_get_int(store_tx_read(tx),
                          "SELECT metric_id FROM latest_metrics WHERE run_id = ?1 AND key = ?2",
-                         ARGS(sql_cstr(w->run->id), sql_text(s->key)),
-                         &w->metric_ids[p->series]);
+                         ARGS(sql_cstr(w->run->id), sql_text(s->key)), &w->metric_ids[p->series]);
 }
 
 static err write_points(struct store_tx *tx, struct batch_write *w)

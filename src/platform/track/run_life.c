@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* run_life.c -- how a run begins, goes on with the next try of its job, and ends.
  *
- * A run's row may be there before the run: planned together with its job, or left by an earlier try.
- * Beginning takes it over: running again, no end, no error; what it has logged stays and its params
- * still bind. Ending writes everything that is buffered first, so that a run that shows FINISHED shows
- * all it has said.
+ * A run's row may be there before the run: planned together with its job, or left by an earlier
+ * try. Beginning takes it over: running again, no end, no error; what it has logged stays and its
+ * params still bind. Ending writes everything that is buffered first, so that a run that shows
+ * FINISHED shows all it has said.
  */
 #include "platform/track/track_internal.h"
 
@@ -61,16 +61,16 @@ static err row_insert(struct store_tx *tx, const struct run_row *row)
                  what.len ? what.ptr : "", 8, row->run_id.ptr + row->run_id.len - 8);
         name = str_of(made);
     }
-    TRY(store_exec(tx,
-                   "INSERT INTO runs (run_id, experiment_id, run_name, user_id, component, origin,"
-                   " status, lifecycle_stage, created_ms, start_ms, attempts, job_id, job_kind)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, 'house', ?6, 'active', ?7, ?8, ?9, ?10, ?11)",
-                   ARGS(sql_text(row->run_id), sql_int(experiment_id), sql_text(name),
-                        sql_text(row->username), sql_text(row->component), sql_cstr(row->status),
-                        sql_int(clock_wall_ms()), row->start_ms ? sql_int(row->start_ms) : sql_null(),
-                        sql_int(row->start_ms ? 1 : 0), sql_text_opt(row->job_id),
-                        sql_text_opt(row->job_kind)),
-                   NULL));
+    TRY(store_exec(
+        tx,
+        "INSERT INTO runs (run_id, experiment_id, run_name, user_id, component, origin,"
+        " status, lifecycle_stage, created_ms, start_ms, attempts, job_id, job_kind)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, 'house', ?6, 'active', ?7, ?8, ?9, ?10, ?11)",
+        ARGS(sql_text(row->run_id), sql_int(experiment_id), sql_text(name), sql_text(row->username),
+             sql_text(row->component), sql_cstr(row->status), sql_int(clock_wall_ms()),
+             row->start_ms ? sql_int(row->start_ms) : sql_null(), sql_int(row->start_ms ? 1 : 0),
+             sql_text_opt(row->job_id), sql_text_opt(row->job_kind)),
+        NULL));
     return tags_put(tx, row, name);
 }
 
@@ -252,9 +252,8 @@ err run_begin(struct track *t, const struct run_options *options, struct run **r
         job_run_id_set(r->job, str_of(r->id));
 
     metric_add(TRACK_CELL(t->metrics, TRACK_M_RUNS_ACTIVE, str_of(r->component)), 1);
-    RUN_LOG(r, LOG_INFO, "run.started", NULL,
-            F_STR("kind", row.job_kind), F_STR("job_id", row.job_id),
-            F_INT("attempt", r->attempt));
+    RUN_LOG(r, LOG_INFO, "run.started", NULL, F_STR("kind", row.job_kind),
+            F_STR("job_id", row.job_id), F_INT("attempt", r->attempt));
     track_runs_add(t, r);
     *ret_run = r;
     return OK;
@@ -271,8 +270,9 @@ struct run_outcome {
 
 static void outcome_of(const struct run *r, const err *e, struct run_outcome *o)
 {
-    *o = (struct run_outcome){ .run = r, .status = "FAILED", .event = "run.failed",
-                               .level = LOG_ERROR };
+    *o = (struct run_outcome){
+        .run = r, .status = "FAILED", .event = "run.failed", .level = LOG_ERROR
+    };
     if (!e->code) {
         o->status = "FINISHED";
         o->event = "run.finished";

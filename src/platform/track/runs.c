@@ -6,8 +6,8 @@
 
 enum { POINTS_DEFAULT = 10000, POINTS_MAX = 100000 };
 
-#define RUN_COLUMNS                                                                                \
-    "run_id, run_name, CAST(experiment_id AS @text), component, user_id, status, error, job_id,"  \
+#define RUN_COLUMNS                                                                              \
+    "run_id, run_name, CAST(experiment_id AS @text), component, user_id, status, error, job_id," \
     " job_kind, dataset_id, model_id, created_ms, start_ms, end_ms, attempts"
 
 static struct run_info run_row(struct store_rows *rows, arena *keep)
@@ -263,14 +263,14 @@ static err points_fn(struct store_read *rd, void *arg)
     size_t room = (size_t)there < p->limit ? (size_t)there : p->limit;
     p->points = NEW_ARRAY(p->keep, struct metric_point, room);
     ARENA_TRY(p->points);
-    TRY(store_query(rd,
-                    "SELECT m.value, m.step, m.ts_ms, m.is_nan FROM metrics m"
-                    " JOIN latest_metrics l ON l.metric_id = m.metric_id"
-                    " WHERE l.run_id = ?1 AND l.key = ?2 AND m.ts_ms >= ?3"
-                    " ORDER BY m.ts_ms, m.step, m.value LIMIT ?4",
-                    ARGS(sql_text(p->run_id), sql_text(p->key), sql_int(p->since_ms),
-                         sql_int((int64_t)room)),
-                    &rows));
+    TRY(store_query(
+        rd,
+        "SELECT m.value, m.step, m.ts_ms, m.is_nan FROM metrics m"
+        " JOIN latest_metrics l ON l.metric_id = m.metric_id"
+        " WHERE l.run_id = ?1 AND l.key = ?2 AND m.ts_ms >= ?3"
+        " ORDER BY m.ts_ms, m.step, m.value LIMIT ?4",
+        ARGS(sql_text(p->run_id), sql_text(p->key), sql_int(p->since_ms), sql_int((int64_t)room)),
+        &rows));
     while (p->count < room && store_next(rows))
         p->points[p->count++] = (struct metric_point){
             .value = store_col_int(rows, 3) ? NAN : store_col_real(rows, 0),
@@ -287,7 +287,9 @@ err track_metric_history(struct track *t, str run_id, str key, int64_t since_ms,
         .run_id = run_id,
         .key = key,
         .since_ms = since_ms,
-        .limit = limit == 0 ? POINTS_DEFAULT : limit > POINTS_MAX ? POINTS_MAX : limit,
+        .limit = limit == 0           ? POINTS_DEFAULT
+                 : limit > POINTS_MAX ? POINTS_MAX
+                                      : limit,
         .keep = keep,
     };
     TRY(store_read(t->store, points_fn, &p));

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* schema.c -- the tables of tracking, as migrations of the owner "track".
  *
- * experiments, runs, params, tags, metrics, registered models, versions and aliases mean what they mean
- * in the MLflow data model; README.md says where the shape differs and why. A released step is never
- * edited: a change is a new step.
+ * experiments, runs, params, tags, metrics, registered models, versions and aliases mean what they
+ * mean in the MLflow data model; README.md says where the shape differs and why. A released step is
+ * never edited: a change is a new step.
  */
 #include "platform/track/track_internal.h"
 
 /* Step 1: experiments, runs and what a run logs.
  *
- * A metric key of a run is stored once, in latest_metrics; its points refer to it by number. That makes
- * a point five integers instead of a hundred bytes of text in the table and again in its index. */
+ * A metric key of a run is stored once, in latest_metrics; its points refer to it by number. That
+ * makes a point five integers instead of a hundred bytes of text in the table and again in its
+ * index. */
 static const char SCHEMA_RUNS[] =
     "CREATE TABLE experiments ("
     " experiment_id @int PRIMARY KEY,"
@@ -111,10 +112,10 @@ static const char SCHEMA_ASSETS[] =
     " version_number @int," /* when version is a plain number: the next one is the largest plus 1 */
     " kind @text NOT NULL,"
     " state @text NOT NULL CHECK (state IN ('building', 'ready', 'failed', 'deleted')),"
-    " reason @text,"        /* why it failed */
+    " reason @text,"                                                         /* why it failed */
     " filter @text, split @text, profile @text, manifest @text, tags @text," /* JSON */
     " note @text,"
-    " digest @text,"        /* stays when the blob is gone */
+    " digest @text," /* stays when the blob is gone */
     " blob @text,"
     " rows @int NOT NULL,"
     " bytes @int NOT NULL,"
@@ -149,7 +150,7 @@ static const char SCHEMA_ASSETS[] =
     " name @text NOT NULL REFERENCES registered_models (name),"
     " version @int NOT NULL,"
     " kind @text NOT NULL,"
-    " stage @text NOT NULL," /* None, Staging, Production, Archived, Deleted_Internal */
+    " stage @text NOT NULL,"  /* None, Staging, Production, Archived, Deleted_Internal */
     " status @text NOT NULL," /* READY, PENDING_REGISTRATION, FAILED_REGISTRATION */
     " status_message @text,"
     " description @text,"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* track.c -- opening and closing tracking, its metric families, and the flusher.
  *
- * Runs buffer what a stage tells them. Full buffers are written by the stage itself; the flusher, one
- * thread for all runs, writes what has waited for up to a second. It holds no lock while it writes: it
- * marks the run as held, and the end of a run waits for that mark to go.
+ * Runs buffer what a stage tells them. Full buffers are written by the stage itself; the flusher,
+ * one thread for all runs, writes what has waited for up to a second. It holds no lock while it
+ * writes: it marks the run as held, and the end of a run waits for that mark to go.
  */
 #include "platform/track/track_internal.h"
 
@@ -17,25 +17,41 @@
 static const double RUN_BUCKETS[] = { 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 43200 };
 
 const struct metric_family track_metrics[] = {
-    [TRACK_M_RUNS] = { "skerry_runs_total", METRIC_COUNTER, "Tries of runs that ended, by how.",
+    [TRACK_M_RUNS] = { "skerry_runs_total",
+                       METRIC_COUNTER,
+                       "Tries of runs that ended, by how.",
                        { "component", "status" } },
-    [TRACK_M_RUN_SECONDS] = { "skerry_run_seconds", METRIC_HISTOGRAM,
-                              "Duration of one try of a run.", { "component" },
-                              .buckets = RUN_BUCKETS, .bucket_count = COUNT_OF(RUN_BUCKETS) },
-    [TRACK_M_RUNS_ACTIVE] = { "skerry_runs_active", METRIC_GAUGE, "Runs at work now.",
+    [TRACK_M_RUN_SECONDS] = { "skerry_run_seconds",
+                              METRIC_HISTOGRAM,
+                              "Duration of one try of a run.",
+                              { "component" },
+                              .buckets = RUN_BUCKETS,
+                              .bucket_count = COUNT_OF(RUN_BUCKETS) },
+    [TRACK_M_RUNS_ACTIVE] = { "skerry_runs_active",
+                              METRIC_GAUGE,
+                              "Runs at work now.",
                               { "component" } },
-    [TRACK_M_RUN_METRIC] = { "skerry_run_metric", METRIC_GAUGE,
+    [TRACK_M_RUN_METRIC] = { "skerry_run_metric",
+                             METRIC_GAUGE,
                              "Last value of a metric of a run at work; gone when the run ends.",
-                             { "run_id", "key" }, .cells_max = 1024 },
-    [TRACK_M_ARTIFACT_BYTES] = { "skerry_artifact_bytes_total", METRIC_COUNTER,
-                                 "Bytes of artifacts that runs have written.", { "component" } },
-    [TRACK_M_DATASETS] = { "skerry_datasets_total", METRIC_COUNTER,
+                             { "run_id", "key" },
+                             .cells_max = 1024 },
+    [TRACK_M_ARTIFACT_BYTES] = { "skerry_artifact_bytes_total",
+                                 METRIC_COUNTER,
+                                 "Bytes of artifacts that runs have written.",
+                                 { "component" } },
+    [TRACK_M_DATASETS] = { "skerry_datasets_total",
+                           METRIC_COUNTER,
                            "Datasets that reached a state: created, ready, failed, deleted.",
                            { "kind", "state" } },
-    [TRACK_M_MODEL_VERSIONS] = { "skerry_model_versions_total", METRIC_COUNTER,
-                                 "Model versions registered.", { "kind" } },
-    [TRACK_M_PROMOTIONS] = { "skerry_model_promotions_total", METRIC_COUNTER,
-                             "Times an alias moved to another model version.", { "alias" } },
+    [TRACK_M_MODEL_VERSIONS] = { "skerry_model_versions_total",
+                                 METRIC_COUNTER,
+                                 "Model versions registered.",
+                                 { "kind" } },
+    [TRACK_M_PROMOTIONS] = { "skerry_model_promotions_total",
+                             METRIC_COUNTER,
+                             "Times an alias moved to another model version.",
+                             { "alias" } },
     [TRACK_M_FLUSH_ERRORS] = { "skerry_run_flush_errors_total", METRIC_COUNTER,
                                "Batches of params and metrics that the store refused; they are "
                                "kept and tried again." },
@@ -97,7 +113,8 @@ static void flush_round(struct track *t)
         err e = run_flush(r);
         /* The batch is kept and the stage meets the error itself when its buffer is full. */
         if (e.code) {
-            struct log_labels labels = { .component = str_of(r->component), .run_id = str_of(r->id) };
+            struct log_labels labels = { .component = str_of(r->component),
+                                         .run_id = str_of(r->id) };
             log_error(t->log, &labels, "run.flush_failed", &e);
         }
         pthread_mutex_lock(&t->lock);
@@ -133,7 +150,7 @@ struct open_runs {
     struct open_run {
         str run_id, job_id;
         bool lost;
-    } *runs;
+    } * runs;
     size_t count;
 };
 

@@ -2,8 +2,8 @@
 /* track.h -- experiments, runs, datasets, models: what was made, from what, by which run.
  *
  * Tables follow the MLflow data model (experiments, runs, params, metrics, tags, registered models,
- * versions, aliases), so that the MLflow REST API can be put on top of the same rows. Datasets and model
- * versions are assets: name, version, digest, size, parents. Times are ms since 1970 UTC.
+ * versions, aliases), so that the MLflow REST API can be put on top of the same rows. Datasets and
+ * model versions are assets: name, version, digest, size, parents. Times are ms since 1970 UTC.
  */
 #ifndef SKERRY_TRACK_H
 #define SKERRY_TRACK_H
@@ -34,8 +34,9 @@ struct track_options {
 };
 /* Families of this room, of history too: registered by the owner of `metrics` before track_open. */
 extern const struct metric_family track_metrics[];
-/* Migrates its tables; makes experiment "0", Default. A sole worker also fails the runs that a dead process
- * left and whose job will not run again; runs of unfinished jobs stay: the next try goes on with them. */
+/* Migrates its tables; makes experiment "0", Default. A sole worker also fails the runs that a dead
+ * process left and whose job will not run again; runs of unfinished jobs stay: the next try goes on
+ * with them. */
 MUST_USE err track_open(const struct track_options *options, struct track **ret_track);
 void track_close(struct track *t); /* all runs have ended; accepts NULL */
 
@@ -45,18 +46,20 @@ err track_roots(void *track, blob_mark_fn mark, void *mark_arg);
 /* ------------------------------------------------------------------ runs, read */
 
 struct run_info {
-    str run_id, name, experiment_id, component, username, status, error, job_id, job_kind, dataset_id, model_id;
+    str run_id, name, experiment_id, component, username, status, error, job_id, job_kind,
+        dataset_id, model_id;
     int64_t created_ms, start_ms, end_ms; /* 0: not yet */
     int attempts;
 };
 struct run_filter {
-    str component, status, job_kind, username; /* empty: any. status RUNNING FINISHED FAILED KILLED SCHEDULED */
-    str dataset_id, model_id;                  /* label of the run; empty: any */
-    int64_t limit, offset; /* limit 0: 100; at most 1001 rows come back, newest first */
+    str component, status, job_kind,
+        username;             /* empty: any. status RUNNING FINISHED FAILED KILLED SCHEDULED */
+    str dataset_id, model_id; /* label of the run; empty: any */
+    int64_t limit, offset;    /* limit 0: 100; at most 1001 rows come back, newest first */
 };
 
-/* Makes the row of a run that will begin later, status SCHEDULED, so that its id is known everywhere as
- * soon as the reply that names it: in the transaction that adds the job. */
+/* Makes the row of a run that will begin later, status SCHEDULED, so that its id is known
+ * everywhere as soon as the reply that names it: in the transaction that adds the job. */
 struct run_plan {
     str run_id; /* 32 hex digits, the same as in job_spec */
     str job_id;
@@ -65,21 +68,23 @@ struct run_plan {
     str name;       /* empty: made from the kind */
     str experiment; /* empty: "Default" */
 };
-MUST_USE err track_run_schedule_tx(struct track *t, struct store_tx *tx, const struct run_plan *plan);
+MUST_USE err track_run_schedule_tx(struct track *t, struct store_tx *tx,
+                                   const struct run_plan *plan);
 MUST_USE err track_run_get(struct track *t, str run_id, arena *keep, struct run_info *ret_info);
 MUST_USE err track_run_count(struct track *t, const struct run_filter *filter, int64_t *ret_count);
 MUST_USE err track_run_list(struct track *t, const struct run_filter *filter, arena *keep,
                             struct run_info **ret_infos, size_t *ret_count);
-/* Writes {"params":{},"metrics":{latest},"tags":{},"inputs":[],"outputs":[]} members into an open object.
- * The latest point of a metric is the largest (step, time, value). */
+/* Writes {"params":{},"metrics":{latest},"tags":{},"inputs":[],"outputs":[]} members into an open
+ * object. The latest point of a metric is the largest (step, time, value). */
 MUST_USE err track_run_data_json(struct track *t, str run_id, struct json_out *out);
 struct metric_point {
     double value;
     int64_t step, ts_ms;
 };
 /* By (time, step, value); points from since_ms on; limit 0 means 10,000, the most is 100,000. */
-MUST_USE err track_metric_history(struct track *t, str run_id, str key, int64_t since_ms, size_t limit,
-                                  arena *keep, struct metric_point **ret_points, size_t *ret_count);
+MUST_USE err track_metric_history(struct track *t, str run_id, str key, int64_t since_ms,
+                                  size_t limit, arena *keep, struct metric_point **ret_points,
+                                  size_t *ret_count);
 struct artifact_info {
     str path;
     struct blob_id blob;
@@ -92,49 +97,52 @@ MUST_USE err track_artifact_get(struct track *t, str run_id, str path, arena *ke
 
 /* ------------------------------------------------------------------ datasets */
 
+/* JSON texts are "{}" when there is nothing, never empty. */
 struct dataset_info {
     char id[UUID_BYTES];
-    str name, version, kind;   /* kind: "chess.positions" names the app code that reads it */
-    str state;                 /* building | ready | failed */
-    str reason;                /* why it failed */
-    str filter, split, profile; /* JSON; profile: {"schema":{"columns":[..]},"quality":{..},"stats":{..}} */
-    str manifest;              /* JSON: files with digests, counts by split */
-    struct blob_id blob;       /* the packed data; hex[0] == 0 while building */
+    str name, version, kind; /* kind: "chess.positions" names the app code that reads it */
+    str state;               /* building | ready | failed */
+    str reason;              /* why it failed */
+    str filter, split;       /* JSON, as asked for */
+    str profile;             /* JSON {"schema":{"columns":[..]},"quality":{..},"stats":{..}} */
+    str manifest;            /* JSON: files with digests, counts by split */
+    struct blob_id blob;     /* the packed data; hex[0] == 0 while building */
     int64_t rows, bytes, created_ms, updated_ms;
-    str run_id;                /* the run that built it */
+    str run_id;              /* the run that built it */
     str note;
-    str tags;                  /* JSON object */
-};                             /* JSON texts are "{}" when there is nothing, never empty */
+    str tags;                /* JSON object */
+};
 
 struct dataset_spec {
-    str name, version;         /* empty version: next number "1", "2", ... */
+    str name, version; /* empty version: next number "1", "2", ... */
     const char *kind;
     str filter, split, note, tags; /* JSON or empty */
 };
-/* Registers a dataset in state building. ERR_CONFLICT when name and version exist, or existed. A name has
- * 1 to 128 bytes without @ / and quote. */
+/* Registers a dataset in state building. ERR_CONFLICT when name and version exist, or existed. A
+ * name has 1 to 128 bytes without @ / and quote. */
 MUST_USE err dataset_create(struct track *t, const struct dataset_spec *spec, arena *keep,
                             struct dataset_info *ret_info);
-MUST_USE err dataset_create_tx(struct track *t, struct store_tx *tx, const struct dataset_spec *spec,
-                               arena *keep, struct dataset_info *ret_info);
-/* Logs and counts a new dataset. dataset_create does it itself; who used dataset_create_tx calls it after
- * the commit. */
+MUST_USE err dataset_create_tx(struct track *t, struct store_tx *tx,
+                               const struct dataset_spec *spec, arena *keep,
+                               struct dataset_info *ret_info);
+/* Logs and counts a new dataset. dataset_create does it itself; who used dataset_create_tx calls it
+ * after the commit. */
 void dataset_announce(struct track *t, const struct dataset_info *info);
 struct dataset_result {
     struct blob_info blob; /* unpinned on success */
     int64_t rows;
     str profile, manifest; /* JSON */
-    const struct blob_id *parents; /* blobs it was made from that must stay, may be NULL; not unpinned */
+    const struct blob_id *parents; /* blobs that must stay as long as it does; not unpinned */
     size_t parent_count;
     str run_id;
 };
-/* Makes it ready, in one transaction: nobody sees half of it. Also adds the edge run -> dataset. Works on
- * a failed one, too: a later try of the build. ERR_CONFLICT when it is ready already. */
+/* Makes it ready, in one transaction: nobody sees half of it. Also adds the edge run -> dataset.
+ * Works on a failed one, too: a later try of the build. ERR_CONFLICT when it is ready already. */
 MUST_USE err dataset_finish(struct track *t, str id, const struct dataset_result *result);
 MUST_USE err dataset_fail(struct track *t, str id, str reason);
-/* By id, by "name" or by "name@version". A name alone is its newest ready version; when none is ready, its
- * newest: look at .state. An id with another version means that version of the same name. A deleted
- * dataset is not found. */
+/* By id, by "name" or by "name@version". A name alone is its newest ready version; when none is
+ * ready, its newest: look at .state. An id with another version means that version of the same
+ * name. A deleted dataset is not found. */
 MUST_USE err dataset_get(struct track *t, str id_or_name, str version, arena *keep,
                          struct dataset_info *ret_info);
 struct dataset_filter {
@@ -146,18 +154,21 @@ struct dataset_filter {
 MUST_USE err dataset_list(struct track *t, const struct dataset_filter *filter, arena *keep,
                           struct dataset_info **ret_infos, size_t *ret_count);
 MUST_USE err dataset_count(struct track *t, int64_t *ret_names, int64_t *ret_versions);
-MUST_USE err dataset_delete(struct track *t, str id); /* ERR_CONFLICT while a registered model needs it */
+/* Its blobs are left to collection, its row stays for lineage. ERR_CONFLICT while a registered model
+ * needs it. */
+MUST_USE err dataset_delete(struct track *t, str id);
 
 /* ------------------------------------------------------------------ models */
 
 struct model_version_info {
     char id[UUID_BYTES];
-    str name;          /* registered model */
-    int64_t version;   /* 1, 2, ... */
-    str kind;          /* "chess.policy": names the app code that loads it */
+    str name;        /* registered model */
+    int64_t version; /* 1, 2, ... */
+    str kind;        /* "chess.policy": names the app code that loads it */
     str display_name;
-    str tags, metrics; /* JSON objects, never empty; metrics: the evaluation numbers at registration */
-    str aliases;       /* comma list: "prod,staging" */
+    str tags;    /* JSON object, never empty, nor is metrics */
+    str metrics; /* JSON object: the evaluation numbers at registration */
+    str aliases; /* comma list: "prod,staging" */
     struct blob_id blob;
     int64_t bytes, created_ms;
     str run_id, dataset_id;
@@ -169,9 +180,10 @@ struct model_spec {
     struct blob_info blob;           /* unpinned on success */
     str run_id, dataset_id;
 };
-/* Adds the next version of `name` (and the name itself the first time), and the edge run -> model. Numbers
- * of deleted versions are not given again. ERR_CONFLICT when the name is of another kind, ERR_NOT_FOUND
- * when the dataset or the blob is not there. A name has 1 to 256 bytes without / : @ and quote. */
+/* Adds the next version of `name` (and the name itself the first time), and the edge run -> model.
+ * Numbers of deleted versions are not given again. ERR_CONFLICT when the name is of another kind,
+ * ERR_NOT_FOUND when the dataset or the blob is not there. A name has 1 to 256 bytes without / : @
+ * and quote. */
 MUST_USE err model_register(struct track *t, const struct model_spec *spec, arena *keep,
                             struct model_version_info *ret_info);
 /* version: a number, "v3", an alias like "prod", or "latest" or empty for the newest. */
@@ -184,11 +196,13 @@ struct model_filter {
 };
 MUST_USE err model_list(struct track *t, const struct model_filter *filter, arena *keep,
                         struct model_version_info **ret_infos, size_t *ret_count);
-/* Points alias at a version and writes the ledger row (who, from, to, why) in the same transaction. Where
- * it points already: OK, and no row. */
-MUST_USE err model_promote(struct track *t, str name, int64_t version, str alias, str username, str reason);
+/* Points alias at a version and writes the ledger row (who, from, to, why) in the same transaction.
+ * Where it points already: OK, and no row. */
+MUST_USE err model_promote(struct track *t, str name, int64_t version, str alias, str username,
+                           str reason);
 MUST_USE err model_alias_remove(struct track *t, str name, str alias, str username, str reason);
-/* The blob is left to collection, the row stays for lineage. ERR_CONFLICT while an alias points at it. */
+/* The blob is left to collection, the row stays for lineage. ERR_CONFLICT while an alias points at
+ * it. */
 MUST_USE err model_delete(struct track *t, str name, int64_t version);
 struct promotion {
     str name, alias, username, reason;
@@ -200,16 +214,18 @@ MUST_USE err model_promotions(struct track *t, str name, int64_t limit, arena *k
 
 /* ------------------------------------------------------------------ lineage */
 
-/* Writes {"nodes":[{id,type,name,...}],"edges":[{from,to,run_id,context}],"truncated":false} around one run,
- * dataset or model version, as an object. Nodes are runs, datasets and models up to `depth` edges away
- * (1 to 10); deleted assets are there with their state. At most 500 nodes. */
+/* Writes {"nodes":[{id,type,name,...}],"edges":[{from,to,run_id,context}],"truncated":false} around
+ * one run, dataset or model version, as an object. Nodes are runs, datasets and models up to
+ * `depth` edges away (1 to 10); deleted assets are there with their state. At most 500 nodes. */
 MUST_USE err track_lineage_json(struct track *t, str id, int depth, struct json_out *out);
 
 /* ------------------------------------------------------------------ history of our own metrics */
 
-/* Keeps samples of every series for the built-in charts: taken every 15 s by one thread, 30 days. */
+/* Keeps samples of every series for the built-in charts: taken every 15 s by one thread, 30 days.
+ */
 struct history;
-MUST_USE err history_open(struct store *store, struct metrics *metrics, struct history **ret_history);
+MUST_USE err history_open(struct store *store, struct metrics *metrics,
+                          struct history **ret_history);
 MUST_USE err history_start(struct history *h, int64_t interval_ms, int64_t age_max_ms);
 MUST_USE err history_sample_now(struct history *h); /* for tests and for a clean last sample */
 void history_close(struct history *h);

@@ -14,13 +14,13 @@
 enum {
     TRACK_LIST_DEFAULT = 100,
     TRACK_LIST_MAX = 1000,
-    TRACK_NAME_BYTES_MAX = 128,    /* of datasets */
+    TRACK_NAME_BYTES_MAX = 128, /* of datasets */
     TRACK_MODEL_NAME_BYTES_MAX = 256,
-    TRACK_ALIAS_BYTES_MAX = 255,   /* as MLflow */
-    TRACK_KEY_BYTES_MAX = 250,     /* of params, metrics, tags; as MLflow */
-    TRACK_PARAM_BYTES_MAX = 6000,  /* as MLflow */
-    TRACK_TAG_BYTES_MAX = 8000,    /* as MLflow */
-    TRACK_PATH_BYTES_MAX = 500,    /* of artifacts */
+    TRACK_ALIAS_BYTES_MAX = 255,  /* as MLflow */
+    TRACK_KEY_BYTES_MAX = 250,    /* of params, metrics, tags; as MLflow */
+    TRACK_PARAM_BYTES_MAX = 6000, /* as MLflow */
+    TRACK_TAG_BYTES_MAX = 8000,   /* as MLflow */
+    TRACK_PATH_BYTES_MAX = 500,   /* of artifacts */
     TRACK_JSON_SMALL_MAX = 64 * 1024,
     TRACK_JSON_LARGE_MAX = 4 * 1024 * 1024, /* a manifest with the digests of 40,000 files */
 };
@@ -64,8 +64,8 @@ extern const struct store_migration track_migrations[];
 /* The cell of a family of track_metrics[]. */
 struct metric_cell *track_cell(struct metrics *m, enum track_metric which, const str *labels,
                                size_t count);
-#define TRACK_CELL(m, which, ...)                                                                  \
-    track_cell((m), (which), (const str[]){ __VA_ARGS__ },                                         \
+#define TRACK_CELL(m, which, ...)                          \
+    track_cell((m), (which), (const str[]){ __VA_ARGS__ }, \
                sizeof((const str[]){ __VA_ARGS__ }) / sizeof(str))
 
 void track_runs_add(struct track *t, struct run *r);
@@ -100,8 +100,8 @@ void track_query_arg(struct track_query *q, struct store_value value); /* append
 /* Appends " AND <before>?N<after>". */
 void track_query_and(struct track_query *q, const char *before, struct store_value value,
                      const char *after);
-/* Appends LIMIT and OFFSET; a limit of 0 is TRACK_LIST_DEFAULT, the most is TRACK_LIST_MAX + 1, so that
- * a caller can ask for one row more than it shows. */
+/* Appends LIMIT and OFFSET; a limit of 0 is TRACK_LIST_DEFAULT, the most is TRACK_LIST_MAX + 1, so
+ * that a caller can ask for one row more than it shows. */
 void track_query_page(struct track_query *q, int64_t limit, int64_t offset);
 MUST_USE err track_query_run(struct track_query *q, struct store_read *rd,
                              struct store_rows **ret_rows);
@@ -116,8 +116,8 @@ MUST_USE err track_like_part(arena *keep, str part, str *ret_pattern);
 MUST_USE err track_experiment_need(struct store_tx *tx, str name, int64_t *ret_id);
 
 /* One edge of lineage; again is fine. */
-MUST_USE err track_edge_add(struct store_tx *tx, str run_id, const char *direction, const char *kind,
-                            str asset_id, str context);
+MUST_USE err track_edge_add(struct store_tx *tx, str run_id, const char *direction,
+                            const char *kind, str asset_id, str context);
 
 /* Comma list of the aliases of a model version. */
 MUST_USE err model_aliases_text(struct store_read *rd, str name, int64_t version, arena *keep,
@@ -150,8 +150,8 @@ struct run_point {
 };
 
 struct run_series {
-    str key;           /* in the run's arena */
-    int64_t metric_id; /* 0: not known yet. Touched by whoever flushes. */
+    str key;                  /* in the run's arena */
+    int64_t metric_id;        /* 0: not known yet. Touched by whoever flushes. */
     struct metric_cell *live; /* NULL beyond RUN_LIVE_KEYS_MAX */
 };
 
@@ -175,8 +175,8 @@ struct run {
     int64_t started_ns;
     int attempt;
 
-    struct map params;  /* key -> str * with the value; the stage's thread only */
-    struct map metrics; /* key -> index into series; the stage's thread only */
+    struct map params;         /* key -> str * with the value; the stage's thread only */
+    struct map metrics;        /* key -> index into series; the stage's thread only */
     struct run_series *series; /* RUN_METRIC_KEYS_MAX of them once there is one */
     size_t series_count;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* kill -9 at any moment, and collection at work next to writers: is there ever a row without its bytes,
- * or an acknowledged asset that is gone? */
+/* kill -9 at any moment, and collection at work next to writers: is there ever a row without its
+ * bytes, or an acknowledged asset that is gone? */
 #include "track_fixture.h"
 
 #include <pthread.h>
@@ -24,8 +24,8 @@ static void child_fails(err e)
     _exit(3);
 }
 
-/* '+' and the id: this dataset is ready. '-' and the id: about to be deleted. One write each, so a line
- * is whole or not there. */
+/* '+' and the id: this dataset is ready. '-' and the id: about to be deleted. One write each, so a
+ * line is whole or not there. */
 static void tell(int fd, char what, const char *id)
 {
     char line[ACK_BYTES];
@@ -47,8 +47,8 @@ static void child_dataset(struct fixture *f, struct rng *rng, int fd, char id[UU
 
     for (size_t i = 0; i < size; i++)
         bytes[i] = (char)rng_u64(rng);
-    child_fails(dataset_create(f->track, &(struct dataset_spec){ .name = STR("d"), .kind = "k" }, &f->mem,
-                               &info));
+    child_fails(dataset_create(f->track, &(struct dataset_spec){ .name = STR("d"), .kind = "k" },
+                               &f->mem, &info));
     child_fails(blob_put(f->blobs, str_from(bytes, size / 2), &parent));
     child_fails(blob_put(f->blobs, str_from(bytes, size), &result.blob));
     result.parents = &parent.id;
@@ -133,11 +133,16 @@ static void all_is_well(struct fixture *f, const struct acks *acks)
         arena_reset(&f->mem);
     }
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM datasets WHERE state = 'ready' AND"
-                                    " (blob IS NULL OR rows <> 1)"), 0);
-    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM datasets d WHERE state = 'ready' AND NOT EXISTS"
-                                    " (SELECT 1 FROM dataset_blobs b WHERE b.dataset_id = d.id)"), 0);
-    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM datasets WHERE state <> 'ready' AND blob IS NOT"
-                                    " NULL"), 0);
+                                    " (blob IS NULL OR rows <> 1)"),
+                     0);
+    assert_int_equal(
+        fixture_int(f, "SELECT COUNT(*) FROM datasets d WHERE state = 'ready' AND NOT EXISTS"
+                       " (SELECT 1 FROM dataset_blobs b WHERE b.dataset_id = d.id)"),
+        0);
+    assert_int_equal(
+        fixture_int(f, "SELECT COUNT(*) FROM datasets WHERE state <> 'ready' AND blob IS NOT"
+                       " NULL"),
+        0);
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'RUNNING'"), 0);
     struct blobs_usage usage;
     assert_ok(blobs_usage(f->blobs, &usage));
@@ -240,8 +245,10 @@ static void collection_never_takes_what_is_being_stored(void **state)
     pthread_t threads[WRITERS + 1];
     for (int i = 0; i <= WRITERS; i++) {
         writers[i] = (struct writer){ .f = f, .number = i, .e = OK, .stop = &stop };
-        assert_int_equal(pthread_create(&threads[i], NULL, i < WRITERS ? write_artifacts : collect_always,
-                                        &writers[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL,
+                                        i < WRITERS ? write_artifacts : collect_always,
+                                        &writers[i]),
+                         0);
     }
     for (int i = 0; i < WRITERS; i++)
         pthread_join(threads[i], NULL);

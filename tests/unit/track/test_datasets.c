@@ -6,8 +6,10 @@ static struct dataset_info make(struct fixture *f, const char *name, const char 
 {
     struct dataset_info info;
     assert_ok(dataset_create(f->track,
-                             &(struct dataset_spec){ .name = str_of(name), .version = str_of(version),
-                                                     .kind = "t.rows", .filter = STR("{\"min\":1}"),
+                             &(struct dataset_spec){ .name = str_of(name),
+                                                     .version = str_of(version),
+                                                     .kind = "t.rows",
+                                                     .filter = STR("{\"min\":1}"),
                                                      .note = STR("a note") },
                              &f->mem, &info));
     return info;
@@ -16,7 +18,8 @@ static struct dataset_info make(struct fixture *f, const char *name, const char 
 static void finish(struct fixture *f, const struct dataset_info *d, str bytes, int64_t rows)
 {
     assert_ok(dataset_finish(f->track, str_of(d->id),
-                             &(struct dataset_result){ .blob = fixture_blob(f, bytes), .rows = rows,
+                             &(struct dataset_result){ .blob = fixture_blob(f, bytes),
+                                                       .rows = rows,
                                                        .profile = STR("{\"stats\":{}}"),
                                                        .manifest = STR("{\"files\":[]}") }));
 }
@@ -158,13 +161,13 @@ static str names_of(struct fixture *f, const struct dataset_filter *filter)
     str all = STR("");
     assert_ok(dataset_list(f->track, filter, &f->mem, &infos, &count));
     for (size_t i = 0; i < count; i++)
-        all = arena_fmt(&f->mem, "%.*s%s%.*s@%.*s", STR_ARG(all), i ? " " : "", STR_ARG(infos[i].name),
-                        STR_ARG(infos[i].version));
+        all = arena_fmt(&f->mem, "%.*s%s%.*s@%.*s", STR_ARG(all), i ? " " : "",
+                        STR_ARG(infos[i].name), STR_ARG(infos[i].version));
     return all;
 }
 
-/* The condition is applied to all rows and the page is cut from the result: the seed did it the other
- * way round, so a name on the second page could not be found. */
+/* The condition is applied to all rows and the page is cut from the result: the seed did it the
+ * other way round, so a name on the second page could not be found. */
 static void lists_filter_before_they_page(void **state)
 {
     struct fixture *f = *state;
@@ -173,7 +176,7 @@ static void lists_filter_before_they_page(void **state)
         int64_t rows;
         str bytes;
     } rows[] = {
-        { "Masters", "1", 30, STR_INIT("aaa") },   { "club", "1", 10, STR_INIT("a") },
+        { "Masters", "1", 30, STR_INIT("aaa") },     { "club", "1", 10, STR_INIT("a") },
         { "club_100%", "1", 20, STR_INIT("aaaaa") }, { "Masters", "2", 5, STR_INIT("aa") },
         { "rapid", "1", 99, STR_INIT("aaaa") },
     };
@@ -194,7 +197,7 @@ static void lists_filter_before_they_page(void **state)
         { { .q = STR("MAST"), .limit = 1, .offset = 1 }, "Masters@1" },
         { { .q = STR("%") }, "club_100%@1" },
         { { .q = STR("b_1") }, "club_100%@1" },
-        { { .q = STR("lu") , .sort = "rows" }, "club_100%@1 club@1" },
+        { { .q = STR("lu"), .sort = "rows" }, "club_100%@1 club@1" },
         { { .q = STR("' OR 1=1") }, "" },
         { { .newest_only = true }, "empty@1 rapid@1 Masters@2 club_100%@1 club@1" },
         { { .newest_only = true, .state = STR("ready"), .limit = 2 }, "rapid@1 Masters@2" },
@@ -210,8 +213,10 @@ static void lists_filter_before_they_page(void **state)
     }
     struct dataset_info *infos;
     size_t count;
-    assert_err(dataset_list(f->track, &(struct dataset_filter){ .sort = "name; DROP TABLE datasets" },
-                            &f->mem, &infos, &count), ERR_INVALID);
+    assert_err(dataset_list(f->track,
+                            &(struct dataset_filter){ .sort = "name; DROP TABLE datasets" },
+                            &f->mem, &infos, &count),
+               ERR_INVALID);
 }
 
 /* What a model was trained on can be shown as long as the model is there. */
@@ -221,7 +226,8 @@ static void a_dataset_that_a_model_needs_stays(void **state)
     struct dataset_info d = fixture_dataset(f, "games", STR("rows"));
     struct model_version_info m;
     assert_ok(model_register(f->track,
-                             &(struct model_spec){ .name = STR("net"), .kind = "t.net",
+                             &(struct model_spec){ .name = STR("net"),
+                                                   .kind = "t.net",
                                                    .blob = fixture_blob(f, STR("weights")),
                                                    .dataset_id = str_of(d.id) },
                              &f->mem, &m));
@@ -244,10 +250,12 @@ static void collection_takes_only_what_was_deleted(void **state)
     struct dataset_info a = make(f, "a", ""), b = make(f, "b", "");
     assert_ok(dataset_finish(f->track, str_of(a.id),
                              &(struct dataset_result){ .blob = fixture_blob(f, STR("rows of a")),
-                                                       .parents = parents_a, .parent_count = 2 }));
+                                                       .parents = parents_a,
+                                                       .parent_count = 2 }));
     assert_ok(dataset_finish(f->track, str_of(b.id),
                              &(struct dataset_result){ .blob = fixture_blob(f, STR("rows of b")),
-                                                       .parents = parents_b, .parent_count = 1 }));
+                                                       .parents = parents_b,
+                                                       .parent_count = 1 }));
     blob_unpin(f->blobs, &raw.id);
     blob_unpin(f->blobs, &shared.id);
     struct run *r = fixture_run(f, "dataset");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* History: do the built-in charts show what really happened, across restarts and after thinning, and
- * does the store stay small? Time is given by the tests. */
+/* History: do the built-in charts show what really happened, across restarts and after thinning,
+ * and does the store stay small? Time is given by the tests. */
 #include "track_fixture.h"
 
 #include <math.h>
@@ -16,7 +16,11 @@ static const struct metric_family families[] = {
     [C_PLAIN] = { "t_requests_total", METRIC_COUNTER, "Requests." },
     [C_BY] = { "t_by_total", METRIC_COUNTER, "By label.", { "run_id", "other_run_id" } },
     [G_PLAIN] = { "t_size", METRIC_GAUGE, "Size.", { "run_id" } },
-    [H_LATENCY] = { "t_seconds", METRIC_HISTOGRAM, "Time.", { "path" }, .buckets = bounds,
+    [H_LATENCY] = { "t_seconds",
+                    METRIC_HISTOGRAM,
+                    "Time.",
+                    { "path" },
+                    .buckets = bounds,
                     .bucket_count = COUNT_OF(bounds) },
     { 0 },
 };
@@ -83,9 +87,12 @@ static struct metric_point *query(struct h_fixture *f, const char *name, const c
     struct metric_point *points;
     str labels[] = { str_of(label) };
     assert_ok(history_query(f->h,
-                            &(struct history_query){ .name = str_of(name), .labels = labels,
-                                                     .label_count = label ? 1 : 0, .function = fn,
-                                                     .from_ms = from_ms, .to_ms = to_ms,
+                            &(struct history_query){ .name = str_of(name),
+                                                     .labels = labels,
+                                                     .label_count = label ? 1 : 0,
+                                                     .function = fn,
+                                                     .from_ms = from_ms,
+                                                     .to_ms = to_ms,
                                                      .step_ms = step_ms },
                             &f->base.mem, &points, ret_count));
     return points;
@@ -96,7 +103,8 @@ static double increase(struct h_fixture *f, const char *name, const char *label,
                        int64_t to_ms)
 {
     size_t count;
-    struct metric_point *p = query(f, name, label, HISTORY_RATE, from_ms, to_ms, to_ms - from_ms, &count);
+    struct metric_point *p =
+        query(f, name, label, HISTORY_RATE, from_ms, to_ms, to_ms - from_ms, &count);
     return count ? p[0].value * (double)(to_ms - from_ms) / 1000.0 : 0;
 }
 
@@ -115,8 +123,21 @@ static void maintain(struct h_fixture *f, int64_t now_ms)
 
 static void samples_survive_coding(void **state)
 {
-    static const double values[] = { 0, 1, -1, 0.5, NAN, 9007199254740992.0, -9007199254740992.0,
-                                     9007199254740994.0, 1e300, -0.0, INFINITY, 3, 4, 1e-300, 12345678 };
+    static const double values[] = { 0,
+                                     1,
+                                     -1,
+                                     0.5,
+                                     NAN,
+                                     9007199254740992.0,
+                                     -9007199254740992.0,
+                                     9007199254740994.0,
+                                     1e300,
+                                     -0.0,
+                                     INFINITY,
+                                     3,
+                                     4,
+                                     1e-300,
+                                     12345678 };
     struct history_sample in[COUNT_OF(values)], out;
     struct buf data;
     for (size_t i = 0; i < COUNT_OF(values); i++)
@@ -165,21 +186,22 @@ static void a_rate_is_what_was_counted(void **state)
         sample(f, T0 + i * 15 * SECOND);
     }
     size_t count;
-    struct metric_point *p = query(f, "t_requests_total", NULL, HISTORY_RATE, T0, T0 + 10 * MINUTE,
-                                   MINUTE, &count);
+    struct metric_point *p =
+        query(f, "t_requests_total", NULL, HISTORY_RATE, T0, T0 + 10 * MINUTE, MINUTE, &count);
     assert_int_equal(count, 10);
     for (size_t i = 0; i < count; i++) {
         assert_true(near(p[i].value, 12.0 / 60));
         assert_int_equal(p[i].ts_ms, T0 + (int64_t)(i + 1) * MINUTE);
     }
     assert_true(near(increase(f, "t_requests_total", NULL, T0 - MINUTE, T0 + 10 * MINUTE), 123));
-    query(f, "t_requests_total", NULL, HISTORY_RATE, T0 + 60 * MINUTE, T0 + 70 * MINUTE, MINUTE, &count);
+    query(f, "t_requests_total", NULL, HISTORY_RATE, T0 + 60 * MINUTE, T0 + 70 * MINUTE, MINUTE,
+          &count);
     query(f, "absent_total", NULL, HISTORY_RATE, T0, T0 + MINUTE, MINUTE, &count);
     assert_int_equal(count, 0);
 }
 
-/* A restart makes every counter start again. Taking that for a fall would show a negative rate; taking
- * the new value for the difference to the old one would lose what was counted. */
+/* A restart makes every counter start again. Taking that for a fall would show a negative rate;
+ * taking the new value for the difference to the old one would lose what was counted. */
 static void restarts_lose_and_invent_nothing(void **state)
 {
     struct h_fixture *f = *state;
@@ -207,7 +229,8 @@ static void restarts_lose_and_invent_nothing(void **state)
     assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_ticks"), 0);
     assert_true(near(increase(f, "t_requests_total", NULL, T0 - MINUTE, ts), counted));
     maintain(f, T0 + 5 * HISTORY_DAY_MS);
-    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_chunks WHERE level = 1"), 0);
+    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_chunks WHERE level = 1"),
+                     0);
     assert_true(near(increase(f, "t_requests_total", NULL, T0 - MINUTE, ts), counted));
 }
 
@@ -229,8 +252,8 @@ static void what_stands_still_costs_nothing_and_counts_right(void **state)
     assert_true(near(increase(f, "t_requests_total", NULL, ts, ts + MINUTE), 1));
     assert_true(near(increase(f, "t_requests_total", NULL, T0 + MINUTE, ts + MINUTE), 1));
     size_t count;
-    struct metric_point *p = query(f, "t_requests_total", NULL, HISTORY_VALUE, ts - HISTORY_HOUR_MS, ts,
-                                   10 * MINUTE, &count);
+    struct metric_point *p = query(f, "t_requests_total", NULL, HISTORY_VALUE, ts - HISTORY_HOUR_MS,
+                                   ts, 10 * MINUTE, &count);
     assert_int_equal(count, 6);
     assert_true(p[0].value == 1000 && p[5].value == 1000);
 }
@@ -249,7 +272,8 @@ static void a_gauge_holds_until_it_is_gone(void **state)
     sample(f, T0 + 6 * MINUTE);
     sample(f, T0 + 10 * MINUTE);
     size_t count;
-    struct metric_point *p = query(f, "t_size", NULL, HISTORY_VALUE, T0, T0 + 10 * MINUTE, MINUTE, &count);
+    struct metric_point *p =
+        query(f, "t_size", NULL, HISTORY_VALUE, T0, T0 + 10 * MINUTE, MINUTE, &count);
     assert_int_equal(count, 10);
     assert_true(p[0].value == 15.5 && p[4].value == 15.5);
     assert_true(p[5].value == 10.5 && p[9].value == 10.5);
@@ -296,18 +320,22 @@ static void bad_questions_are_refused(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_err(history_query(f->h, &bad[i], &f->base.mem, &points, &count), ERR_INVALID);
-    assert_err(history_quantile(f->h, STR("t_seconds"), NULL, 0, 1.5, T0, T0 + 1, &value), ERR_INVALID);
-    assert_err(history_quantile(f->h, STR("t_seconds"), NULL, 0, NAN, T0, T0 + 1, &value), ERR_INVALID);
+    assert_err(history_quantile(f->h, STR("t_seconds"), NULL, 0, 1.5, T0, T0 + 1, &value),
+               ERR_INVALID);
+    assert_err(history_quantile(f->h, STR("t_seconds"), NULL, 0, NAN, T0, T0 + 1, &value),
+               ERR_INVALID);
     assert_err(history_quantile(f->h, STR("t_seconds"), NULL, 0, 0.5, T0, T0, &value), ERR_INVALID);
 }
 
 /* ------------------------------------------------------------------ quantiles */
 
-static double quantile(struct h_fixture *f, const char *label, double q, int64_t from_ms, int64_t to_ms)
+static double quantile(struct h_fixture *f, const char *label, double q, int64_t from_ms,
+                       int64_t to_ms)
 {
     double value = -1;
     str labels[] = { str_of(label) };
-    assert_ok(history_quantile(f->h, STR("t_seconds"), labels, label ? 1 : 0, q, from_ms, to_ms, &value));
+    assert_ok(
+        history_quantile(f->h, STR("t_seconds"), labels, label ? 1 : 0, q, from_ms, to_ms, &value));
     return value;
 }
 
@@ -341,7 +369,8 @@ static void quantiles_come_from_the_window(void **state)
 
 /* ------------------------------------------------------------------ what is kept */
 
-/* The same questions before and after packing and thinning give the same answers, but for the grain. */
+/* The same questions before and after packing and thinning give the same answers, but for the
+ * grain. */
 static void packing_changes_no_answer(void **state)
 {
     struct h_fixture *f = *state;
@@ -356,18 +385,22 @@ static void packing_changes_no_answer(void **state)
         sample(f, ts += 15 * SECOND);
     }
     size_t count, again;
-    struct metric_point *before = query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts, 5 * MINUTE, &count);
-    struct metric_point *gauge = query(f, "t_size", NULL, HISTORY_VALUE, T0, ts, 5 * MINUTE, &again);
+    struct metric_point *before =
+        query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts, 5 * MINUTE, &count);
+    struct metric_point *gauge =
+        query(f, "t_size", NULL, HISTORY_VALUE, T0, ts, 5 * MINUTE, &again);
     assert_int_equal(count, 36);
     assert_int_equal(again, 36);
     for (int stage = 0; stage < 2; stage++) {
         maintain(f, stage == 0 ? ts + HISTORY_HOUR_MS : ts + 4 * HISTORY_DAY_MS);
         assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_ticks"), 0);
-        struct metric_point *after = query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts, 5 * MINUTE, &again);
+        struct metric_point *after =
+            query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts, 5 * MINUTE, &again);
         assert_int_equal(again, count);
         double sum = 0;
         for (size_t i = 0; i < count; i++) {
-            /* After thinning a sample in five minutes is left, just before the step's end, not on it. */
+            /* After thinning a sample in five minutes is left, just before the step's end, not on
+             * it. */
             if (stage == 0)
                 assert_true(near(after[i].value, before[i].value));
             sum += after[i].value * 300;
@@ -380,8 +413,8 @@ static void packing_changes_no_answer(void **state)
     }
 }
 
-/* A label set that is dropped and comes back counts from zero again, within one process. After thinning
- * the sum must still be both parts. */
+/* A label set that is dropped and comes back counts from zero again, within one process. After
+ * thinning the sum must still be both parts. */
 static void thinning_keeps_what_stood_before_a_fall(void **state)
 {
     struct h_fixture *f = *state;
@@ -397,7 +430,8 @@ static void thinning_keeps_what_stood_before_a_fall(void **state)
     double total = increase(f, "t_by_total", NULL, T0 - MINUTE, ts);
     assert_true(near(total, 5 * (7 * 30 + 10)));
     maintain(f, T0 + 5 * HISTORY_DAY_MS);
-    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_chunks WHERE level = 1"), 0);
+    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_chunks WHERE level = 1"),
+                     0);
     assert_true(near(increase(f, "t_by_total", NULL, T0 - MINUTE, ts), total));
 }
 
@@ -422,13 +456,18 @@ static void old_history_is_forgotten_whole(void **state)
     metric_set(METRIC_CELL(f->base.metrics, &families[G_PLAIN], gone), 1);
     sample(f, now + SECOND);
     metrics_drop(f->base.metrics, &families[G_PLAIN], "run_id", gone);
-    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_series WHERE name = 't_size'"), 1);
+    assert_int_equal(
+        fixture_int(&f->base, "SELECT COUNT(*) FROM history_series WHERE name = 't_size'"), 1);
     for (int day = 1; day < 36; day++) {
         sample(f, now + day * HISTORY_DAY_MS);
         maintain(f, f->h->last_ts_ms);
     }
-    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_series WHERE name = 't_size'"), 0);
-    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_series WHERE name = 't_requests_total'"), 1);
+    assert_int_equal(
+        fixture_int(&f->base, "SELECT COUNT(*) FROM history_series WHERE name = 't_size'"), 0);
+    assert_int_equal(
+        fixture_int(&f->base,
+                    "SELECT COUNT(*) FROM history_series WHERE name = 't_requests_total'"),
+        1);
 }
 
 /* The clock of a small machine may jump. Samples keep their order, and nothing is lost. */
@@ -443,7 +482,9 @@ static void a_clock_set_back_keeps_the_order(void **state)
     add(f, 1);
     sample(f, T0 + 1);
     assert_true(near(increase(f, "t_requests_total", NULL, T0, T0 + 2 * HISTORY_HOUR_MS), 3));
-    assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_ticks WHERE ts_ms >= 1767229200000"), 3);
+    assert_int_equal(
+        fixture_int(&f->base, "SELECT COUNT(*) FROM history_ticks WHERE ts_ms >= 1767229200000"),
+        3);
 }
 
 static void the_thread_samples_and_stops(void **state)

@@ -47,10 +47,12 @@ static void make_chain(struct fixture *f, struct chain *c)
 {
     struct run *r = fixture_run(f, "dataset");
     memcpy(c->build, run_id(r), HEX_ID_BYTES);
-    assert_ok(dataset_create(f->track, &(struct dataset_spec){ .name = STR("games"), .kind = "t.rows" },
+    assert_ok(dataset_create(f->track,
+                             &(struct dataset_spec){ .name = STR("games"), .kind = "t.rows" },
                              &f->mem, &c->dataset));
     assert_ok(dataset_finish(f->track, str_of(c->dataset.id),
-                             &(struct dataset_result){ .blob = fixture_blob(f, STR("rows")), .rows = 9,
+                             &(struct dataset_result){ .blob = fixture_blob(f, STR("rows")),
+                                                       .rows = 9,
                                                        .run_id = str_of(run_id(r)) }));
     assert_ok(run_dataset_out(r, str_of(c->dataset.id))); /* said twice: one edge */
     fixture_end(r, ERR_NONE);
@@ -60,7 +62,8 @@ static void make_chain(struct fixture *f, struct chain *c)
     assert_ok(run_dataset_in(r, str_of(c->dataset.id), "training"));
     assert_ok(run_dataset_in(r, str_of(c->dataset.id), "training"));
     assert_ok(model_register(f->track,
-                             &(struct model_spec){ .name = STR("net"), .kind = "t.net",
+                             &(struct model_spec){ .name = STR("net"),
+                                                   .kind = "t.net",
                                                    .blob = fixture_blob(f, STR("weights")),
                                                    .run_id = str_of(run_id(r)),
                                                    .dataset_id = str_of(c->dataset.id) },
@@ -87,9 +90,12 @@ static void a_model_leads_back_to_its_data_and_on_to_its_use(void **state)
     assert_true(has_edge(graph, c.train, c.model.id));
     assert_true(has_edge(graph, c.model.id, c.evaluate));
     assert_false(json_bool(json_get(graph, "truncated"), true));
-    assert_true(str_eq(json_str(json_get(node(graph, c.model.id), "aliases"), STR_NONE), STR("prod")));
-    assert_true(str_eq(json_str(json_get(node(graph, c.dataset.id), "state"), STR_NONE), STR("ready")));
-    assert_true(str_eq(json_str(json_get(node(graph, c.train), "status"), STR_NONE), STR("FINISHED")));
+    assert_true(
+        str_eq(json_str(json_get(node(graph, c.model.id), "aliases"), STR_NONE), STR("prod")));
+    assert_true(
+        str_eq(json_str(json_get(node(graph, c.dataset.id), "state"), STR_NONE), STR("ready")));
+    assert_true(
+        str_eq(json_str(json_get(node(graph, c.train), "status"), STR_NONE), STR("FINISHED")));
 }
 
 static void depth_bounds_the_picture(void **state)
@@ -146,10 +152,12 @@ static err many_edges(struct store_tx *tx, void *arg)
     char id[40];
     for (int i = 0; i < 700; i++) {
         snprintf(id, sizeof id, "%032d", i);
-        TRY(store_exec(tx,
-                       "INSERT INTO runs (run_id, experiment_id, run_name, user_id, component, origin,"
-                       " status, lifecycle_stage, created_ms, attempts) VALUES (?1, 0, 'n', 'u', 'c',"
-                       " 'client', 'FINISHED', 'active', 1, 1)", ARGS(sql_cstr(id)), NULL));
+        TRY(store_exec(
+            tx,
+            "INSERT INTO runs (run_id, experiment_id, run_name, user_id, component, origin,"
+            " status, lifecycle_stage, created_ms, attempts) VALUES (?1, 0, 'n', 'u', 'c',"
+            " 'client', 'FINISHED', 'active', 1, 1)",
+            ARGS(sql_cstr(id)), NULL));
         TRY(track_edge_add(tx, str_of(id), "in", "dataset", str_of(arg), STR_NONE));
     }
     return OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Models: does a version number mean one thing for ever, and does the ledger tell who moved what? */
+/* Models: does a version number mean one thing for ever, and does the ledger tell who moved what?
+ */
 #include "track_fixture.h"
 
 #include <pthread.h>
@@ -9,7 +10,8 @@ static struct model_version_info add(struct fixture *f, const char *name, str we
 {
     struct model_version_info info;
     assert_ok(model_register(f->track,
-                             &(struct model_spec){ .name = str_of(name), .kind = "t.net",
+                             &(struct model_spec){ .name = str_of(name),
+                                                   .kind = "t.net",
                                                    .blob = fixture_blob(f, weights),
                                                    .metrics = STR("{\"top1\":0.5}") },
                              &f->mem, &info));
@@ -43,7 +45,8 @@ static void versions_are_found_by_number_alias_and_newest(void **state)
     assert_string_equal(info.tags.ptr, "{}");
     static const char *const absent[] = { "3", "v0", "0", "-1", "canary", "PROD" };
     for (size_t i = 0; i < COUNT_OF(absent); i++)
-        assert_err(model_get(f->track, STR("net"), str_of(absent[i]), &f->mem, &info), ERR_NOT_FOUND);
+        assert_err(model_get(f->track, STR("net"), str_of(absent[i]), &f->mem, &info),
+                   ERR_NOT_FOUND);
     assert_err(model_get(f->track, STR("nobody"), STR_NONE, &f->mem, &info), ERR_NOT_FOUND);
     assert_int_equal(fixture_logged(f, "model.registered", NULL), 3);
 }
@@ -55,8 +58,8 @@ static void bad_registrations_leave_nothing(void **state)
     struct blob_info blob = fixture_blob(f, STR("w")), none = blob;
     none.id.hex[0] = none.id.hex[0] == '0' ? '1' : '0';
     struct dataset_info building;
-    assert_ok(dataset_create(f->track, &(struct dataset_spec){ .name = STR("d"), .kind = "k" }, &f->mem,
-                             &building));
+    assert_ok(dataset_create(f->track, &(struct dataset_spec){ .name = STR("d"), .kind = "k" },
+                             &f->mem, &building));
     add(f, "net", STR("w1"));
     const struct {
         struct model_spec spec;
@@ -70,7 +73,8 @@ static void bad_registrations_leave_nothing(void **state)
         { { .name = STR("a"), .kind = "k", .blob = blob, .metrics = STR("{") }, ERR_INVALID },
         { { .name = STR("a"), .kind = "k", .blob = blob, .tags = STR("[1]") }, ERR_INVALID },
         { { .name = STR("a"), .kind = "k", .blob = blob, .dataset_id = STR("x") }, ERR_NOT_FOUND },
-        { { .name = STR("a"), .kind = "k", .blob = blob, .dataset_id = str_of(building.id) }, ERR_NOT_FOUND },
+        { { .name = STR("a"), .kind = "k", .blob = blob, .dataset_id = str_of(building.id) },
+          ERR_NOT_FOUND },
         { { .name = STR("a"), .kind = "k", .blob = blob, .run_id = STR("x") }, ERR_NOT_FOUND },
         { { .name = STR("net"), .kind = "other.kind", .blob = blob }, ERR_CONFLICT },
     };
@@ -86,7 +90,9 @@ static void tags_and_names_are_kept(void **state)
 {
     struct fixture *f = *state;
     struct model_version_info info;
-    struct model_spec spec = { .name = STR("net"), .kind = "t.net", .display_name = STR("The Net"),
+    struct model_spec spec = { .name = STR("net"),
+                               .kind = "t.net",
+                               .display_name = STR("The Net"),
                                .blob = fixture_blob(f, STR("w")),
                                .tags = STR("{\"size\":\"small\",\"layers\":3,\"q\":\"a\\\"b\"}") };
     assert_ok(model_register(f->track, &spec, &f->mem, &info));
@@ -97,15 +103,18 @@ static void tags_and_names_are_kept(void **state)
     assert_string_equal(info.display_name.ptr, "The Net");
     struct model_version_info *all;
     size_t count;
-    assert_ok(model_list(f->track, &(struct model_filter){ .name = STR("net") }, &f->mem, &all, &count));
+    assert_ok(
+        model_list(f->track, &(struct model_filter){ .name = STR("net") }, &f->mem, &all, &count));
     assert_int_equal(count, 2);
     assert_int_equal(all[0].version, 2);
     add(f, "second", STR("w3"));
-    assert_ok(model_list(f->track, &(struct model_filter){ .newest_only = true }, &f->mem, &all, &count));
+    assert_ok(
+        model_list(f->track, &(struct model_filter){ .newest_only = true }, &f->mem, &all, &count));
     assert_int_equal(count, 2);
     assert_string_equal(all[0].name.ptr, "second");
     assert_int_equal(all[1].version, 2);
-    assert_ok(model_list(f->track, &(struct model_filter){ .kind = STR("none") }, &f->mem, &all, &count));
+    assert_ok(
+        model_list(f->track, &(struct model_filter){ .kind = STR("none") }, &f->mem, &all, &count));
     assert_int_equal(count, 0);
 }
 
@@ -119,10 +128,13 @@ static void the_ledger_tells_every_move_once(void **state)
     assert_ok(model_promote(f->track, STR("net"), 1, STR("prod"), STR("ada"), STR("good")));
     assert_ok(model_promote(f->track, STR("net"), 2, STR("prod"), STR("bob"), STR("better")));
     assert_ok(model_promote(f->track, STR("net"), 2, STR("prod"), STR("bob"), STR("again")));
-    assert_err(model_promote(f->track, STR("net"), 3, STR("prod"), STR("bob"), STR("absent")), ERR_NOT_FOUND);
-    assert_err(model_promote(f->track, STR("none"), 1, STR("prod"), STR("bob"), STR("absent")), ERR_NOT_FOUND);
+    assert_err(model_promote(f->track, STR("net"), 3, STR("prod"), STR("bob"), STR("absent")),
+               ERR_NOT_FOUND);
+    assert_err(model_promote(f->track, STR("none"), 1, STR("prod"), STR("bob"), STR("absent")),
+               ERR_NOT_FOUND);
     assert_ok(model_alias_remove(f->track, STR("net"), STR("prod"), STR("eve"), STR("bad")));
-    assert_err(model_alias_remove(f->track, STR("net"), STR("prod"), STR("eve"), STR("bad")), ERR_NOT_FOUND);
+    assert_err(model_alias_remove(f->track, STR("net"), STR("prod"), STR("eve"), STR("bad")),
+               ERR_NOT_FOUND);
     assert_ok(model_promotions(f->track, STR("net"), 0, &f->mem, &rows, &count));
     assert_int_equal(count, 3);
     assert_int_equal(rows[0].to_version, 0);
@@ -132,9 +144,11 @@ static void the_ledger_tells_every_move_once(void **state)
     assert_string_equal(rows[1].reason.ptr, "better");
     assert_int_equal(rows[2].from_version, 0);
     assert_true(fixture_exposed(f, "skerry_model_promotions_total{alias=\"prod\"} 3"));
-    static const char *const bad[] = { "", "latest", "Latest", "v1", "V22", "7", "a b", "a/b", "\xc3\xa4" };
+    static const char *const bad[] = { "",  "latest", "Latest", "v1",      "V22",
+                                       "7", "a b",    "a/b",    "\xc3\xa4" };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_err(model_promote(f->track, STR("net"), 1, str_of(bad[i]), STR("x"), STR("x")), ERR_INVALID);
+        assert_err(model_promote(f->track, STR("net"), 1, str_of(bad[i]), STR("x"), STR("x")),
+                   ERR_INVALID);
     assert_ok(model_promote(f->track, STR("net"), 1, STR("v"), STR("x"), STR("x")));
     assert_ok(model_promote(f->track, STR("net"), 1, STR("v1-stable"), STR("x"), STR("x")));
 }
@@ -151,11 +165,13 @@ static void deleted_versions_keep_their_number_and_row(void **state)
     assert_ok(model_delete(f->track, STR("net"), 2));
     assert_err(model_delete(f->track, STR("net"), 2), ERR_NOT_FOUND);
     assert_err(model_get(f->track, STR("net"), STR("2"), &f->mem, &info), ERR_NOT_FOUND);
-    assert_err(model_promote(f->track, STR("net"), 2, STR("prod"), STR("x"), STR("x")), ERR_NOT_FOUND);
+    assert_err(model_promote(f->track, STR("net"), 2, STR("prod"), STR("x"), STR("x")),
+               ERR_NOT_FOUND);
     assert_int_equal(version_of(f, "net", ""), 1);
     assert_int_equal(add(f, "net", STR("w3")).version, 3);
     assert_int_equal(fixture_collect(f).removed_count, 1);
-    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM model_versions WHERE digest IS NOT NULL"), 3);
+    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM model_versions WHERE digest IS NOT NULL"),
+                     3);
 }
 
 enum { PROMOTERS = 4, PROMOTIONS = 25 };
@@ -171,15 +187,16 @@ static void *promote_many(void *arg)
     char who[8];
     snprintf(who, sizeof who, "u%d", p->number);
     for (int i = 0; i < PROMOTIONS; i++) {
-        err e = model_promote(p->f->track, STR("net"), (i + p->number) % 4 + 1, STR("prod"), str_of(who),
-                              STR("race"));
+        err e = model_promote(p->f->track, STR("net"), (i + p->number) % 4 + 1, STR("prod"),
+                              str_of(who), STR("race"));
         if (e.code)
             return arg;
     }
     return NULL;
 }
 
-/* If two promotions could overlap, the ledger would name a version as replaced that was not serving. */
+/* If two promotions could overlap, the ledger would name a version as replaced that was not
+ * serving. */
 static void concurrent_promotions_form_one_chain(void **state)
 {
     struct fixture *f = *state;

@@ -56,8 +56,10 @@ static void what_a_run_says_is_stored(void **state)
     assert_int_equal(json_count(params), 3);
     assert_true(str_eq(json_str(json_get(params, "opt/lr"), STR_NONE), STR("0.25")));
     assert_true(json_kind(json_get(params, "empty")) == JSON_IS_STR);
-    assert_true(str_eq(json_str(json_get(json_get(data, "tags"), "host"), STR_NONE), STR("second")));
-    assert_true(str_eq(json_str(json_get(json_get(data, "tags"), "mlflow.user"), STR_NONE), STR("ada")));
+    assert_true(
+        str_eq(json_str(json_get(json_get(data, "tags"), "host"), STR_NONE), STR("second")));
+    assert_true(
+        str_eq(json_str(json_get(json_get(data, "tags"), "mlflow.user"), STR_NONE), STR("ada")));
     assert_true(json_num(json_get(json_get(data, "metrics"), "loss"), 0) == 0.5);
     assert_int_equal(json_count(json_get(data, "inputs")), 0);
 
@@ -91,8 +93,8 @@ static err other_writer(struct store_tx *tx, void *arg)
                       ARGS(sql_cstr(arg)), NULL);
 }
 
-/* A client may write to our run at the same time: the run must not claim success with a param that is
- * not the one it used. */
+/* A client may write to our run at the same time: the run must not claim success with a param that
+ * is not the one it used. */
 static void a_param_that_somebody_else_set_fails_the_run(void **state)
 {
     struct fixture *f = *state;
@@ -117,7 +119,8 @@ static void bad_keys_and_values_are_refused(void **state)
 {
     struct fixture *f = *state;
     struct run *r = fixture_run(f, "training");
-    static const char *const bad[] = { "", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", "a\nb", "a\"b", "a;b", "." };
+    static const char *const bad[] = { "",      "/a",   "a/",   "a//b", "../a", "a/../b",
+                                       "a/./b", "a\nb", "a\"b", "a;b",  "." };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         assert_err(run_param(r, bad[i], STR("x")), ERR_INVALID);
         assert_err(run_metric(r, bad[i], 1, 1), ERR_INVALID);
@@ -143,8 +146,8 @@ static void bad_keys_and_values_are_refused(void **state)
     assert_int_equal(fixture_collect(f).kept_count, 0);
 }
 
-/* The rule is the largest (step, time, value). A chart that shows another "latest" than MLflow would
- * make people distrust both. */
+/* The rule is the largest (step, time, value). A chart that shows another "latest" than MLflow
+ * would make people distrust both. */
 static void latest_is_the_largest_step(void **state)
 {
     struct fixture *f = *state;
@@ -152,14 +155,16 @@ static void latest_is_the_largest_step(void **state)
     assert_ok(run_metric(r, "acc", 0.9, 10));
     assert_ok(run_metric(r, "acc", 0.1, 3));
     assert_ok(run_flush(r));
-    assert_true(str_eq(fixture_text(f, "SELECT CAST(value AS TEXT) FROM latest_metrics"), STR("0.9")));
+    assert_true(
+        str_eq(fixture_text(f, "SELECT CAST(value AS TEXT) FROM latest_metrics"), STR("0.9")));
     assert_ok(run_metric(r, "acc", 0.2, 9)); /* later in time, but not in steps */
     assert_ok(run_flush(r));
     assert_int_equal(fixture_int(f, "SELECT step FROM latest_metrics"), 10);
     clock_sleep_ms(3);
     assert_ok(run_metric(r, "acc", 0.4, 10)); /* same step, later */
     assert_ok(run_flush(r));
-    assert_true(str_eq(fixture_text(f, "SELECT CAST(value AS TEXT) FROM latest_metrics"), STR("0.4")));
+    assert_true(
+        str_eq(fixture_text(f, "SELECT CAST(value AS TEXT) FROM latest_metrics"), STR("0.4")));
     assert_ok(run_metric(r, "acc", 0.3, 11));
     fixture_end(r, ERR_NONE);
     assert_int_equal(fixture_int(f, "SELECT step FROM latest_metrics"), 11);
@@ -180,7 +185,8 @@ static void nan_and_infinity_are_kept(void **state)
     fixture_end(r, ERR_NONE);
     struct metric_point *points;
     size_t count;
-    assert_ok(track_metric_history(f->track, str_of(id), STR("loss"), 0, 0, &f->mem, &points, &count));
+    assert_ok(
+        track_metric_history(f->track, str_of(id), STR("loss"), 0, 0, &f->mem, &points, &count));
     assert_int_equal(count, 3);
     for (size_t i = 0; i < count; i++) {
         if (points[i].step == 1)
@@ -191,14 +197,16 @@ static void nan_and_infinity_are_kept(void **state)
             assert_true(points[i].value == -DBL_MAX);
     }
     assert_true(str_contains(data_json(f, id), STR("\"only\":null")));
-    assert_ok(track_metric_history(f->track, str_of(id), STR("loss"), 0, 2, &f->mem, &points, &count));
+    assert_ok(
+        track_metric_history(f->track, str_of(id), STR("loss"), 0, 2, &f->mem, &points, &count));
     assert_int_equal(count, 2);
-    assert_ok(track_metric_history(f->track, str_of(id), STR("absent"), 0, 0, &f->mem, &points, &count));
+    assert_ok(
+        track_metric_history(f->track, str_of(id), STR("absent"), 0, 0, &f->mem, &points, &count));
     assert_int_equal(count, 0);
 }
 
-/* A stage that logs fast fills buffers many times over: every point arrives, once, and the next run's
- * equal key is its own. */
+/* A stage that logs fast fills buffers many times over: every point arrives, once, and the next
+ * run's equal key is its own. */
 static void many_points_go_through_small_buffers(void **state)
 {
     struct fixture *f = *state;
@@ -218,7 +226,8 @@ static void many_points_go_through_small_buffers(void **state)
     }
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM metrics"), 2 * POINTS);
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM latest_metrics"), 2 * KEYS);
-    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM latest_metrics WHERE step = 499"), 2 * KEYS);
+    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM latest_metrics WHERE step = 499"),
+                     2 * KEYS);
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM params"), 700);
     struct run *r = fixture_run(f, "training");
     char key[32];
@@ -254,7 +263,8 @@ static void live_gauges_go_with_the_run(void **state)
     fixture_end(r, ERR_NONE);
     assert_false(fixture_exposed(f, "skerry_run_metric{"));
     assert_true(fixture_exposed(f, "skerry_runs_active{component=\"training\"} 0"));
-    assert_true(fixture_exposed(f, "skerry_runs_total{component=\"training\",status=\"FINISHED\"} 1"));
+    assert_true(
+        fixture_exposed(f, "skerry_runs_total{component=\"training\",status=\"FINISHED\"} 1"));
 }
 
 static void the_end_tells_how_it_went(void **state)
@@ -284,7 +294,8 @@ static void the_end_tells_how_it_went(void **state)
         assert_int_equal(info.error.len > 0, ends[i].code != ERR_NONE);
         str line;
         assert_true(fixture_logged(f, ends[i].event, &line) > 0);
-        assert_true(str_contains(line, str_of(id)) && str_contains(line, STR("\"dataset_id\":\"d-1\"")) &&
+        assert_true(str_contains(line, str_of(id)) &&
+                    str_contains(line, STR("\"dataset_id\":\"d-1\"")) &&
                     str_contains(line, STR("\"username\":\"ada\"")));
     }
     assert_int_equal(fixture_logged(f, "run.started", NULL), COUNT_OF(ends));
@@ -296,15 +307,15 @@ static void the_end_tells_how_it_went(void **state)
     assert_int_equal(count, 1);
     assert_ok(track_run_count(f->track, &failed, &total));
     assert_int_equal(total, 2);
-    assert_ok(track_run_list(f->track, &(struct run_filter){ .component = STR("other") }, &f->mem, &infos,
-                             &count));
+    assert_ok(track_run_list(f->track, &(struct run_filter){ .component = STR("other") }, &f->mem,
+                             &infos, &count));
     assert_int_equal(count, 0);
     assert_err(track_run_get(f->track, STR("nobody"), &f->mem, &infos[0]), ERR_NOT_FOUND);
     assert_ok(run_end(NULL, NULL));
 }
 
-/* After a crash nobody will ever end the run: it must not stay "running" for ever. Runs of clients have
- * their own process, and stay. */
+/* After a crash nobody will ever end the run: it must not stay "running" for ever. Runs of clients
+ * have their own process, and stay. */
 static void runs_of_a_dead_process_are_failed_at_open(void **state)
 {
     struct fixture *f = *state;
@@ -314,8 +325,9 @@ static void runs_of_a_dead_process_are_failed_at_open(void **state)
     /* The row says RUNNING, as a killed process would leave it. */
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'RUNNING'"), 1);
     struct track *second = NULL;
-    struct track_options options = { .store = f->store, .blobs = f->blobs, .log = f->log,
-                                     .metrics = f->metrics };
+    struct track_options options = {
+        .store = f->store, .blobs = f->blobs, .log = f->log, .metrics = f->metrics
+    };
     /* A command line next to a server must leave the server's runs alone. */
     assert_ok(track_open(&options, &second));
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'FAILED'"), 0);
@@ -330,10 +342,12 @@ static void runs_of_a_dead_process_are_failed_at_open(void **state)
 
 static err client_run(struct store_tx *tx, void *arg)
 {
-    return store_exec(tx,
-                      "INSERT INTO runs (run_id, experiment_id, run_name, user_id, component, origin, status,"
-                      " lifecycle_stage, created_ms, attempts) VALUES ('abc', 0, 'n', 'u', 'c', 'client',"
-                      " 'RUNNING', 'active', 1, 1)", NO_ARGS, NULL);
+    return store_exec(
+        tx,
+        "INSERT INTO runs (run_id, experiment_id, run_name, user_id, component, origin, status,"
+        " lifecycle_stage, created_ms, attempts) VALUES ('abc', 0, 'n', 'u', 'c', 'client',"
+        " 'RUNNING', 'active', 1, 1)",
+        NO_ARGS, NULL);
 }
 
 static void runs_of_clients_are_left_alone_at_open(void **state)
@@ -343,7 +357,8 @@ static void runs_of_clients_are_left_alone_at_open(void **state)
     fixture_shut(f);
     assert_ok(fixture_try_open(f));
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'RUNNING'"), 1);
-    assert_int_equal(fixture_int(f, "SELECT experiment_id FROM experiments WHERE name = 'Default'"), 0);
+    assert_int_equal(fixture_int(f, "SELECT experiment_id FROM experiments WHERE name = 'Default'"),
+                     0);
 }
 
 static void artifacts_are_replaced_and_read_back(void **state)
@@ -373,15 +388,18 @@ static void experiments_are_made_when_named(void **state)
     struct fixture *f = *state;
     struct run *r = NULL;
     for (int i = 0; i < 2; i++) {
-        assert_ok(run_begin(f->track, &(struct run_options){ .component = "training", .name = "mine",
-                                                             .experiment = "nets" }, &r));
+        assert_ok(run_begin(
+            f->track,
+            &(struct run_options){ .component = "training", .name = "mine", .experiment = "nets" },
+            &r));
         fixture_end(r, ERR_NONE);
     }
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM experiments"), 2);
     assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE experiment_id = 1"), 2);
     assert_true(str_eq(fixture_text(f, "SELECT run_name FROM runs LIMIT 1"), STR("mine")));
     assert_err(run_begin(f->track, &(struct run_options){ .component = "" }, &r), ERR_INVALID);
-    assert_err(run_begin(f->track, &(struct run_options){ .component = "a", .name = "a\nb" }, &r), ERR_INVALID);
+    assert_err(run_begin(f->track, &(struct run_options){ .component = "a", .name = "a\nb" }, &r),
+               ERR_INVALID);
 }
 
 int main(void)

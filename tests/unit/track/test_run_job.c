@@ -38,7 +38,11 @@ static err hold(struct run *r, const struct json *payload)
 }
 
 static const struct job_kind kinds[] = {
-    { .name = "t.flaky", .help = "Fails some times.", .component = "testing", .run = flaky, .tries_max = 3 },
+    { .name = "t.flaky",
+      .help = "Fails some times.",
+      .component = "testing",
+      .run = flaky,
+      .tries_max = 3 },
     { .name = "t.hold", .help = "Works until asked to stop.", .component = "testing", .run = hold },
     { 0 },
 };
@@ -60,8 +64,11 @@ static err execute(void *arg, struct job *job, const struct job_kind *kind)
 static void jobs_begin(struct job_fixture *f)
 {
     const struct job_kind *const tables[] = { kinds };
-    assert_ok(jobs_open(&(struct jobs_options){ .store = f->base.store, .worker = "test:1",
-                                                .sole_worker = true, .execute = execute, .arg = f,
+    assert_ok(jobs_open(&(struct jobs_options){ .store = f->base.store,
+                                                .worker = "test:1",
+                                                .sole_worker = true,
+                                                .execute = execute,
+                                                .arg = f,
                                                 .retry_base_ms = 1 },
                         tables, 1, &f->jobs));
 }
@@ -91,13 +98,16 @@ static struct job_info do_job(struct job_fixture *f, const char *payload)
     char id[UUID_BYTES];
     bool is_new;
     struct job_info info;
-    assert_ok(job_add(f->jobs, &(struct job_spec){ .kind = "t.flaky", .payload = str_of(payload),
-                                                   .username = STR("ada") }, id, &is_new));
+    assert_ok(job_add(
+        f->jobs,
+        &(struct job_spec){ .kind = "t.flaky", .payload = str_of(payload), .username = STR("ada") },
+        id, &is_new));
     assert_ok(jobs_run_until(f->jobs, str_of(id), NULL, NULL, &f->base.mem, &info));
     return info;
 }
 
-/* If each try had a run of its own, the id that the caller was given would show a failure for ever. */
+/* If each try had a run of its own, the id that the caller was given would show a failure for ever.
+ */
 static void tries_share_one_run(void **state)
 {
     struct job_fixture *f = *state;
@@ -120,8 +130,10 @@ static void tries_share_one_run(void **state)
     assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM runs"), 1);
     assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM metrics"), 3);
     assert_int_equal(fixture_logged(&f->base, "run.failed", NULL), 2);
-    assert_true(fixture_exposed(&f->base, "skerry_runs_total{component=\"testing\",status=\"FAILED\"} 2"));
-    assert_true(fixture_exposed(&f->base, "skerry_runs_total{component=\"testing\",status=\"FINISHED\"} 1"));
+    assert_true(
+        fixture_exposed(&f->base, "skerry_runs_total{component=\"testing\",status=\"FAILED\"} 2"));
+    assert_true(fixture_exposed(&f->base,
+                                "skerry_runs_total{component=\"testing\",status=\"FINISHED\"} 1"));
 }
 
 static void params_of_an_earlier_try_bind(void **state)
@@ -148,19 +160,25 @@ static err plan_tx(struct store_tx *tx, void *arg)
     bool is_new;
     TRY(job_add_tx(p->f->jobs, tx, &p->job, p->id, &is_new));
     return track_run_schedule_tx(p->f->base.track, tx,
-                                 &(struct run_plan){ .run_id = p->job.run_id, .job_id = str_of(p->id),
-                                                     .job_kind = p->job.kind, .component = "testing",
+                                 &(struct run_plan){ .run_id = p->job.run_id,
+                                                     .job_id = str_of(p->id),
+                                                     .job_kind = p->job.kind,
+                                                     .component = "testing",
                                                      .username = p->job.username });
 }
 
-/* The reply to a request names the run before a worker has taken the job: the name must be good at once. */
+/* The reply to a request names the run before a worker has taken the job: the name must be good at
+ * once. */
 static void a_planned_run_is_there_before_its_job_runs(void **state)
 {
     struct job_fixture *f = *state;
     char run_id_text[HEX_ID_BYTES];
     rand_hex_id(run_id_text);
-    struct planned p = { .f = f, .job = { .kind = "t.flaky", .payload = STR("{}"),
-                                          .run_id = str_of(run_id_text), .username = STR("bob") } };
+    struct planned p = { .f = f,
+                         .job = { .kind = "t.flaky",
+                                  .payload = STR("{}"),
+                                  .run_id = str_of(run_id_text),
+                                  .username = STR("bob") } };
     assert_ok(store_write(f->base.store, plan_tx, &p));
     struct run_info run;
     assert_ok(track_run_get(f->base.track, str_of(run_id_text), &f->base.mem, &run));
@@ -183,7 +201,8 @@ static struct run_info held_run(struct job_fixture *f, char id[UUID_BYTES])
     bool is_new;
     struct run_info *runs;
     size_t count = 0;
-    assert_ok(job_add(f->jobs, &(struct job_spec){ .kind = "t.hold", .payload = STR("{}") }, id, &is_new));
+    assert_ok(job_add(f->jobs, &(struct job_spec){ .kind = "t.hold", .payload = STR("{}") }, id,
+                      &is_new));
     for (int i = 0; i < 2000 && count == 0; i++) {
         assert_ok(track_run_list(f->base.track, &(struct run_filter){ .status = STR("RUNNING") },
                                  &f->base.mem, &runs, &count));
@@ -250,7 +269,9 @@ static void only_runs_without_a_future_are_failed_at_open(void **state)
     char waiting[HEX_ID_BYTES], orphan[HEX_ID_BYTES];
     struct job_info done = do_job(f, "{}");
     rand_hex_id(waiting);
-    struct planned p = { .f = f, .job = { .kind = "t.flaky", .payload = STR("{}"), .run_id = str_of(waiting) } };
+    struct planned p = {
+        .f = f, .job = { .kind = "t.flaky", .payload = STR("{}"), .run_id = str_of(waiting) }
+    };
     assert_ok(store_write(f->base.store, plan_tx, &p));
     struct run *r = fixture_run(&f->base, "testing");
     memcpy(orphan, run_id(r), sizeof orphan);
@@ -258,9 +279,13 @@ static void only_runs_without_a_future_are_failed_at_open(void **state)
     assert_ok(store_write(f->base.store, as_killed, NULL));
 
     track_close(f->base.track);
-    assert_ok(track_open(&(struct track_options){ .store = f->base.store, .blobs = f->base.blobs,
-                                                  .log = f->base.log, .metrics = f->base.metrics,
-                                                  .jobs = f->jobs, .sole_worker = true, .ctx = f },
+    assert_ok(track_open(&(struct track_options){ .store = f->base.store,
+                                                  .blobs = f->base.blobs,
+                                                  .log = f->base.log,
+                                                  .metrics = f->base.metrics,
+                                                  .jobs = f->jobs,
+                                                  .sole_worker = true,
+                                                  .ctx = f },
                          &f->base.track));
     struct run_info run;
     assert_ok(track_run_get(f->base.track, str_of(waiting), &f->base.mem, &run));

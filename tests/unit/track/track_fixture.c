@@ -32,8 +32,11 @@ err fixture_try_open(struct fixture *f)
     TRY(store_open(&(struct store_options){ .url = url }, &f->store));
     snprintf(url, sizeof url, "file:%s/blobs", f->folder);
     TRY(blobs_open(url, &f->blobs));
-    return track_open(&(struct track_options){ .store = f->store, .blobs = f->blobs, .log = f->log,
-                                               .metrics = f->metrics, .sole_worker = true,
+    return track_open(&(struct track_options){ .store = f->store,
+                                               .blobs = f->blobs,
+                                               .log = f->log,
+                                               .metrics = f->metrics,
+                                               .sole_worker = true,
                                                .ctx = f },
                       &f->track);
 }
@@ -75,8 +78,8 @@ int fixture_deinit(void **state)
 struct run *fixture_run(struct fixture *f, const char *component)
 {
     struct run *r = NULL;
-    assert_ok(run_begin(f->track, &(struct run_options){ .component = component,
-                                                         .username = STR("ada") }, &r));
+    assert_ok(run_begin(
+        f->track, &(struct run_options){ .component = component, .username = STR("ada") }, &r));
     return r;
 }
 
@@ -123,8 +126,8 @@ size_t fixture_logged(struct fixture *f, const char *event, str *ret_last)
 {
     struct log_line *lines;
     size_t count;
-    assert_ok(log_search(f->log, &(struct log_query){ .event = str_of(event) }, &f->mem, &lines,
-                         &count));
+    assert_ok(
+        log_search(f->log, &(struct log_query){ .event = str_of(event) }, &f->mem, &lines, &count));
     if (ret_last)
         *ret_last = count ? lines[0].json : STR_NONE;
     return count;
@@ -150,10 +153,12 @@ struct blob_info fixture_blob(struct fixture *f, str bytes)
 struct dataset_info fixture_dataset(struct fixture *f, const char *name, str bytes)
 {
     struct dataset_info info;
-    assert_ok(dataset_create(f->track, &(struct dataset_spec){ .name = str_of(name), .kind = "t.rows" },
+    assert_ok(dataset_create(f->track,
+                             &(struct dataset_spec){ .name = str_of(name), .kind = "t.rows" },
                              &f->mem, &info));
-    assert_ok(dataset_finish(f->track, str_of(info.id),
-                             &(struct dataset_result){ .blob = fixture_blob(f, bytes), .rows = 7 }));
+    assert_ok(
+        dataset_finish(f->track, str_of(info.id),
+                       &(struct dataset_result){ .blob = fixture_blob(f, bytes), .rows = 7 }));
     return info;
 }
 

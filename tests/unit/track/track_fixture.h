@@ -23,25 +23,25 @@ struct fixture {
 };
 
 /* The message of an unexpected error is what one wants to read. */
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err ok_ = (call);                                                                          \
-        if (ok_.code)                                                                              \
-            fail_msg("%s: %s (%s:%d)", err_code_name(ok_.code), ok_.msg, ok_.file, ok_.line);      \
+#define assert_ok(call)                                                                       \
+    do {                                                                                      \
+        err ok_ = (call);                                                                     \
+        if (ok_.code)                                                                         \
+            fail_msg("%s: %s (%s:%d)", err_code_name(ok_.code), ok_.msg, ok_.file, ok_.line); \
     } while (0)
-#define assert_err(call, wanted)                                                                   \
-    do {                                                                                           \
-        err got_ = (call);                                                                         \
-        if (got_.code != (wanted))                                                                 \
-            fail_msg("wanted %s, got %s: %s", err_code_name(wanted), err_code_name(got_.code),     \
-                     got_.msg);                                                                    \
+#define assert_err(call, wanted)                                                               \
+    do {                                                                                       \
+        err got_ = (call);                                                                     \
+        if (got_.code != (wanted))                                                             \
+            fail_msg("wanted %s, got %s: %s", err_code_name(wanted), err_code_name(got_.code), \
+                     got_.msg);                                                                \
     } while (0)
 
-void fixture_folder(struct fixture *f);   /* makes the folder only */
+void fixture_folder(struct fixture *f); /* makes the folder only */
 void fixture_folder_remove(struct fixture *f);
-err fixture_try_open(struct fixture *f);  /* everything in f->folder */
-void fixture_shut(struct fixture *f);     /* closes everything, keeps the folder */
-int fixture_init(void **state);           /* cmocka setup: a fixture that is open */
+err fixture_try_open(struct fixture *f); /* everything in f->folder */
+void fixture_shut(struct fixture *f);    /* closes everything, keeps the folder */
+int fixture_init(void **state);          /* cmocka setup: a fixture that is open */
 int fixture_deinit(void **state);
 
 struct run *fixture_run(struct fixture *f, const char *component);
