@@ -56,17 +56,32 @@ chess_move chess_prediction_pick(const struct chess_prediction *pred, double tem
 
 /* ------------------------------------------------------------------ training */
 
+enum chess_net_size {
+    CHESS_NET_AUTO,   /* by the number of samples */
+    CHESS_NET_SMALL,
+    CHESS_NET_MEDIUM,
+    CHESS_NET_LARGE,
+};
+
+enum { CHESS_TRAIN_BATCH_MAX = 65536, CHESS_TRAIN_EPOCHS_MAX = 10000 };
+
 struct chess_train_options {
     uint64_t seed;
-    int batch_size;        /* 0: 512 */
-    double learning_rate;  /* 0: default of the schedule */
+    int batch_size;        /* 0: default */
+    double learning_rate;  /* peak of the schedule; 0: default */
     double weight_decay, dropout; /* negative: default */
     int epochs;            /* upper bound */
     double minutes_max;    /* 0: no bound; the schedule decays to its end at the bound */
     int patience;          /* early stopping: epochs (or evaluation rounds) without gain; 0: off */
     bool book;             /* add the book of positions */
-    int threads;           /* 0: all cores */
+    int threads;           /* 0: all cores; part of what makes a training repeatable */
+    enum chess_net_size size;
 };
+
+/* What is best for so many samples, with nothing left to default but `size`. */
+struct chess_train_options chess_train_defaults(size_t count);
+/* ERR_INVALID names the option, its value and what is allowed. */
+MUST_USE err chess_train_options_check(const struct chess_train_options *options);
 
 /* Where samples come from: random access by index, so that shuffling needs no copy. Thread-safe. */
 struct chess_sample_source {

@@ -41,6 +41,14 @@ struct learn_kernels {
     /* Adds x[width] to each of the named rows: the gradient of rows_sum. */
     void (*rows_add)(float *table, size_t width, const uint16_t *rows, size_t count, const float *x);
 
+    /* A scored sum, the inner loop of a network that scores sparse items: z = max(base[0] + base[1] +
+     * base[2] + the named rows of the table, 0); returns the product of z and out. */
+    float (*unit)(float *z, const float *const base[3], const float *table, size_t width, const uint16_t *rows,
+                  size_t count, const float *out);
+    /* Its gradient, given that of the score, added to those of out, the bases and the rows. */
+    void (*unit_back)(float d_score, const float *z, const float *out, float *d_out, float *const d_base[3],
+                      float *d_table, size_t width, const uint16_t *rows, size_t count);
+
     float (*dot)(const float *a, const float *b, size_t n);
     void (*axpy)(float *y, float factor, const float *x, size_t n); /* y += factor * x */
 

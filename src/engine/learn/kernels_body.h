@@ -75,10 +75,40 @@ static inline __attribute__((always_inline)) void tile(size_t rows, size_t acros
             store(c + i * c_row + j * L, sum[i][j]);
 }
 
+/* One row of C, eight registers at a time: a prediction for one position is this. */
+static inline void tile_row(size_t n, size_t k, const float *a, size_t a_col, const float *b, size_t b_row,
+                            float *c, int add)
+{
+    size_t j = 0;
+    for (; j + 8 * L <= n; j += 8 * L) {
+        vec sum[8];
+#pragma GCC unroll 8
+        for (size_t x = 0; x < 8; x++)
+            sum[x] = add ? load(c + j + x * L) : (vec){ 0 };
+        for (size_t s = 0; s < k; s++) {
+            vec left = splat(a[s * a_col]);
+#pragma GCC unroll 8
+            for (size_t x = 0; x < 8; x++)
+                sum[x] += left * load(b + s * b_row + j + x * L);
+        }
+#pragma GCC unroll 8
+        for (size_t x = 0; x < 8; x++)
+            store(c + j + x * L, sum[x]);
+    }
+    for (; j + 2 * L <= n; j += 2 * L)
+        tile(1, 2, k, a, 0, a_col, b + j, b_row, c + j, 0, add);
+    for (; j < n; j += L)
+        tile(1, 1, k, a, 0, a_col, b + j, b_row, c + j, 0, add);
+}
+
 static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
                  size_t b_row, float *c, size_t c_row, int add)
 {
     size_t j = 0;
+    if (m == 1) {
+        tile_row(n, k, a, a_col, b, b_row, c, add);
+        return;
+    }
     for (; j + 2 * L <= n; j += 2 * L) {
         size_t i = 0;
         for (; i + TILE_ROWS <= m; i += TILE_ROWS)
@@ -155,6 +185,78 @@ static void rows_add(float *table, size_t width, const uint16_t *rows, size_t co
         rows_add_part(2, table + i, width, rows, count, x + i);
     for (; i < width; i += L)
         rows_add_part(1, table + i, width, rows, count, x + i);
+}
+
+/* ------------------------------------------------------------------ scored sums */
+
+/* Returns the lanes of the score that this part of the width contributes. */
+static inline __attribute__((always_inline)) vec unit_part(size_t across, float *z, const float *const base[3],
+                                                           const float *table, size_t width,
+                                                           const uint16_t *rows, size_t count, const float *out,
+                                                           size_t at)
+{
+    vec sum[4], score = { 0 };
+#pragma GCC unroll 4
+    for (size_t j = 0; j < across; j++)
+        sum[j] = load(base[0] + at + j * L) + load(base[1] + at + j * L) + load(base[2] + at + j * L);
+    for (size_t r = 0; r < count; r++) {
+        const float *row = table + rows[r] * width + at;
+#pragma GCC unroll 4
+        for (size_t j = 0; j < across; j++)
+            sum[j] += load(row + j * L);
+    }
+#pragma GCC unroll 4
+    for (size_t j = 0; j < across; j++) {
+        vec kept = (vec)((ivec)sum[j] & (sum[j] > 0.0f));
+        store(z + at + j * L, kept);
+        score += kept * load(out + at + j * L);
+    }
+    return score;
+}
+
+static float unit(float *z, const float *const base[3], const float *table, size_t width, const uint16_t *rows,
+                  size_t count, const float *out)
+{
+    vec score = { 0 };
+    size_t i = 0;
+    for (; i + 4 * L <= width; i += 4 * L)
+        score += unit_part(4, z, base, table, width, rows, count, out, i);
+    for (; i < width; i += L)
+        score += unit_part(1, z, base, table, width, rows, count, out, i);
+    return sum_lanes(score);
+}
+
+static inline __attribute__((always_inline)) void
+unit_back_part(size_t across, float d_score, const float *z, const float *out, float *d_out,
+               float *const d_base[3], float *d_table, size_t width, const uint16_t *rows, size_t count, size_t at)
+{
+    vec d = splat(d_score), d_sum[4];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < across; j++) {
+        size_t i = at + j * L;
+        vec kept = load(z + i);
+        d_sum[j] = (vec)((ivec)(d * load(out + i)) & (kept > 0.0f));
+        store(d_out + i, load(d_out + i) + d * kept);
+        store(d_base[0] + i, load(d_base[0] + i) + d_sum[j]);
+        store(d_base[1] + i, load(d_base[1] + i) + d_sum[j]);
+        store(d_base[2] + i, load(d_base[2] + i) + d_sum[j]);
+    }
+    for (size_t r = 0; r < count; r++) {
+        float *row = d_table + rows[r] * width + at;
+#pragma GCC unroll 4
+        for (size_t j = 0; j < across; j++)
+            store(row + j * L, load(row + j * L) + d_sum[j]);
+    }
+}
+
+static void unit_back(float d_score, const float *z, const float *out, float *d_out, float *const d_base[3],
+                      float *d_table, size_t width, const uint16_t *rows, size_t count)
+{
+    size_t i = 0;
+    for (; i + 4 * L <= width; i += 4 * L)
+        unit_back_part(4, d_score, z, out, d_out, d_base, d_table, width, rows, count, i);
+    for (; i < width; i += L)
+        unit_back_part(1, d_score, z, out, d_out, d_base, d_table, width, rows, count, i);
 }
 
 /* ------------------------------------------------------------------ vectors */
@@ -285,6 +387,8 @@ const struct learn_kernels KERNELS_NAME = {
     .gemm = gemm,
     .rows_sum = rows_sum,
     .rows_add = rows_add,
+    .unit = unit,
+    .unit_back = unit_back,
     .dot = dot,
     .axpy = axpy,
     .relu = relu,

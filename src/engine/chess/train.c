@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* train.c -- the training loop: steps of a batch each, in slices over the pool's threads, evaluation
+ * rounds, early stopping, reports. train.h says what makes it repeatable. */
+#include "engine/chess/train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { REPORT_MS = 250 };
+
+/* Ratings are hidden from this share of the samples, so that a prediction without ratings is good too. */
+#define RATINGS_HIDDEN 0.1
+#define VALUE_WEIGHT 0.25f
+/* Rounding a share p up to 1/16 with chance 16 p adds p/16 of variance to the p that the label has anyway. */
+#define ROULETTE (1.0f / 16)
+
+/* ------------------------------------------------------------------ order */
+
+uint64_t train_mix(uint64_t x)
+{
+    x += 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
+/* A Feistel network is a permutation of the numbers with an even number of bits, whatever its round
+ * function; walking on until the result is below count makes it one of 0..count-1. So any place of any
+ * epoch is found without a table, which makes a resume exact and large datasets free. */
+size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place)
+{
+    unsigned half = 1;
+    while (half < 32 && ((uint64_t)1 << (2 * half)) < count)
+        half++;
+    uint64_t mask = ((uint64_t)1 << half) - 1, key = train_mix(seed ^ train_mix(epoch)), x = place;
+    do {
+        uint64_t left = x >> half, right = x & mask;
+        for (unsigned round = 0; round < 4; round++) {
+            uint64_t next = left ^ (train_mix(key + round + (right << 8)) & mask);
+            left = right;
+            right = next;
+        }
+        x = left << half | right;
+    } while (x >= count);
+    return (size_t)x;
+}
+
+/* ------------------------------------------------------------------ a step */
+
+static struct net_pass pass_of(const struct chess_trainer *t, float *gradient)
+{
+    return (struct net_pass){
+        .shape = t->shape, .at = t->at, .kernels = t->kernels, .weights = t->weights, .transposed = t->transposed,
+        .gradient = gradient, .dropout = (float)t->options.dropout, .value_weight = VALUE_WEIGHT,
+        .roulette = ROULETTE,
+    };
+}
+
+static void sums_add_batch(struct train_sums *sums, const struct net_batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        const struct net_row *row = &b->rows[i];
+        sums->policy_loss += (double)row->policy_loss;
+        sums->value_loss += (double)row->value_loss;
+        sums->value_count += row->outcome >= 0;
+        sums->hits += learn_rank(row->policy, (size_t)row->features.move_count, (size_t)row->truth) == 0;
+    }
+    sums->count += (int64_t)b->count;
+}
+
+static void sums_merge(struct train_sums *into, const struct train_sums *from)
+{
+    into->policy_loss += from->policy_loss;
+    into->value_loss += from->value_loss;
+    into->count += from->count;
+    into->value_count += from->value_count;
+    into->hits += from->hits;
+    into->refused += from->refused;
+}
+
+static void get_sample(const struct chess_trainer *t, uint64_t number, struct chess_sample *ret_sample)
+{
+    uint64_t epoch = number / t->train.count;
+    size_t index = train_order(t->options.seed, epoch, t->train.count, (size_t)(number % t->train.count));
+    t->train.get(t->train.arg, index, ret_sample);
+    if ((double)(train_mix(t->options.seed ^ train_mix(number)) >> 11) * 0x1p-53 < RATINGS_HIDDEN)
+        ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;
+}
+
+/* One slice of the batch of the current step: its gradient and sums. */
+static void slice_step(void *arg, size_t index)
+{
+    struct chess_trainer *t = arg;
+    struct train_slice *slice = &t->slices[index];
+    size_t slices = (size_t)t->options.threads, size = (size_t)t->options.batch_size;
+    size_t next = size * index / slices, end = size * (index + 1) / slices;
+    struct net_pass pass = pass_of(t, slice->gradient);
+    struct net_batch *b = slice->batch;
+    struct chess_sample sample;
+
+    slice->sums = (struct train_sums){ 0 };
+    while (next < end) {
+        uint64_t number = (uint64_t)t->step * size + next;
+        uint64_t noise = train_mix(t->options.seed ^ train_mix(~number));
+        b->count = 0;
+        for (; next < end && b->count < NET_BATCH_MAX; next++) {
+            get_sample(t, (uint64_t)t->step * size + next, &sample);
+            slice->sums.refused += !net_batch_add(b, &sample);
+        }
+        if (b->count == 0)
+            continue;
+        net_forward(b, &pass, &noise);
+        net_backward(b, &pass);
+        sums_add_batch(&slice->sums, b);
+    }
+}
+
+static void range_update(void *arg, size_t index)
+{
+    struct chess_trainer *t = arg;
+    /* ranges are whole cache lines, so that two threads never write the same one */
+    size_t lines = (t->at.count + 15) / 16, from = lines * index / TRAIN_RANGES * 16;
+    size_t to = lines * (index + 1) / TRAIN_RANGES * 16;
+    float *parts[TRAIN_SLICES_MAX];
+    if (to > t->at.count)
+        to = t->at.count;
+    for (int s = 0; s < t->options.threads; s++)
+        parts[s] = t->slices[s].gradient + from;
+    t->kernels->adam(t->weights + from, t->adam.first + from, t->adam.second + from, parts, (size_t)t->options.threads,
+                     to - from, &t->factors);
+}
+
+static double progress_of(const struct chess_trainer *t, double elapsed_s)
+{
+    double by_steps = (double)t->step / (double)t->step_total;
+    double by_time = t->options.minutes_max > 0 ? elapsed_s / (60 * t->options.minutes_max) : 0;
+    double progress = by_steps > by_time ? by_steps : by_time;
+    return progress > 1 ? 1 : progress;
+}
+
+static void step_once(struct chess_trainer *t, struct pool *pool, double progress)
+{
+    int64_t count = 0;
+    net_transpose(&t->shape, &t->at, t->weights, t->transposed);
+    pool_each(pool, (size_t)t->options.threads, slice_step, t);
+    for (int s = 0; s < t->options.threads; s++) {
+        count += t->slices[s].sums.count;
+        sums_merge(&t->recent, &t->slices[s].sums);
+    }
+    t->factors = learn_adam_next(&t->adam, learn_schedule_rate(&t->schedule, progress), count ? 1.0 / (double)count : 0);
+    pool_each(pool, TRAIN_RANGES, range_update, t);
+    t->step++;
+}
+
+/* ------------------------------------------------------------------ evaluation rounds */
+
+static void slice_evaluate(void *arg, size_t index)
+{
+    struct chess_trainer *t = arg;
+    struct train_slice *slice = &t->slices[index];
+    size_t slices = (size_t)t->options.threads;
+    size_t next = t->valid_count * index / slices, end = t->valid_count * (index + 1) / slices;
+    struct net_pass pass = pass_of(t, NULL);
+    struct net_batch *b = slice->batch;
+    struct chess_sample sample;
+
+    slice->sums = (struct train_sums){ 0 };
+    slice->tally = (struct learn_tally){ 0 };
+    while (next < end) {
+        b->count = 0;
+        for (; next < end && b->count < NET_BATCH_MAX; next++) {
+            /* spread evenly over the whole validation set */
+            t->valid.get(t->valid.arg, (size_t)((double)next / (double)t->valid_count * (double)t->valid.count), &sample);
+            net_batch_add(b, &sample);
+        }
+        if (b->count == 0)
+            continue;
+        net_forward(b, &pass, NULL);
+        sums_add_batch(&slice->sums, b);
+        for (size_t i = 0; i < b->count; i++)
+            learn_tally_add(&slice->tally, b->rows[i].policy, (size_t)b->rows[i].features.move_count, (size_t)b->rows[i].truth);
+    }
+}
+
+static void evaluate(struct chess_trainer *t, struct pool *pool, struct chess_train_report *report)
+{
+    struct learn_tally tally = { 0 };
+    struct train_sums sums = { 0 };
+    pool_each(pool, (size_t)t->options.threads, slice_evaluate, t);
+    for (int s = 0; s < t->options.threads; s++) {
+        learn_tally_merge(&tally, &t->slices[s].tally);
+        sums_merge(&sums, &t->slices[s].sums);
+    }
+    double count = tally.count ? (double)tally.count : 1;
+    double loss = tally.log_loss / count;
+    if (sums.value_count > 0)
+        loss += (double)VALUE_WEIGHT * sums.value_loss / (double)sums.value_count;
+    report->evaluated = true;
+    report->valid_loss = loss;
+    report->valid_top1 = (double)tally.top1 / count;
+    report->valid_top3 = (double)tally.top3 / count;
+    if (loss < t->best_loss) {
+        t->best_loss = loss;
+        t->rounds_without_gain = 0;
+        memcpy(t->best, t->weights, t->at.count * sizeof(float));
+    } else {
+        t->rounds_without_gain++;
+    }
+    t->stopped_early = t->options.patience > 0 && t->rounds_without_gain >= t->options.patience;
+}
+
+/* A round after every epoch, and TRAIN_ROUNDS rounds in long epochs; always one at the end. */
+static bool round_is_due(const struct chess_trainer *t, double progress)
+{
+    int64_t epoch_steps = (int64_t)(t->train.count / (size_t)t->options.batch_size) + 1;
+    if (t->valid_count == 0 || t->step == t->last_round_step)
+        return false;
+    return progress >= 1 || t->step - t->last_round_step >= epoch_steps || progress - t->last_round >= 1.0 / TRAIN_ROUNDS;
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+static void report_fill(struct chess_trainer *t, double progress, double run_s, double run_progress,
+                        double recent_s, struct chess_train_report *r)
+{
+    const struct train_sums *sums = &t->recent;
+    r->step = t->step;
+    r->step_total = t->step_total;
+    r->epoch = (int)((uint64_t)t->step * (uint64_t)t->options.batch_size / t->train.count);
+    r->progress = progress;
+    r->eta_s = run_progress > 0 ? run_s / run_progress * (1 - progress) : 0;
+    if (sums->count > 0) {
+        r->policy_loss = sums->policy_loss / (double)sums->count;
+        r->value_loss = sums->value_count ? sums->value_loss / (double)sums->value_count : 0;
+        r->loss = r->policy_loss + (double)VALUE_WEIGHT * r->value_loss;
+        r->top1 = (double)sums->hits / (double)sums->count;
+        r->samples_per_s = recent_s > 0 ? (double)sums->count / recent_s : 0;
+    }
+    t->recent = (struct train_sums){ 0 };
+}
+
+static double seconds_since(int64_t start_ns)
+{
+    return (double)(clock_mono_ns() - start_ns) * 1e-9;
+}
+
+err chess_trainer_run(struct chess_trainer *t, struct pool *pool, chess_train_tick tick, void *arg)
+{
+    err e = OK;
+    int64_t start = clock_mono_ns(), reported = start;
+    double before_s = t->elapsed_s, before = progress_of(t, before_s), progress = before;
+    struct chess_train_report report = { 0 };
+
+    while (!e.code && progress < 1 && !t->stopped_early) {
+        step_once(t, pool, progress);
+        t->elapsed_s = before_s + seconds_since(start);
+        progress = progress_of(t, t->elapsed_s);
+        report.evaluated = false;
+        if (round_is_due(t, progress)) {
+            evaluate(t, pool, &report);
+            t->last_round = progress;
+            t->last_round_step = t->step;
+        }
+        bool last = progress >= 1 || t->stopped_early;
+        if (!tick || (!last && !report.evaluated && seconds_since(reported) * 1000 < REPORT_MS))
+            continue;
+        report_fill(t, progress, seconds_since(start), progress - before, seconds_since(reported), &report);
+        reported = clock_mono_ns();
+        e = tick(arg, &report);
+    }
+    return e;
+}
