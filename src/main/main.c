@@ -4,9 +4,22 @@
 #include <string.h>
 
 #include "main/main.h"
+#include "platform/app/app.h"
+
+/* Children that we start ourselves; people never type this. */
+static int run_role(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; app_registry[i]; i++)
+        for (const struct role *r = app_registry[i]->roles; r && r->name; r++)
+            if (strcmp(r->name, name) == 0)
+                return r->run(argc, argv);
+    return 2;
+}
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strncmp(argv[1], "--role=", 7) == 0)
+        return run_role(argv[1] + 7, argc, argv);
     bool serves = argc > 1 && strcmp(argv[1], "serve") == 0;
     err e = serves ? serve_run(argc, argv) : cli_run(argc, argv);
     fflush(stdout);

@@ -66,7 +66,7 @@ class Gate:
         training = self.must("POST", "/v1/trainings", {"datasetId": dataset["id"], "minutes": 0.05, "epochs": 1, "notes": "gate"})
         result = self.wait(training["jobId"])["result"]
         self.ids.update(trainings=training["runId"], training=training["runId"], runs=training["runId"], jobs=training["jobId"],
-                        lineage=dataset["id"], models=result["modelId"])
+                        lineage=dataset["id"], models=result["modelId"], analytics="move_count")
         self.must("POST", "/v1/models/promote", {"modelId": result["modelId"], "modelVersion": str(result["modelVersion"])})
         evaluation = self.must("POST", "/v1/evaluations", {"candidateModelId": result["modelId"]})
         self.wait(evaluation["jobId"])
@@ -74,6 +74,7 @@ class Gate:
         match = self.must("POST", "/v1/selfplay", {"games": 2, "seed": 1})
         self.wait(match["jobId"])
         self.ids["selfplay"] = match["runId"]
+        self.wait(self.must("POST", "/v1/analytics/run")["jobId"])
         self.ids["games"] = self.must("GET", "/v1/games/recent?limit=1")[0]["id"]
         self.result = result
 

@@ -3,6 +3,7 @@
 #include "apps/chess/chess_app.h"
 
 #include "apps/chess/chess_metrics.h"
+#include "apps/chess/plugin_child.h"
 #include "engine/chess/position.h"
 
 static const struct setting settings[] = {
@@ -61,6 +62,27 @@ static const struct job_kind jobs[] = {
       .metric = "chs_selfplay_games_total",
       .event = "selfplay.completed",
       .artifact = "report.json" },
+    { .name = "chess.analyse",
+      .help = "Gives every analytics plugin the games it has not seen.",
+      .component = "analytics",
+      .run = analytics_run,
+      .concurrent_max = 1,
+      .payload_schema = "",
+      .example = "{}",
+      .metric = "chs_analytic_games_total",
+      .event = "analytics.completed",
+      .artifact = "report.json" },
+    { 0 },
+};
+
+static const struct job_schedule schedules[] = {
+    { "chess.analyse", "@every 300s", "chess.analyse", "{}",
+      "New games and new plugins: what each plugin has not seen." },
+    { 0 },
+};
+
+static const struct role roles[] = {
+    { "plugin", plugin_role },
     { 0 },
 };
 
@@ -119,6 +141,15 @@ static const struct verb verbs[] = {
       "Plays a match and says how much stronger one is, with a 95 % interval.\n"
       "  skerry chess match chess-policy@2 chess-policy@1 --games 200",
       verb_match },
+    { "analyse", "skerry chess analyse",
+      "Gives every analytics plugin the games it has not seen. The server does this by itself.\n"
+      "  skerry chess analyse",
+      verb_analyse },
+    { "plugin", "skerry plugin build FILE.c | skerry plugin header",
+      "Compiles an analytics plugin, tries it in a fenced child and puts it into the plugin folder; from\n"
+      "then on it runs over all games. `skerry plugin header` prints the header it is written against.\n"
+      "  skerry plugin build examples/plugins/checks.c",
+      verb_plugin },
     { "uci", "skerry uci [MODEL@VERSION]",
       "Speaks UCI on standard input and output, so that any chess program can use the model.\n"
       "  printf 'uci\\nposition startpos moves e2e4\\ngo\\nquit\\n' | skerry uci",
@@ -151,6 +182,8 @@ const struct app app_chess = {
     .migrations = chess_migrations,
     .routes = chess_routes,
     .jobs = jobs,
+    .schedules = schedules,
+    .roles = roles,
     .metrics = chess_metrics,
     .dataset_kinds = dataset_kinds,
     .model_kinds = model_kinds,

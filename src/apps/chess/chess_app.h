@@ -95,4 +95,15 @@ err verb_evaluate(struct house *h, const struct verb_args *args);
 err verb_match(struct house *h, const struct verb_args *args);
 err verb_uci(struct house *h, const struct verb_args *args);
 
+/* ------------------------------------------------------------------ analytics: plugins over games */
+
+extern const char chess_schema_analytics[]; /* migration step 3 */
+err analytics_run(struct run *run, const struct json *payload);
+err analytics_list(struct http_request *rq, struct http_reply *rp);
+err analytics_start(struct http_request *rq, struct http_reply *rp);
+err analytics_results(struct http_request *rq, struct http_reply *rp);
+err games_analytics(struct http_request *rq, struct http_reply *rp);
+err verb_plugin(struct house *h, const struct verb_args *args);
+err verb_analyse(struct house *h, const struct verb_args *args);
+
 #endif

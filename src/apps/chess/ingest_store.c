@@ -16,6 +16,7 @@ enum {
     NAMES_MAX = 50000,
     NAMES_BYTES_MAX = 16 * 1024 * 1024,
     NAME_KEY_BYTES_MAX = 512,
+    OPENING_KEY_BYTES_MAX = 4200, /* a tag is at most 4096 */
 };
 
 static const char game_columns[] =
@@ -161,53 +162,14 @@ static str lower(str name, char out[NAME_KEY_BYTES_MAX])
     return str_from(out, str_utf8_valid_len(str_from(out, len)));
 }
 
-static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_platform platform,
-                     str name, int64_t *ret_id)
-{
-    char text[NAME_KEY_BYTES_MAX + 1];
-    str key = lower(name, text + 1);
-    text[0] = (char)('0' + platform);
-    union map_value *found = map_find(&s->players, str_from(text, key.len + 1));
-    if (found) {
-        *ret_id = found->num;
-        return OK;
-    }
-    s->upserts++;
-    return id_of(
-        tx, "SELECT id FROM chess_players WHERE name_key = ?1 AND platform = ?2",
-        "INSERT INTO chess_players (name_key, platform, name) VALUES (?1, ?2, ?3) RETURNING id",
-        ARGS(sql_text(key), sql_int(platform), sql_text(name)), 2, ret_id);
-}
-
-static err opening_id(struct ingest_store *s, struct store_tx *tx, const struct game_record *g,
-                      int64_t *ret_id)
-{
-    char eco[4];
-    if (!g->opening.len) {
-        *ret_id = 0;
-        return OK;
-    }
-    union map_value *found = map_find(&s->openings, g->opening);
-    if (found && (found->num >> 40) == g->eco) {
-        *ret_id = found->num & ((1LL << 40) - 1);
-        return OK;
-    }
-    s->upserts++;
-    chess_eco_write(g->eco, eco);
-    return id_of(tx, "SELECT id FROM chess_openings WHERE eco = ?1 AND name = ?2",
-                 "INSERT INTO chess_openings (eco, name) VALUES (?1, ?2) RETURNING id",
-                 ARGS(sql_cstr(eco), sql_text(g->opening)), 2, ret_id);
-}
-
-/* Ids are remembered only once they are committed: a transaction that fails takes its new ids
- * along. */
-static void remember(struct map *m, arena *names, str key, int64_t id)
+/* Names are remembered as soon as they have an id. When the transaction fails, or is run again, its
+ * new ids were never there: names_forget. */
+static void name_remember(struct ingest_store *s, struct map *m, str key, int64_t id)
 {
     union map_value *value;
     bool is_new;
-    if (map_find(m, key))
-        return;
-    str kept = arena_str(names, key);
+    str kept = arena_str(&s->names, key);
+    s->upserts++;
     if (!kept.ptr)
         return;
     err e = map_put(m, kept, &value, &is_new);
@@ -215,30 +177,56 @@ static void remember(struct map *m, arena *names, str key, int64_t id)
         value->num = id;
 }
 
-static void remember_names(struct ingest_store *s, const struct ingest_batch *batch)
+static void names_forget(struct ingest_store *s)
 {
-    if (s->players.count + 2 * INGEST_BATCH_GAMES > NAMES_MAX ||
-        s->names.bytes_used > NAMES_BYTES_MAX / 2) {
-        map_deinit(&s->players);
-        map_deinit(&s->openings);
-        arena_reset(&s->names);
-        map_init(&s->players, NAMES_MAX);
-        map_init(&s->openings, NAMES_MAX);
+    map_deinit(&s->players);
+    map_deinit(&s->openings);
+    arena_reset(&s->names);
+    map_init(&s->players, NAMES_MAX);
+    map_init(&s->openings, NAMES_MAX);
+}
+
+static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_platform platform,
+                     str name, int64_t *ret_id)
+{
+    char text[NAME_KEY_BYTES_MAX + 1];
+    text[0] = (char)('0' + platform);
+    str key = lower(name, text + 1);
+    str cached = str_from(text, key.len + 1);
+    union map_value *found = map_find(&s->players, cached);
+    if (found) {
+        *ret_id = found->num;
+        return OK;
     }
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct game_record *g = &batch->games[i].record;
-        char text[NAME_KEY_BYTES_MAX + 1];
-        if (s->known[i])
-            continue;
-        text[0] = (char)('0' + g->platform);
-        str key = lower(g->white, text + 1);
-        remember(&s->players, &s->names, str_from(text, key.len + 1), s->white_ids[i]);
-        key = lower(g->black, text + 1);
-        remember(&s->players, &s->names, str_from(text, key.len + 1), s->black_ids[i]);
-        if (g->opening.len)
-            remember(&s->openings, &s->names, g->opening,
-                     s->opening_ids[i] | (int64_t)g->eco << 40);
+    TRY(id_of(
+        tx, "SELECT id FROM chess_players WHERE name_key = ?1 AND platform = ?2",
+        "INSERT INTO chess_players (name_key, platform, name) VALUES (?1, ?2, ?3) RETURNING id",
+        ARGS(sql_text(key), sql_int(platform), sql_text(name)), 2, ret_id));
+    name_remember(s, &s->players, cached, *ret_id);
+    return OK;
+}
+
+static err opening_id(struct ingest_store *s, struct store_tx *tx, const struct game_record *g,
+                      int64_t *ret_id)
+{
+    char text[OPENING_KEY_BYTES_MAX], eco[4];
+    if (!g->opening.len) {
+        *ret_id = 0;
+        return OK;
     }
+    chess_eco_write(g->eco, eco);
+    int used = snprintf(text, sizeof text, "%s %.*s", eco, STR_ARG(g->opening));
+    str cached = str_from(text, used < (int)sizeof text ? (size_t)used : sizeof text - 1);
+    union map_value *found = map_find(&s->openings, cached);
+    if (found) {
+        *ret_id = found->num;
+        return OK;
+    }
+    TRY(id_of(tx, "SELECT id FROM chess_openings WHERE eco = ?1 AND name = ?2",
+              "INSERT INTO chess_openings (eco, name) VALUES (?1, ?2) RETURNING id",
+              ARGS(sql_cstr(eco), sql_text(g->opening)), 2, ret_id));
+    name_remember(s, &s->openings, cached, *ret_id);
+    return OK;
 }
 
 /* ------------------------------------------------------------------ the transaction */
@@ -365,6 +353,9 @@ static err store_tx_batch(struct store_tx *tx, void *arg)
     struct storing *w = arg;
     struct ingest_store *s = w->s;
     int64_t inserted = 0, plies = 0;
+    if (s->names_pending)
+        names_forget(s);
+    s->names_pending = true;
     if (w->fresh) {
         int64_t pack_id;
         TRY(pack_insert(w, tx, &pack_id));
@@ -429,6 +420,9 @@ err ingest_store_batch(struct ingest_store *s, const struct ingest_batch *batch)
     if (e.code)
         return e;
     s->counts = w.after;
-    remember_names(s, batch);
+    s->names_pending = false;
+    if (s->players.count + 2 * INGEST_BATCH_GAMES > NAMES_MAX ||
+        s->names.bytes_used > NAMES_BYTES_MAX / 2)
+        names_forget(s);
     return OK;
 }

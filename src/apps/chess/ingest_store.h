@@ -37,8 +37,9 @@ struct ingest_store {
     uint8_t *known; /* of each game of the batch: 1 when it is a duplicate */
     int64_t *white_ids, *black_ids, *opening_ids;
     uint32_t *pack_index;
-    struct map players, openings; /* ids that are committed, by key; forgotten when they get many */
+    struct map players, openings; /* ids by name; forgotten when they get many */
     arena names;
+    bool names_pending; /* some of them stand in a transaction that is not committed */
 };
 
 /* Reads the job's cursor: counts start where an earlier try committed last. */

@@ -148,5 +148,19 @@ const struct route chess_routes[] = {
     { "GET", "/v1/metrics/selfplay/{runId}", "Numbers of a match for charts.", ACCESS_VIEWER,
       selfplay_metrics,
       .reply = OBJECT(P("runId", "string") "," P("status", "string") "," P("metrics", "object")) },
+
+    /* ---------------------------------------------------------------- analytics */
+    { "GET", "/v1/analytics", "List analytics plugins and how far each is.", ACCESS_VIEWER, analytics_list,
+      .reply = ITEMS(P("name", "string") "," P("version", "string") "," P("pending", "integer")) },
+    { "POST", "/v1/analytics/run", "Give every plugin the games it has not seen, now.", ACCESS_ANALYST,
+      analytics_start,
+      .reply = INGEST_STARTED, .reply_status = 202, .event = "analytics.completed" },
+    { "GET", "/v1/analytics/{id}/results", "What a plugin said about games, newest first.", ACCESS_VIEWER,
+      analytics_results,
+      .query = "version:string limit:int offset:int",
+      .reply = ITEMS(P("gameId", "string") "," P("status", "string") "," P("result", "object")) },
+    { "GET", "/v1/games/{id}/analytics", "What all plugins said about one game.", ACCESS_VIEWER,
+      games_analytics,
+      .reply = ITEMS(P("plugin", "string") "," P("version", "string") "," P("result", "object")) },
     { 0 },
 };

@@ -92,5 +92,6 @@ static const char step_1_games[] =
 const struct store_migration chess_migrations[] = {
     { 1, step_1_games },
     { 2, chess_schema_plays },
+    { 3, chess_schema_analytics },
     { 0 },
 };

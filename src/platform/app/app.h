@@ -62,7 +62,7 @@ struct model_kind {
     const char *name;      /* "chess.policy"; NULL ends a table */
     const char *dataset_kind; /* what it is trained on */
     const char *train_job; /* payload {"datasetId","model","params":{...}} */
-    const char *evaluate_job; /* payload {"evaluationId","candidate","baseline","suite"} */
+    const char *evaluate_job; /* payload {"candidate":"name@3","baseline":"name@2" or null,"suite","datasetId"} */
     const char *params_schema; /* JSON Schema of params' properties, with defaults */
     /* Checks the params of a training before anything is queued. */
     err (*check)(struct house *h, const struct json *params);
@@ -95,6 +95,12 @@ struct page {
     const char *path, *title;
 };
 
+/* A child process of ours: `skerry --role=NAME ...` calls run and ends with its exit code. No house. */
+struct role {
+    const char *name; /* NULL ends a table */
+    int (*run)(int argc, char **argv);
+};
+
 struct app {
     const char *name, *title, *summary;
     const struct setting *settings;
@@ -107,6 +113,7 @@ struct app {
     const struct model_kind *model_kinds;
     const struct verb *verbs;
     const struct page *pages;
+    const struct role *roles;
     size_t state_bytes;  /* zeroed memory for app_state() */
     err (*start)(struct house *h, void *state); /* after migrations, before routes and workers */
     void (*stop)(struct house *h, void *state); /* also after a failed start; accepts half-built state */

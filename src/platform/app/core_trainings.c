@@ -161,8 +161,13 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     buf_init(&payload, JOB_PAYLOAD_MAX);
     json_out_init(&w, &payload);
     json_object_begin(&w);
-    json_kv_cstr(&w, "candidate", candidate.id);
-    json_kv_cstr(&w, "baseline", baseline_name.len ? baseline.id : NULL);
+    json_key(&w, "candidate");
+    json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(candidate.name, 0, 500)), (long long)candidate.version);
+    json_key(&w, "baseline");
+    if (baseline_name.len)
+        json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(baseline.name, 0, 500)), (long long)baseline.version);
+    else
+        json_out_null(&w);
     json_kv_str(&w, "suite", suite);
     json_kv_str(&w, "datasetId", dataset);
     json_object_end(&w);

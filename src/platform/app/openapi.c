@@ -59,6 +59,19 @@ static void write_parameters(struct json_out *w, const struct route *r, const ch
     json_array_end(w);
 }
 
+/* Rows give the members of an object; braces around them are accepted. */
+static void write_properties(struct json_out *w, const char *members)
+{
+    if (members[0] == '{') {
+        json_kv_raw(w, "properties", str_of(members));
+        return;
+    }
+    json_key(w, "properties");
+    json_object_begin(w);
+    buf_add_cstr(w->buf, members);
+    json_object_end(w);
+}
+
 static void write_body(struct json_out *w, const struct route *r)
 {
     if (!r->body && !r->is_upload)
@@ -78,7 +91,7 @@ static void write_body(struct json_out *w, const struct route *r)
         json_key(w, "schema");
         json_object_begin(w);
         json_kv_cstr(w, "type", "object");
-        json_kv_raw(w, "properties", str_of(r->body));
+        write_properties(w, r->body);
         json_object_end(w);
         if (r->example && r->example[0] == '{')
             json_kv_raw(w, "example", str_of(r->example));
@@ -220,7 +233,11 @@ static void write_jobs(struct json_out *w, const struct app *const *apps)
             json_kv_cstr(w, "app", apps[i]->name);
             json_kv_cstr(w, "summary", k->help);
             json_kv_cstr(w, "component", k->component);
-            json_kv_raw(w, "payload", str_of(k->payload_schema));
+            json_key(w, "payload");
+            json_object_begin(w);
+            json_kv_cstr(w, "type", "object");
+            write_properties(w, k->payload_schema ? k->payload_schema : "");
+            json_object_end(w);
             json_kv_raw(w, "example", str_of(k->example));
             json_kv_cstr(w, "metric", k->metric);
             json_kv_cstr(w, "event", k->event);
