@@ -189,7 +189,7 @@ PGN_INLINE unsigned token_length(const char *p)
 struct plain {
     const char *text;
     unsigned len;    /* with the check sign */
-    unsigned n;      /* without */
+    int n;           /* without; -1 for an empty token behind a check sign */
     unsigned letter; /* of first_letters */
     unsigned to;     /* more than 63: the last two characters are no square */
 };
@@ -199,7 +199,7 @@ PGN_INLINE struct plain plain_split(const char *text, unsigned len)
 {
     struct plain t = { .text = text, .len = len };
     const char *end = text + t.len;
-    t.n = t.len - ((end[-1] & 0xf7) == '#'); /* or '+' */
+    t.n = (int)len - ((end[-1] & 0xf7) == '#'); /* or '+' */
     t.letter = first_letters[(unsigned char)text[0]];
     end = text + t.n;
     unsigned file = (unsigned)end[-2] - 'a', rank = (unsigned)end[-1] - '1';
@@ -212,7 +212,7 @@ PGN_INLINE struct plain plain_split(const char *text, unsigned len)
 PGN_INLINE chess_bits plain_candidates(const struct pgn_board *b, const struct pgn_sources *sources,
                                        const struct plain *t, uint32_t us, unsigned *ret_kind)
 {
-    unsigned has_letter = t->letter / HAS_LETTER, hint_count = t->n - 2 - has_letter;
+    unsigned has_letter = t->letter / HAS_LETTER, hint_count = (unsigned)t->n - 2 - has_letter;
     if (PGN_UNLIKELY(hint_count > HINTS_MAX))
         return 0;
     uint16_t hints, mask;
