@@ -108,9 +108,9 @@ struct dataset_info {
     str manifest;            /* JSON: files with digests, counts by split */
     struct blob_id blob;     /* the packed data; hex[0] == 0 while building */
     int64_t rows, bytes, created_ms, updated_ms;
-    str run_id;              /* the run that built it */
+    str run_id; /* the run that built it */
     str note;
-    str tags;                /* JSON object */
+    str tags; /* JSON object */
 };
 
 struct dataset_spec {
@@ -131,7 +131,7 @@ void dataset_announce(struct track *t, const struct dataset_info *info);
 struct dataset_result {
     struct blob_info blob; /* unpinned on success */
     int64_t rows;
-    str profile, manifest; /* JSON */
+    str profile, manifest;         /* JSON */
     const struct blob_id *parents; /* blobs that must stay as long as it does; not unpinned */
     size_t parent_count;
     str run_id;
@@ -154,8 +154,8 @@ struct dataset_filter {
 MUST_USE err dataset_list(struct track *t, const struct dataset_filter *filter, arena *keep,
                           struct dataset_info **ret_infos, size_t *ret_count);
 MUST_USE err dataset_count(struct track *t, int64_t *ret_names, int64_t *ret_versions);
-/* Its blobs are left to collection, its row stays for lineage. ERR_CONFLICT while a registered model
- * needs it. */
+/* Its blobs are left to collection, its row stays for lineage. ERR_CONFLICT while a registered
+ * model needs it. */
 MUST_USE err dataset_delete(struct track *t, str id);
 
 /* ------------------------------------------------------------------ models */
