@@ -175,8 +175,10 @@ class Gate:
                    if k.split("{")[0] in (family, family + "_count"))
 
     def routed(self, metrics, method, template):
+        # A route's own "{rest...}" is "{rest}" in OpenAPI.
         return sum(v for k, v in metrics.items()
-                   if k.startswith("chs_api_requests_total{") and f'method="{method.upper()}"' in k and f'uri="{template}"' in k)
+                   if k.startswith("chs_api_requests_total{") and f'method="{method.upper()}"' in k
+                   and f'uri="{template}"' in k.replace("...}", "}"))
 
     def log_lines(self, **query):
         path = "/v1/logs?" + urllib.parse.urlencode(dict(query, range="1h", limit=50))

@@ -11,6 +11,7 @@
 #include "apps/chess/plugin_child.h"
 #include "apps/chess/plugin_fence.h"
 #include "apps/chess/plugin_game.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/rand.h"
 #include "engine/chess/pack.h"
@@ -240,6 +241,10 @@ int plugin_role(int argc, char **argv)
     for (size_t i = 0; i < KEYS_MAX; i++)
         buf_init(&a->values[i].json, TEXT_BYTES_MAX * 6 + 16);
     chess_init();
+    /* libc reads the time zone's file at its first calendar function, which game_record_of needs: now, while
+     * files can still be opened. */
+    char now[CLOCK_ISO_BYTES];
+    clock_iso(0, now);
     /* Fenced before the plugin is loaded: its constructors are its code, too. */
     err e = fence_enter(FENCE_LOADING);
     const struct skerry_plugin *plugin = !e.code && argc > 2 ? load(argv[2], reason) : NULL;

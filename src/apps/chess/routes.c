@@ -115,7 +115,7 @@ const struct route chess_routes[] = {
               P("rating", "integer") "," P("opponentRating", "integer") "," P("speed", "string") ","
               P("temperature", "number") "," P("topk", "integer") "," P("useGameAsTraining", "boolean"),
       .reply = OBJECT(PLAY "," P("startedAt", "string") "," P("modelId", "string") "," P("modelVersion", "string")),
-      .example = "{\"color\":\"white\",\"clock\":{\"initial\":300,\"increment\":3}}",
+      .example = "{\"color\":\"black\",\"clock\":{\"initial\":300,\"increment\":3}}",
       .metric = "chs_moves_total", .event = "play.started" },
     { "GET", "/v1/play", "List games against the model, newest first.", ACCESS_VIEWER, play_list,
       .query = "limit:int offset:int", .reply = ITEMS(PLAY) },
