@@ -35,8 +35,16 @@ class KillDuringImport(unittest.TestCase):
 
         self.server.start()
         run = self.server.post("/v1/ingest", raw=text).json()["runId"]
+        before, stuck = -1, 0
         for kill in range(KILLS):
             time.sleep(rng.uniform(0.0, 0.4))
+            games = self.server.get(f"/v1/ingest/{run}").json()["games"]
+            stuck = stuck + 1 if games == before else 0
+            if stuck == 2:  # a job that never gets ahead is given up, and rightly so
+                self.server.wait(f"/v1/ingest/{run}",
+                                 lambda b: b["games"] > games or b["status"] == "SUCCEEDED")
+                stuck = 0
+            before = games
             self.server.kill()
             self.server.start()
             # Whole batches only: what can be seen is never half a batch's counts.

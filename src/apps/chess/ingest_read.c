@@ -27,6 +27,7 @@ struct ingest_reader {
 
     struct ingest_batch batches[BATCHES];
     struct ingest_batch *filling; /* the thread's own */
+    size_t batch_games;           /* how many go into the next one */
 
     str file;            /* being read */
     uint64_t files_done; /* games of the files before it */
@@ -107,9 +108,10 @@ static err batch_add(struct ingest_batch *b, const struct pgn_game *g)
     return OK;
 }
 
-static bool batch_is_full(const struct ingest_batch *b)
+static bool batch_is_full(const struct ingest_reader *r)
 {
-    return b->count == INGEST_BATCH_GAMES || b->packed.len >= INGEST_BATCH_BYTES ||
+    const struct ingest_batch *b = r->filling;
+    return b->count >= r->batch_games || b->packed.len >= INGEST_BATCH_BYTES ||
            b->text.bytes_used > TEXT_BYTES_MAX / 2;
 }
 
@@ -162,8 +164,11 @@ static err read_games(struct ingest_reader *r, struct pgn_reader *reader,
             return ERR(ERR_CANCELLED, "reading was stopped");
         TRY(batch_add(r->filling, g));
         r->last = ordinal;
-        if (batch_is_full(r->filling))
+        if (batch_is_full(r)) {
             batch_hand_over(r, ordinal);
+            r->batch_games =
+                r->batch_games < INGEST_BATCH_GAMES / 2 ? 2 * r->batch_games : INGEST_BATCH_GAMES;
+        }
     }
 }
 
@@ -216,6 +221,7 @@ err ingest_reader_open(const struct ingest_reader_options *options,
     if (!r)
         return ERR(ERR_NO_MEMORY, "importing: out of memory");
     r->options = *options;
+    r->batch_games = INGEST_BATCH_GAMES_FIRST;
     pthread_mutex_init(&r->lock, NULL);
     thread_cond_init(&r->changed);
     err e = OK;

@@ -18,6 +18,9 @@
 
 enum {
     INGEST_BATCH_GAMES = 8192,
+    /* The first one is small and each next one twice as big: games are seen soon, and a process
+     * that is killed again and again still gets ahead. */
+    INGEST_BATCH_GAMES_FIRST = 512,
     INGEST_BATCH_BYTES = 2 * 1024 * 1024, /* packed; a batch may go over by one game */
 };
 

@@ -24,6 +24,7 @@ struct ingest_source {
     char *path;
     char name[INGEST_NAME_BYTES];
     char entry_name[2 * INGEST_NAME_BYTES];
+    int fd;
     bool is_zip, is_done;
     int64_t bytes_total, bytes_before; /* of the file; consumed by streams closed since */
     struct pgn_source *stream;
@@ -179,28 +180,28 @@ static err zip_next(struct ingest_source *s, struct pgn_source **ret_stream, str
 /* Looks at the file itself: what it is called says nothing. */
 static err look(struct ingest_source *s)
 {
-    if (strcmp(s->path, "-") == 0)
-        return OK;
-    int fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (strcmp(s->path, "-") == 0) {
+        s->fd = dup(STDIN_FILENO);
+        return s->fd < 0 ? ERR_SYS("reading standard input") : OK;
+    }
+    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0)
         return ERR_SYS("opening '%s'", s->name);
     struct stat st;
     char magic[4] = { 0 };
-    err e = OK;
-    if (fstat(fd, &st) != 0) {
-        e = ERR_SYS("reading '%s'", s->name);
-    } else if (S_ISDIR(st.st_mode)) {
-        e = ERR(ERR_INVALID, "'%s' is a folder: name the files in it", s->name);
-    } else if (S_ISREG(st.st_mode)) {
-        s->bytes_total = st.st_size;
-        if (st.st_size == 0)
-            e = ERR(ERR_INVALID, "'%s' is empty: there is nothing to import", s->name);
-        else if (pread(fd, magic, sizeof magic, 0) < 0)
-            e = ERR_SYS("reading '%s'", s->name);
-    }
+    if (fstat(s->fd, &st) != 0)
+        return ERR_SYS("reading '%s'", s->name);
+    if (S_ISDIR(st.st_mode))
+        return ERR(ERR_INVALID, "'%s' is a folder: name the files in it", s->name);
+    if (!S_ISREG(st.st_mode))
+        return OK;
+    s->bytes_total = st.st_size;
+    if (st.st_size == 0)
+        return ERR(ERR_INVALID, "'%s' is empty: there is nothing to import", s->name);
+    if (pread(s->fd, magic, sizeof magic, 0) < 0)
+        return ERR_SYS("reading '%s'", s->name);
     s->is_zip = memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "PK\5\6", 4) == 0;
-    close(fd);
-    return e;
+    return OK;
 }
 
 err ingest_source_open(const struct ingest_source_options *options,
@@ -210,6 +211,7 @@ err ingest_source_open(const struct ingest_source_options *options,
     if (!s)
         return ERR(ERR_NO_MEMORY, "importing: out of memory");
     name_clean(s->name, sizeof s->name, options->name);
+    s->fd = -1;
     s->bytes_total = -1;
     s->expanded_max = options->expanded_bytes_max;
     s->path = strdup(options->path);
@@ -244,7 +246,7 @@ err ingest_source_next(struct ingest_source *s, struct pgn_source **ret_stream, 
     if (s->is_zip)
         return zip_next(s, ret_stream, ret_name);
     s->is_done = true;
-    TRY(pgn_source_open(s->path, &s->stream));
+    TRY(pgn_source_open_fd(s->fd, s->name, &s->stream)); /* errors show the name people know */
     *ret_stream = s->stream;
     *ret_name = str_of(s->name);
     return OK;
@@ -274,6 +276,8 @@ void ingest_source_close(struct ingest_source *s)
     stream_close(s);
     if (s->zip)
         archive_read_free(s->zip);
+    if (s->fd >= 0)
+        close(s->fd);
     free(s->path);
     free(s);
 }
