@@ -4,9 +4,9 @@
  * A blob is written to a temporary name, synced, renamed, and its folder synced: once put returns,
  * it is there whole or the disk is broken. Putting the same bytes twice keeps one copy. Bytes are
  * checked against the name when read. Which blobs are alive is known by their owners (tracking,
- * apps): garbage collection asks them all and removes the rest. A put pins its blob until the owner
- * has written its reference (blob_unpin), so that collection never takes a blob whose row is on its
- * way.
+ * apps): garbage collection asks them all and removes the rest. A put pins its blob until the
+ * owner has written its reference (blob_unpin), so that collection never takes a blob whose row is
+ * on its way.
  *
  * A folder is the embedded backend ("file:/path"); an S3 sibling implements struct blob_backend.
  */
@@ -41,8 +41,8 @@ void blobs_close(struct blobs *b);
 /* ------------------------------------------------------------------ put */
 
 MUST_USE err blob_put(struct blobs *b, str bytes, struct blob_info *ret_info);
-MUST_USE err blob_put_file(struct blobs *b, const char *path,
-                           struct blob_info *ret_info); /* copies */
+/* Copies. */
+MUST_USE err blob_put_file(struct blobs *b, const char *path, struct blob_info *ret_info);
 
 /* Streaming. One thread at a time. _commit and _abort both free the writer; _abort accepts NULL. */
 struct blob_writer;
@@ -51,8 +51,8 @@ MUST_USE err blob_write(struct blob_writer *w, const void *bytes, size_t count);
 MUST_USE err blob_writer_commit(struct blob_writer *w, struct blob_info *ret_info);
 void blob_writer_abort(struct blob_writer *w);
 
-/* Pins a blob that is stored already, before a further reference to it is written. ERR_NOT_FOUND.
- */
+/* Pins a blob that is stored already, before a further reference to it is written.
+ * ERR_NOT_FOUND. */
 MUST_USE err blob_pin(struct blobs *b, const struct blob_id *id);
 
 /* The reference to this blob is stored (or given up): collection may consider it. One unpin for
@@ -82,8 +82,7 @@ MUST_USE err blob_read(struct blob_reader *r, void *out, size_t count, size_t *r
 void blob_reader_close(struct blob_reader *r); /* accepts NULL */
 
 MUST_USE err blob_stat(struct blobs *b, const struct blob_id *id, struct blob_info *ret_info);
-MUST_USE err blob_verify(struct blobs *b,
-                         const struct blob_id *id); /* reads and checks all of it */
+MUST_USE err blob_verify(struct blobs *b, const struct blob_id *id); /* reads all of it */
 
 /* ------------------------------------------------------------------ collection */
 
@@ -99,8 +98,7 @@ struct blob_owner {
 struct blob_gc_report {
     int64_t kept_count, kept_bytes;
     int64_t removed_count, removed_bytes;
-    int64_t
-        missing_count; /* marked by an owner but not there: a defect, also logged by the caller */
+    int64_t missing_count; /* marked by an owner but not there: a defect, logged by the caller */
     struct blob_id first_missing;
     int64_t stale_count, stale_bytes; /* unfinished puts of a dead process, removed */
 };

@@ -4,15 +4,16 @@
  * Writes: store_write(store, fn, arg) runs fn inside a transaction on the one writer and returns
  * when the result is synced to disk. Many callers share one commit (group commit). Each fn has a
  * savepoint of its own, so a failing neighbour harms no one; and it may be run again (PostgreSQL
- * retries on a serialization failure), so it touches nothing but the transaction and its own result
- * struct, which it sets from scratch each time. Reads: store_read(store, fn, arg) gives a snapshot.
- * Its handle has another type, so that a read cannot write. Keep reads short: a long one keeps the
- * write-ahead log growing. A read inside a read of the same thread gets the same snapshot.
+ * retries on a serialization failure), so it touches nothing but the transaction and its own
+ * result struct, which it sets from scratch each time.
+ * Reads: store_read(store, fn, arg) gives a snapshot. Its handle has another type, so that a read
+ * cannot write. Keep reads short: a long one keeps the write-ahead log growing. A read inside a
+ * read of the same thread gets the same snapshot.
  *
  * A statement that fails spoils its transaction, as in PostgreSQL: later statements are refused
- * with the same error, and the write or read fails with it whatever fn returns. So "insert, or else
- * ..." is written with ON CONFLICT, not by catching ERR_CONFLICT. Results and bulks that fn leaves
- * open are closed for it, so TRY is fine inside a walk over rows.
+ * with the same error, and the write or read fails with it whatever fn returns. So "insert, or
+ * else ..." is written with ON CONFLICT, not by catching ERR_CONFLICT. Results and bulks that fn
+ * leaves open are closed for it, so TRY is fine inside a walk over rows.
  *
  * SQL is the subset both engines share; placeholders are ?1 ?2 ... (a sibling rewrites them):
  *   use      ON CONFLICT ... DO UPDATE/NOTHING, RETURNING, CTEs, window functions, CASE, COALESCE,
@@ -20,11 +21,11 @@
  *   not      INSERT OR x, rowid, PRAGMA, datetime(), typeof(), json functions, LIKE on mixed case,
  *            BEGIN/COMMIT/SAVEPOINT
  * In migrations and statements these words are replaced by the dialect's:
- *   @id      64-bit primary key that numbers itself  (INTEGER PRIMARY KEY | BIGINT GENERATED ...
- * KEY)
- *   @int @real @text @blob     column types          (INTEGER REAL TEXT BLOB | BIGINT DOUBLE
- * PRECISION TEXT BYTEA)
- *   @strict  end of CREATE TABLE                     (STRICT | nothing)
+ *   @id      64-bit primary key that numbers itself
+ *            (INTEGER PRIMARY KEY | BIGINT GENERATED ... KEY)
+ *   @int @real @text @blob   column types
+ *            (INTEGER REAL TEXT BLOB | BIGINT DOUBLE PRECISION TEXT BYTEA)
+ *   @strict  end of CREATE TABLE (STRICT | nothing)
  * Times are @int milliseconds since 1970 UTC, booleans @int 0/1, JSON is @text. A @text value is
  * UTF-8 without NUL bytes (else ERR_INVALID) and, like a blob, at most 64 MiB.
  */
@@ -46,9 +47,9 @@ struct store_rows; /* an open result; closed before its snapshot ends */
 /* ------------------------------------------------------------------ life cycle */
 
 struct store_options {
-    const char *url;        /* "sqlite:/path/skerry.db"; other schemes: ERR_UNSUPPORTED */
-    int readers_max;        /* read connections, opened when first needed; 0 means 8 */
-    size_t write_queue_max; /* waiting writes; beyond: ERR_BUSY; 0 means 4096 */
+    const char *url;          /* "sqlite:/path/skerry.db"; other schemes: ERR_UNSUPPORTED */
+    int readers_max;          /* read connections, opened when first needed; 0 means 8 */
+    size_t write_queue_max;   /* waiting writes; beyond: ERR_BUSY; 0 means 4096 */
     /* Called on the writer thread after each commit, e.g. to feed metrics. May be NULL. */
     void (*on_commit)(void *arg, size_t writes, int64_t duration_ns);
     void *on_commit_arg;
@@ -144,22 +145,24 @@ struct store_args {
     const struct store_value *values;
     size_t count;
 };
-#define ARGS(...)                                                               \
-    ((struct store_args){ (const struct store_value[]){ __VA_ARGS__ },          \
-                          sizeof((const struct store_value[]){ __VA_ARGS__ }) / \
+#define ARGS(...)                                                                                  \
+    ((struct store_args){ (const struct store_value[]){ __VA_ARGS__ },                             \
+                          sizeof((const struct store_value[]){ __VA_ARGS__ }) /                    \
                               sizeof(struct store_value) })
 #define NO_ARGS ((struct store_args){ NULL, 0 })
 
 /* Runs one statement that returns no rows. `sql` is a literal or lives as long as the store:
  * prepared statements are cached by its address and text. *ret_changed (may be NULL) is the number
- * of rows inserted, updated or deleted. A broken unique, check or foreign key rule is ERR_CONFLICT;
- * NULL in a NOT NULL column, or a value of the wrong type, is ERR_INVALID. */
+ * of rows inserted, updated or deleted. A broken unique, check or foreign key rule is
+ * ERR_CONFLICT; NULL in a NOT NULL column, or a value of the wrong type, is ERR_INVALID. */
 MUST_USE err store_exec(struct store_tx *tx, const char *sql, struct store_args args,
                         int64_t *ret_changed);
 
 /* Runs a query as far as its first row; also INSERT/UPDATE/DELETE ... RETURNING with
- * store_tx_read(tx) as rd. struct store_rows *rows; TRY(store_query(rd, "SELECT ...",
- * ARGS(sql_text(id)), &rows)); while (store_next(rows)) ... store_col_int(rows, 0) ...
+ * store_tx_read(tx) as rd.
+ *     struct store_rows *rows;
+ *     TRY(store_query(rd, "SELECT ...", ARGS(sql_text(id)), &rows));
+ *     while (store_next(rows)) ... store_col_int(rows, 0) ...
  *     TRY(store_rows_close(rows));      <- reports an error that ended the walk early */
 MUST_USE err store_query(struct store_read *rd, const char *sql, struct store_args args,
                          struct store_rows **ret_rows);
@@ -169,8 +172,8 @@ MUST_USE err store_query_dynamic(struct store_read *rd, str sql, struct store_ar
 bool store_next(struct store_rows *rows);
 MUST_USE err store_rows_close(struct store_rows *rows); /* accepts NULL */
 
-/* Columns count from 0. Slices are valid until the next store_next or close. NULL reads as 0 or "".
- */
+/* Columns count from 0. Slices are valid until the next store_next or close. NULL reads as 0 or
+ * "". */
 bool store_col_is_null(struct store_rows *rows, int column);
 int64_t store_col_int(struct store_rows *rows, int column);
 double store_col_real(struct store_rows *rows, int column);
@@ -189,22 +192,23 @@ MUST_USE err store_get_text(struct store_read *rd, const char *sql, struct store
 /* Many rows into one table as fast as the engine can (PostgreSQL: COPY BINARY). Rows that break a
  * unique rule are skipped and not counted. About 20,000 rows in one write are best: each commit
  * writes every index page that it touched, and with random keys that is nearly all of them; more
- * rows make other writers wait longer than a quarter of a second. TRY(store_bulk_begin(tx,
- * "chess_games", "key, white_id, moves", 3, &bulk)); for (...) TRY(store_bulk_row(bulk, values));
+ * rows make other writers wait longer than a quarter of a second.
+ *     TRY(store_bulk_begin(tx, "chess_games", "key, white_id, moves", 3, &bulk));
+ *     for (...) TRY(store_bulk_row(bulk, values));
  *     TRY(store_bulk_end(bulk, &inserted_total));  */
 struct store_bulk;
 MUST_USE err store_bulk_begin(struct store_tx *tx, const char *table, const char *columns,
                               int column_count, struct store_bulk **ret_bulk);
 MUST_USE err store_bulk_row(struct store_bulk *bulk, const struct store_value *values);
-MUST_USE err store_bulk_end(struct store_bulk *bulk,
-                            int64_t *ret_inserted); /* frees bulk, always */
+/* Frees bulk, always. */
+MUST_USE err store_bulk_end(struct store_bulk *bulk, int64_t *ret_inserted);
 
 /* ------------------------------------------------------------------ operations */
 
 /* Walks the whole file: OK, or ERR_CORRUPT with the first finding. */
 MUST_USE err store_check(struct store *s);
 MUST_USE err store_size(struct store *s, int64_t *ret_bytes);
-const char *store_engine(const struct store *s);              /* "sqlite 3.40.1" */
+const char *store_engine(const struct store *s); /* "sqlite 3.40.1" */
 MUST_USE err store_backup(struct store *s, const char *path); /* online copy into a new file */
 
 #endif
