@@ -246,9 +246,9 @@ static enum MHD_Result begin(struct http_request *rq, const char *method, const 
         return MHD_NO; /* there was no memory for the connection */
     gate_count(rq->server, 1);
     err e = request_begin(rq, method, version);
+    conn_enter(rq->conn, request_has_body(rq) ? CONN_BODY : CONN_BUSY);
     if (e.code)
         return refuse_early(rq, e);
-    conn_enter(rq->conn, request_has_body(rq) ? CONN_BODY : CONN_BUSY);
     rq->phase = PHASE_BODY;
     if (!rq->upload && rq->known.content_length > 0 && !buf_reserve(&rq->body, (size_t)rq->known.content_length))
         return refuse_early(rq, ERR(ERR_NO_MEMORY, "no memory for the body"));

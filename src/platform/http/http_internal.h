@@ -28,8 +28,9 @@ enum {
     HTTP_SCRATCH_BYTES = 2048,
     HTTP_KEEP_BYTES = 64 * 1024,  /* a buffer that grew beyond is not kept for the next request */
     HTTP_REQUESTS_KEPT = 128,
-    /* A refused body of at most this is read and thrown away, so that the connection can go on. */
-    HTTP_DISCARD_BYTES_MAX = 1024 * 1024,
+    /* A refused body of at most this is read and thrown away, so that the connection can go on. More
+     * would make clients wait that send nothing before they have heard a refusal. */
+    HTTP_DISCARD_BYTES_MAX = 128 * 1024,
     HTTP_UPLOADS_AT_ONCE = 64,
 };
 
@@ -50,6 +51,7 @@ struct http_conn {
     _Atomic int phase;             /* enum conn_phase */
     _Atomic int64_t phase_since_ms; /* monotonic */
     _Atomic int64_t body_bytes;    /* received of the current body */
+    int64_t ended_phase_ms;        /* watch thread: the phase in which the end of input was seen; -1 */
     bool lingers;                  /* at close, what the client still sends is read for a moment */
 };
 

@@ -5,6 +5,10 @@
  * keeps it busy for ever, so there is a second limit: a request's head must be complete soon after the
  * idle time, and a body must come at 1 KiB/s at least.
  *
+ * A client that sends and closes within one epoll event is not noticed by libmicrohttpd 0.9.75 (edge
+ * triggered, without EPOLLRDHUP), and would keep its connection, and the file of its upload, until the
+ * idle time is over. So the watch looks for ends of input as well.
+ *
  * It also reads on for a moment when a connection was refused in the middle of its body: closing with
  * unread bytes makes the kernel send a reset, and the client would lose the reply that tells it why.
  */
@@ -64,6 +68,7 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mhd, void **
     conn->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     conn_address(conn, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     conn_enter(conn, CONN_HEAD);
+    conn->ended_phase_ms = -1;
     atomic_fetch_add(&s->connections, 1);
     pthread_mutex_lock(&s->watch_lock);
     bool was_idle = list_is_empty(&s->conns);
@@ -123,12 +128,26 @@ static bool is_stalling(const struct http_server *s, const struct http_conn *con
     return false;
 }
 
+/* No further byte can come, and one is waited for. Seen twice in the same phase: once might be just before
+ * the event thread says that it has all it needs. */
+static bool is_abandoned(struct http_conn *conn)
+{
+    if (atomic_load_explicit(&conn->phase, memory_order_acquire) == CONN_BUSY)
+        return false;
+    char byte;
+    int64_t since_ms = atomic_load_explicit(&conn->phase_since_ms, memory_order_relaxed);
+    bool at_end = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    bool seen_before = conn->ended_phase_ms == since_ms;
+    conn->ended_phase_ms = at_end ? since_ms : -1;
+    return at_end && seen_before;
+}
+
 /* Watch lock held. A shut socket wakes libmicrohttpd, which closes it. */
 static void inspect(struct http_server *s, int64_t now_ms)
 {
     for (struct list_link *link = s->conns.head.next; link != &s->conns.head; link = link->next) {
         struct http_conn *conn = LIST_ENTRY(link, struct http_conn, link);
-        if (!is_stalling(s, conn, now_ms))
+        if (!is_abandoned(conn) && !is_stalling(s, conn, now_ms))
             continue;
         shutdown(conn->fd, SHUT_RDWR);
         conn_enter(conn, CONN_BUSY);
