@@ -335,6 +335,10 @@ void history_close(struct history *h)
         pthread_cond_broadcast(&h->wake);
         pthread_mutex_unlock(&h->lock);
         pthread_join(h->thread, NULL);
+        /* What was counted since the last round would be lost with the process. */
+        err e = history_sample_now(h);
+        if (e.code)
+            metric_add(metric_cell_plain(h->metrics, &track_metrics[TRACK_M_HISTORY_ERRORS]), 1);
     }
     size_t index = 0;
     for (struct map_slot *slot; (slot = map_next(&h->series, &index)) != NULL;)

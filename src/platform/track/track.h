@@ -227,7 +227,8 @@ struct history;
 MUST_USE err history_open(struct store *store, struct metrics *metrics,
                           struct history **ret_history);
 MUST_USE err history_start(struct history *h, int64_t interval_ms, int64_t age_max_ms);
-MUST_USE err history_sample_now(struct history *h); /* for tests and for a clean last sample */
+MUST_USE err history_sample_now(struct history *h);
+/* Takes a last sample when it was started: store and metrics are still open. Accepts NULL. */
 void history_close(struct history *h);
 
 enum history_function {

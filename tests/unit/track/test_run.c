@@ -251,6 +251,57 @@ static void what_waits_is_written_without_being_asked(void **state)
     fixture_end(r, ERR_NONE);
 }
 
+static err exec_text(struct store_tx *tx, void *arg)
+{
+    return store_exec(tx, arg, NO_ARGS, NULL);
+}
+
+/* A store that refuses for a while (a full disk) must cost neither points nor their order: batches
+ * wait, the stage hears of it when both buffers are full, and goes on when there is room again. */
+static void a_store_that_refuses_costs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static char refuse[] = "CREATE TRIGGER refuse BEFORE INSERT ON metrics"
+                           " BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    static char accept[] = "DROP TRIGGER refuse";
+    struct run *r = fixture_run(f, "training");
+    assert_ok(run_metric(r, "m", 0, 0));
+    assert_ok(run_flush(r));
+    assert_ok(store_write(f->store, exec_text, refuse));
+
+    int64_t step = 1;
+    err e = OK;
+    while (!e.code && step <= 10 * RUN_POINTS_MAX) {
+        e = run_metric(r, "m", (double)step, step);
+        step += !e.code;
+    }
+    assert_int_not_equal(e.code, ERR_NONE);
+    assert_true(step > RUN_POINTS_MAX && step <= 2 * RUN_POINTS_MAX + 1);
+    assert_int_not_equal(run_flush(r).code, ERR_NONE);
+    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM metrics"), 1);
+    assert_false(fixture_exposed(f, "skerry_run_flush_errors_total 0"));
+
+    assert_ok(store_write(f->store, exec_text, accept));
+    assert_ok(run_metric(r, "m", (double)step, step)); /* the one that was refused, again */
+    fixture_end(r, ERR_NONE);
+    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM metrics"), step + 1);
+    assert_int_equal(fixture_int(f, "SELECT step FROM latest_metrics"), step);
+}
+
+/* The run cannot have finished well when what it said is lost. */
+static void a_run_whose_record_is_lost_has_failed(void **state)
+{
+    struct fixture *f = *state;
+    static char refuse[] = "CREATE TRIGGER refuse BEFORE INSERT ON metrics"
+                           " BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    struct run *r = fixture_run(f, "training");
+    assert_ok(store_write(f->store, exec_text, refuse));
+    assert_ok(run_metric(r, "m", 1, 1));
+    assert_int_not_equal(run_end(r, NULL).code, ERR_NONE);
+    assert_int_equal(fixture_int(f, "SELECT COUNT(*) FROM runs WHERE status = 'FAILED'"), 1);
+    assert_false(fixture_exposed(f, "skerry_run_metric{"));
+}
+
 static void live_gauges_go_with_the_run(void **state)
 {
     struct fixture *f = *state;
@@ -414,6 +465,8 @@ int main(void)
         T(nan_and_infinity_are_kept),
         T(many_points_go_through_small_buffers),
         T(what_waits_is_written_without_being_asked),
+        T(a_store_that_refuses_costs_nothing),
+        T(a_run_whose_record_is_lost_has_failed),
         T(live_gauges_go_with_the_run),
         T(the_end_tells_how_it_went),
         T(runs_of_a_dead_process_are_failed_at_open),
