@@ -47,8 +47,20 @@ static void options_fill(struct jobs *j, const struct jobs_options *options)
         j->options.retry_base_ms = JOB_RETRY_BASE_MS;
     if (j->options.pending_max <= 0)
         j->options.pending_max = JOB_PENDING_MAX;
-    snprintf(j->worker, sizeof(j->worker), "%s", options->worker ? options->worker : "local");
+    process_name(options->worker ? options->worker : "local", j->worker);
     j->options.worker = j->worker;
+}
+
+/* Jobs whose process is known to be dead go on at once; for others we must wait for their leases.
+ */
+static err leases_drop(struct jobs *j)
+{
+    size_t count = 0;
+    err e = j->options.sole_worker ? jobs_reap(j, INT64_MAX, STR_NONE, clock_wall_ms(), &count)
+                                   : jobs_reap_dead(j, clock_wall_ms());
+    if (!e.code)
+        jobs_changed(j);
+    return e;
 }
 
 err jobs_open(const struct jobs_options *options, const struct job_kind *const *tables,
@@ -68,13 +80,8 @@ err jobs_open(const struct jobs_options *options, const struct job_kind *const *
         e = store_migrate(j->options.store, "jobs", jobs_migrations);
     if (!e.code)
         e = jobs_events_start(j);
-    if (!e.code && j->options.sole_worker) {
-        /* Nobody else works on this store, so whoever held these leases is dead. */
-        size_t count = 0;
-        e = jobs_reap(j, INT64_MAX, clock_wall_ms(), &count);
-        if (!e.code)
-            jobs_changed(j);
-    }
+    if (!e.code)
+        e = leases_drop(j);
     if (e.code) {
         jobs_close(j, 0);
         return e;

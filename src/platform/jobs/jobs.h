@@ -8,8 +8,8 @@
  *   waiting (for other jobs) -> queued
  *
  * A worker owns a job while its lease lasts and renews it; when the process dies, the lease runs
- * out (or, for the embedded store, is dropped at start) and the job is queued again with its
- * cursor. A cursor is the job's own JSON note on how far it is; saving it in the transaction that
+ * out (or is dropped by the next process that opens the store on the same machine) and the job is
+ * queued again with its cursor. A cursor is the job's own JSON note on how far it is; saving it in the transaction that
  * stores the work makes the effects exactly-once. A worker whose lease was taken gets ERR_CONFLICT
  * from every job call. Every state change is a row in job_events, a metric and a log line (through
  * the observer hook).
@@ -94,9 +94,12 @@ struct jobs_options {
     struct store *store;
     struct metrics *metrics; /* may be NULL */
     struct log *log;         /* a line for each change of state; may be NULL */
-    const char *worker;      /* names this process in leases: "host:pid" */
+    const char *worker;      /* names this process in leases: "host:pid" (see process.c) */
     int64_t lease_ms;        /* 0 means 30 s */
-    bool sole_worker;        /* embedded store: leases of earlier processes are dropped at start */
+    /* No other process ever works on this store: all leases are dropped at start, and nobody looks
+     * for news from others. False: only leases of dead processes of this machine are dropped; others
+     * run out; and the store is looked at once a second. */
+    bool sole_worker;
     /* Runs one job: makes the run, calls kind->run, closes the run. Set by platform/app. Its error
      * decides: OK succeeded; ERR_CANCELLED stopped or paused, as was wanted; other codes: retry for
      * BUSY, TIMEOUT, UPSTREAM, IO, NO_SPACE, NO_MEMORY, CONFLICT; no retry for the rest. */

@@ -81,6 +81,15 @@ struct job_pace {
 /* Seconds until done reaches total, or -1 while unknown. */
 double job_pace_update(struct job_pace *p, int64_t now_ns, int64_t done, int64_t total);
 
+/* ------------------------------------------------------------------ process.c */
+
+enum { PROCESS_NAME_BYTES = 160 };
+/* "host:pid@start" of "host:pid" when pid is this process: names one process for ever, although pids
+ * come back. Other labels stay as they are. */
+void process_name(const char *label, char out[PROCESS_NAME_BYTES]);
+/* True only when `name` is of that form, of the same host as `own`, and no such process lives. */
+bool process_is_dead(str name, str own);
+
 /* ------------------------------------------------------------------ what runs here */
 
 enum job_flag {
@@ -117,7 +126,7 @@ struct job_ticker { /* who wants to be told while jobs_run_until waits; one at a
 
 struct jobs {
     struct jobs_options options; /* defaults filled in */
-    char worker[128];
+    char worker[PROCESS_NAME_BYTES];
     const struct job_kind *kinds[JOBS_KINDS_MAX]; /* constant after open */
     size_t kind_count;
 
@@ -217,11 +226,18 @@ struct job_beat {
     bool is_lost, stop_wanted, pause_wanted; /* results */
 };
 MUST_USE err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms);
-/* Puts jobs whose lease ended before `now_ms` back (INT64_MAX: all that are leased). */
-MUST_USE err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_count);
-/* The earliest moment after now at which something in the store becomes due (INT64_MAX: nothing),
- * and whether some lease is over already. */
-MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms, bool *ret_has_expired);
+/* Puts jobs back whose lease ended before expired_ms (INT64_MAX: all), or that `worker` holds (empty:
+ * no matter who). */
+MUST_USE err jobs_reap(struct jobs *j, int64_t expired_ms, str worker, int64_t now_ms,
+                       size_t *ret_count);
+/* The same for workers that are processes of this machine and do not live any more. */
+MUST_USE err jobs_reap_dead(struct jobs *j, int64_t now_ms);
+struct jobs_due {
+    int64_t next_ms;  /* the earliest moment after now at which something becomes due, or INT64_MAX */
+    bool has_expired; /* some lease is over */
+    bool has_work;    /* some job could be claimed now, if a worker is free */
+};
+MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, struct jobs_due *ret_due);
 
 /* ------------------------------------------------------------------ the other files */
 

@@ -114,18 +114,24 @@ static void heartbeat(struct jobs *j)
 
 /* ------------------------------------------------------------------ looking into the store */
 
-static err look_at_store(struct jobs *j, int64_t now_ms, int64_t *ret_next_ms)
+struct sight {
+    int64_t next_ms; /* when to look again */
+    bool has_work;   /* workers should look */
+};
+
+static err look_at_store(struct jobs *j, int64_t now_ms, struct sight *ret_sight)
 {
-    int64_t schedule_ms = INT64_MAX, due_ms = INT64_MAX;
-    bool has_expired = false;
+    int64_t schedule_ms = INT64_MAX;
+    struct jobs_due due;
     if (j->worker_count > 0)
         TRY(jobs_schedules_fire(j, now_ms, &schedule_ms));
-    TRY(jobs_next_due(j, now_ms, &due_ms, &has_expired));
-    if (has_expired) {
+    TRY(jobs_next_due(j, now_ms, &due));
+    if (due.has_expired) {
         size_t count = 0;
-        TRY(jobs_reap(j, now_ms, now_ms, &count));
+        TRY(jobs_reap(j, now_ms, STR_NONE, now_ms, &count));
     }
-    *ret_next_ms = schedule_ms < due_ms ? schedule_ms : due_ms;
+    ret_sight->has_work = due.has_work || due.has_expired;
+    ret_sight->next_ms = schedule_ms < due.next_ms ? schedule_ms : due.next_ms;
     return OK;
 }
 
@@ -139,16 +145,19 @@ static void look(struct jobs *j)
     pthread_mutex_unlock(&j->lock);
     if (!is_due)
         return;
-    int64_t next_ms = INT64_MAX;
-    err e = look_at_store(j, now_ms, &next_ms);
+    struct sight sight = { .next_ms = INT64_MAX };
+    err e = look_at_store(j, now_ms, &sight);
     if (e.code) {
         jobs_warn(j, "jobs.look_failed", NULL, &e);
-        next_ms = now_ms + JOBS_POLL_MS;
+        sight.next_ms = now_ms + JOBS_POLL_MS;
     }
-    if (!j->options.sole_worker && next_ms > now_ms + JOBS_POLL_MS)
-        next_ms = now_ms + JOBS_POLL_MS;
-    jobs_note_due(j, next_ms);
-    jobs_wake(j);
+    if (!j->options.sole_worker && sight.next_ms > now_ms + JOBS_POLL_MS)
+        sight.next_ms = now_ms + JOBS_POLL_MS;
+    jobs_note_due(j, sight.next_ms);
+    if (sight.has_work)
+        jobs_wake(j);
+    else
+        jobs_changed(j);
 }
 
 /* ------------------------------------------------------------------ ticks for a command line */

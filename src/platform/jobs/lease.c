@@ -287,7 +287,7 @@ err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t n
 
 struct reaped {
     char id[UUID_BYTES];
-    char worker[128];
+    char worker[PROCESS_NAME_BYTES];
     struct job_try t;
     int64_t lease_no;
 };
@@ -295,6 +295,7 @@ struct reaped {
 struct reap_tx {
     struct jobs *jobs;
     int64_t expired_ms, now_ms;
+    str worker;
     struct reaped *rows; /* JOBS_REAP_MAX */
     size_t count;
 };
@@ -307,8 +308,8 @@ static err reap_list(struct store_tx *tx, struct reap_tx *r)
         store_tx_read(tx),
         "SELECT id, worker, attempts, tries_max, crashes, stop_wanted, pause_wanted, "
         "lease_moved, lease_no FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
-        "LIMIT ?2",
-        ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX)), &rows));
+        "AND (?3 IS NULL OR worker = ?3) LIMIT ?2",
+        ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX), sql_text_opt(r->worker)), &rows));
     while (r->count < JOBS_REAP_MAX && store_next(rows)) {
         struct reaped *x = &r->rows[r->count++];
         *x = (struct reaped){ .lease_no = store_col_int(rows, 8) };
@@ -365,11 +366,11 @@ static err reap_write(struct store_tx *tx, void *arg)
     return OK;
 }
 
-err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_count)
+err jobs_reap(struct jobs *j, int64_t expired_ms, str worker, int64_t now_ms, size_t *ret_count)
 {
     arena scratch;
     arena_init(&scratch, 64 * 1024);
-    struct reap_tx r = { .jobs = j, .expired_ms = expired_ms, .now_ms = now_ms };
+    struct reap_tx r = { .jobs = j, .expired_ms = expired_ms, .worker = worker, .now_ms = now_ms };
     size_t total = 0;
     err e = OK;
     r.rows = NEW_ARRAY(&scratch, struct reaped, JOBS_REAP_MAX);
@@ -388,17 +389,55 @@ err jobs_reap(struct jobs *j, int64_t expired_ms, int64_t now_ms, size_t *ret_co
     return OK;
 }
 
+enum { HOLDERS_MAX = 1000 };
+
+struct holders_read {
+    arena keep;
+    str *names;
+    size_t count;
+};
+
+static err holders_query(struct store_read *rd, void *arg)
+{
+    struct holders_read *h = arg;
+    arena_reset(&h->keep);
+    h->count = 0;
+    h->names = NEW_ARRAY(&h->keep, str, HOLDERS_MAX);
+    ARENA_TRY(h->names);
+    struct store_rows *rows;
+    TRY(store_query(rd, "SELECT DISTINCT worker FROM jobs WHERE state = 'running' LIMIT ?1",
+                    ARGS(sql_int(HOLDERS_MAX)), &rows));
+    while (h->count < HOLDERS_MAX && store_next(rows))
+        h->names[h->count++] = store_col_text_keep(rows, 0, &h->keep);
+    return err_first(arena_check(&h->keep), store_rows_close(rows));
+}
+
+err jobs_reap_dead(struct jobs *j, int64_t now_ms)
+{
+    struct holders_read h = { .count = 0 };
+    arena_init(&h.keep, 1024 * 1024);
+    err e = store_read(j->options.store, holders_query, &h);
+    for (size_t i = 0; !e.code && i < h.count; i++) {
+        size_t count = 0;
+        if (process_is_dead(h.names[i], str_of(j->worker)))
+            e = jobs_reap(j, INT64_MAX, h.names[i], now_ms, &count);
+    }
+    arena_deinit(&h.keep);
+    return e;
+}
+
 /* ------------------------------------------------------------------ when to look again */
 
 struct due_read {
-    int64_t now_ms, retry_ms, lease_ms;
+    int64_t now_ms, first_ms, retry_ms, lease_ms;
 };
 
 static err due_query(struct store_read *rd, void *arg)
 {
     struct due_read *d = arg;
     struct store_value never = sql_int(INT64_MAX);
-    /* Jobs that are due already do not count: a worker takes them when one is free. */
+    TRY(store_get_int(rd, "SELECT COALESCE(min(next_try_ms), ?1) FROM jobs WHERE state = 'queued'",
+                      ARGS(never), &d->first_ms));
     TRY(store_get_int(rd,
                       "SELECT COALESCE(min(next_try_ms), ?2) FROM jobs "
                       "WHERE state = 'queued' AND next_try_ms > ?1",
@@ -408,11 +447,13 @@ static err due_query(struct store_read *rd, void *arg)
         ARGS(never), &d->lease_ms);
 }
 
-err jobs_next_due(struct jobs *j, int64_t now_ms, int64_t *ret_ms, bool *ret_has_expired)
+err jobs_next_due(struct jobs *j, int64_t now_ms, struct jobs_due *ret_due)
 {
     struct due_read d = { .now_ms = now_ms };
     TRY(store_read(j->options.store, due_query, &d));
-    *ret_has_expired = d.lease_ms <= now_ms;
-    *ret_ms = d.lease_ms > now_ms && d.lease_ms < d.retry_ms ? d.lease_ms : d.retry_ms;
+    ret_due->has_work = d.first_ms <= now_ms;
+    ret_due->has_expired = d.lease_ms <= now_ms;
+    /* What is due already does not count: a worker takes it when one is free. */
+    ret_due->next_ms = d.lease_ms > now_ms && d.lease_ms < d.retry_ms ? d.lease_ms : d.retry_ms;
     return OK;
 }

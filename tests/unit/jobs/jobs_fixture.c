@@ -225,12 +225,12 @@ void fixture_init(struct fixture *f)
     f->jobs = fixture_jobs(f, "one", 0, true);
 }
 
-void fixture_reopen(struct fixture *f, bool sole_worker)
+void fixture_reopen(struct fixture *f, const char *worker, bool sole_worker)
 {
     jobs_close(f->jobs, 5000);
     store_close(f->store);
     store_begin(f);
-    f->jobs = fixture_jobs(f, "one", 0, sole_worker);
+    f->jobs = fixture_jobs(f, worker, 0, sole_worker);
 }
 
 void fixture_deinit(struct fixture *f)

@@ -45,7 +45,8 @@ void fixture_deinit(struct fixture *f);
 /* Another struct jobs on the same store. */
 struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_ms,
                           bool sole_worker);
-void fixture_reopen(struct fixture *f, bool sole_worker); /* closes and opens store and jobs */
+/* Closes and opens store and jobs. */
+void fixture_reopen(struct fixture *f, const char *worker, bool sole_worker);
 void fixture_gate(struct fixture *f, bool is_open);
 
 /* Adds a job, or fails the test. */

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -95,10 +97,12 @@ static void a_silent_worker_loses_its_job_and_changes_nothing(void **state)
 
     /* While the lease lasts nobody takes it; a renewal makes it last longer. */
     size_t count = 99;
-    assert_int_equal(jobs_reap(other, now_ms + 30000, now_ms + 30000, &count).code, ERR_NONE);
+    assert_int_equal(jobs_reap(other, now_ms + 30000, STR_NONE, now_ms + 30000, &count).code,
+                     ERR_NONE);
     assert_int_equal(count, 0);
     assert_false(beat(f->jobs, first, now_ms + 20000).is_lost);
-    assert_int_equal(jobs_reap(other, now_ms + 40000, now_ms + 40000, &count).code, ERR_NONE);
+    assert_int_equal(jobs_reap(other, now_ms + 40000, STR_NONE, now_ms + 40000, &count).code,
+                     ERR_NONE);
     assert_int_equal(count, 0);
     struct job_info info = fixture_get(f, a.id);
     assert_int_equal(info.done, 7);
@@ -106,7 +110,8 @@ static void a_silent_worker_loses_its_job_and_changes_nothing(void **state)
     assert_int_equal(info.lease_until_ms, now_ms + 50000);
 
     /* Then it is silent for too long, and another goes on where it was. */
-    assert_int_equal(jobs_reap(other, now_ms + 50001, now_ms + 50001, &count).code, ERR_NONE);
+    assert_int_equal(jobs_reap(other, now_ms + 50001, STR_NONE, now_ms + 50001, &count).code,
+                     ERR_NONE);
     assert_int_equal(count, 1);
     fixture_state_is(f, a.id, JOB_QUEUED);
     struct taken *second = take(f, other, now_ms + 50002);
@@ -154,6 +159,102 @@ static void work_that_hangs_is_done_by_another(void **state)
     assert_string_equal(f->trail, "done");
 }
 
+/* A process that tells its name and lives until its pipe is closed. */
+struct other_process {
+    pid_t pid;
+    int life;
+    char name[PROCESS_NAME_BYTES];
+};
+
+static struct other_process process_begin(void)
+{
+    int life[2], told[2];
+    assert_int_equal(pipe(life), 0);
+    assert_int_equal(pipe(told), 0);
+    struct other_process p = { .pid = fork(), .life = life[1] };
+    assert_true(p.pid >= 0);
+    if (p.pid == 0) {
+        char label[64], c;
+        close(life[1]);
+        snprintf(label, sizeof(label), "here:%d", (int)getpid());
+        process_name(label, p.name);
+        ssize_t done = write(told[1], p.name, sizeof(p.name));
+        done += read(life[0], &c, 1);
+        _exit(done < 0);
+    }
+    close(life[0]);
+    assert_int_equal(read(told[0], p.name, sizeof(p.name)), sizeof(p.name));
+    close(told[0]);
+    close(told[1]);
+    return p;
+}
+
+static void a_process_is_known_by_more_than_its_number(void **state)
+{
+    (void)state;
+    char label[64], own[PROCESS_NAME_BYTES], name[PROCESS_NAME_BYTES];
+    snprintf(label, sizeof(label), "here:%d", (int)getpid());
+    process_name(label, own);
+    assert_non_null(strchr(own, '@'));
+    assert_false(process_is_dead(str_of(own), str_of(own)));
+    struct other_process p = process_begin();
+    assert_false(process_is_dead(str_of(p.name), str_of(own)));
+    snprintf(name, sizeof(name), "here:%d@1", (int)p.pid); /* the number came back */
+    assert_true(process_is_dead(str_of(name), str_of(own)));
+    assert_false(process_is_dead(str_of(name), STR("there:1@1"))); /* not ours to judge */
+    snprintf(label, sizeof(label), "here:%d", (int)p.pid);
+    process_name(label, name);
+    assert_string_equal(name, label); /* nor ours to name */
+    close(p.life);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)p.pid, &info, WEXITED | WNOWAIT), 0);
+    assert_true(process_is_dead(str_of(p.name), str_of(own))); /* before its parent has looked */
+    assert_int_equal(waitpid(p.pid, NULL, 0), p.pid);
+    assert_true(process_is_dead(str_of(p.name), str_of(own))); /* and after */
+    static const char *const unknown[] = {
+        "one", "", ":1@1", "here:x@1", "here:1@x", "here:1", "here:0@1", "here:1@-1",
+    };
+    for (size_t i = 0; i < COUNT_OF(unknown); i++)
+        assert_false(process_is_dead(str_of(unknown[i]), str_of(own)));
+}
+
+/* A command and a server share a store: whoever starts must leave the living alone, and must not
+ * wait for the dead. */
+static void leases_of_dead_processes_are_dropped_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct other_process p = process_begin();
+    char label[64], own[PROCESS_NAME_BYTES];
+    snprintf(label, sizeof(label), "here:%d", (int)getpid());
+    struct jobs *server = fixture_jobs(f, label, 0, false);
+    snprintf(own, sizeof(own), "%s", server->worker);
+    /* Four workers take a job each: we, another that lives, one that died, and a machine elsewhere.
+     */
+    char dead[64], far[64];
+    snprintf(dead, sizeof(dead), "here:%d@1", (int)p.pid);
+    snprintf(far, sizeof(far), "there:%d@1", (int)p.pid);
+    const char *const workers[] = { own, p.name, dead, far };
+    struct added jobs[COUNT_OF(workers)];
+    for (size_t i = 0; i < COUNT_OF(workers); i++) {
+        jobs[i] = fixture_note(f, "t.steps", "{}");
+        snprintf(server->worker, sizeof(server->worker), "%s", workers[i]);
+        struct taken *t = take(f, server, clock_wall_ms());
+        assert_true(t->is_taken);
+        drop(t);
+    }
+    struct jobs *verb = fixture_jobs(f, label, 0, false);
+    for (size_t i = 0; i < COUNT_OF(workers); i++)
+        fixture_state_is(f, jobs[i].id, workers[i] == dead ? JOB_QUEUED : JOB_RUNNING);
+    jobs_close(verb, 0);
+    close(p.life);
+    assert_int_equal(waitpid(p.pid, NULL, 0), p.pid);
+    verb = fixture_jobs(f, label, 0, false);
+    fixture_state_is(f, jobs[1].id, JOB_QUEUED);
+    fixture_state_is(f, jobs[3].id, JOB_RUNNING);
+    jobs_close(verb, 0);
+    jobs_close(server, 0);
+}
+
 static void a_job_that_kills_the_process_ends_as_failed(void **state)
 {
     struct fixture *f = *state;
@@ -165,7 +266,7 @@ static void a_job_that_kills_the_process_ends_as_failed(void **state)
         assert_true(t->is_taken);
         assert_int_equal(t->job.info.attempts, i);
         drop(t);
-        fixture_reopen(f, true); /* "the process died": nobody finished it */
+        fixture_reopen(f, "one", true); /* "the process died": nobody finished it */
         fixture_state_is(f, a.id, i < 3 ? JOB_QUEUED : JOB_FAILED);
     }
     struct job_info info = fixture_get(f, a.id);
@@ -185,7 +286,7 @@ static void a_job_that_gets_on_survives_any_number_of_crashes(void **state)
         assert_true(t->is_taken);
         assert_int_equal(effect(f, t, i), ERR_NONE);
         drop(t);
-        fixture_reopen(f, true);
+        fixture_reopen(f, "one", true);
         assert_int_equal(fixture_get(f, a.id).attempts, 0);
     }
     /* Saving the same cursor again is no progress. */
@@ -193,7 +294,7 @@ static void a_job_that_gets_on_survives_any_number_of_crashes(void **state)
         struct taken *t = take(f, f->jobs, clock_wall_ms());
         assert_int_equal(effect(f, t, 8), ERR_NONE);
         drop(t);
-        fixture_reopen(f, true);
+        fixture_reopen(f, "one", true);
     }
     fixture_state_is(f, a.id, JOB_FAILED); /* the crash after step 8, and two more */
     assert_int_equal(job_replay(f->jobs, str_of(a.id)).code, ERR_NONE);
@@ -212,7 +313,7 @@ static void wishes_outlive_a_crash(void **state)
     assert_true(beat(f->jobs, u, clock_wall_ms()).pause_wanted);
     drop(t);
     drop(u);
-    fixture_reopen(f, true);
+    fixture_reopen(f, "one", true);
     fixture_state_is(f, a.id, JOB_STOPPED);
     fixture_state_is(f, b.id, JOB_PAUSED);
 }
@@ -417,6 +518,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_silent_worker_loses_its_job_and_changes_nothing),
         T(work_that_hangs_is_done_by_another),
+        cmocka_unit_test(a_process_is_known_by_more_than_its_number),
+        T(leases_of_dead_processes_are_dropped_at_once),
         T(a_job_that_kills_the_process_ends_as_failed),
         T(a_job_that_gets_on_survives_any_number_of_crashes),
         T(wishes_outlive_a_crash),

@@ -704,7 +704,7 @@ static void shutdown_puts_running_jobs_back(void **state)
     fixture_wait_state(f, a.id, JOB_RUNNING);
     for (int i = 0; i < 3000 && fixture_get(f, a.id).done < 10; i++)
         clock_sleep_ms(10);
-    fixture_reopen(f, true);
+    fixture_reopen(f, "one", true);
     struct job_info info = fixture_get(f, a.id);
     assert_int_equal(info.state, JOB_QUEUED);
     assert_int_equal(info.attempts, 0);
