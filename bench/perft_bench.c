@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* How long counting all games of six half moves from the start takes, beside Stockfish's `go perft 6`.
+/* How long counting all games of six half moves takes, beside Stockfish's `go perft 6`.
  *
  *     perft_bench [STOCKFISH]      default: /usr/games/stockfish
  *
- * Prints one JSON line. Both use one thread, count the last level without making the moves, and are timed
- * alternately, best of five; Stockfish from the command to its last line, without its start. A wrong
- * count of either side ends the program with an error.
+ * Prints one JSON line. Both use one thread, count the last level without making the moves, and are
+ * timed alternately, best of five; Stockfish from the command to its last line, without its start.
+ * A wrong count of either side ends the program with an error.
  */
 #include <errno.h>
 #include <signal.h>
@@ -143,8 +143,8 @@ int main(int argc, char **argv)
     }
     printf("{\"bench\":\"perft\",\"ours\":%.4f,", ours);
     if (beside)
-        printf("\"peer\":\"%s\",\"theirs\":%.4f,\"unit\":\"s\",\"ratio\":%.4f}\n", peer.name, theirs,
-               ours / theirs);
+        printf("\"peer\":\"%s\",\"theirs\":%.4f,\"unit\":\"s\",\"ratio\":%.4f}\n", peer.name,
+               theirs, ours / theirs);
     else
         printf("\"peer\":null,\"theirs\":null,\"unit\":\"s\",\"ratio\":null}\n");
     if (beside)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What one half move of real games costs: reading its text and making it, its number, its legal moves.
+/* What a half move of real games costs: reading its text and making it, its number, its list.
  *
  *     san_bench FILE.pgn[.zst]
  *
- * Prints JSON lines in nanoseconds a half move, without a peer. The games are read before anything is
- * timed and are kept as standard SAN. They are timed in pieces of about a millisecond, best of ten each,
- * so that what else runs on the machine disturbs little. Every pass must end in the same positions.
+ * Prints JSON lines in nanoseconds a half move, without a peer. The games are read before anything
+ * is timed and are kept as standard SAN. They are timed in pieces of about a millisecond, best of
+ * ten each, so that what else runs on the machine disturbs little. Every pass must end in the same
+ * positions.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,7 +140,8 @@ static double ns_per_ply(const struct games *g, enum pass pass)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[PASS_COUNT] = { "san-find-make", "make", "number-at-make", "list-make" };
+    static const char *const names[PASS_COUNT] = { "san-find-make", "make", "number-at-make",
+                                                   "list-make" };
     static struct games g;
 
     if (argc != 2)
@@ -150,7 +152,8 @@ int main(int argc, char **argv)
         die("no memory");
     read_games(argv[1], &g);
     for (int pass = 0; pass < PASS_COUNT; pass++)
-        printf("{\"bench\":\"%s\",\"ours\":%.1f,\"peer\":null,\"theirs\":null,\"unit\":\"ns/ply\",\"ratio\":null}\n",
+        printf("{\"bench\":\"%s\",\"ours\":%.1f,\"peer\":null,\"theirs\":null,\"unit\":\"ns/"
+               "ply\",\"ratio\":null}\n",
                names[pass], ns_per_ply(&g, (enum pass)pass));
     free(g.plies);
     return 0;

@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < count; i++) {
         struct chess_position after = p;
 
-        if (!chess_move_is_legal(&p, moves[i]) || chess_move_at(&p, chess_move_index(&p, moves[i])) != moves[i])
+        if (!chess_move_is_legal(&p, moves[i]) ||
+            chess_move_at(&p, chess_move_index(&p, moves[i])) != moves[i])
             abort();
         chess_move_make(&after, moves[i]);
         if (!chess_position_check(&after))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SAN from strangers: the first line is a FEN, each further line a move. Both readers must agree, and what
- * they accept is legal and written so that it reads back. */
+/* SAN from strangers: the first line is a FEN, each further line a move. Both readers must agree,
+ * and what they accept is legal and written so that it reads back. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* UCI moves and stored move numbers from strangers: one byte chooses a start position, then either text
- * lines or, after a zero byte, raw 16-bit moves and numbers. */
+/* UCI moves and stored move numbers from strangers: one byte chooses a start position, then either
+ * text lines or, after a zero byte, raw 16-bit moves and numbers. */
 #include <stdlib.h>
 #include <string.h>
 

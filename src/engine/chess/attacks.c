@@ -2,8 +2,8 @@
 /* attacks.c -- fills the attack tables, once.
  *
  * The magics below were found by random search with this project's own program and are right by
- * construction: filling stops the program if two blocker patterns with different attacks meet in one
- * slot. They are constants because the search takes longer than the filling.
+ * construction: filling stops the program if two blocker patterns with different attacks meet in
+ * one slot. They are constants because the search takes longer than the filling.
  */
 #include "engine/chess/attacks.h"
 
@@ -59,7 +59,7 @@ static const int bishop_steps[4][2] = { { 1, 1 }, { 1, -1 }, { -1, 1 }, { -1, -1
 static const int knight_steps[8][2] = { { 1, 2 },   { 2, 1 },   { 2, -1 }, { 1, -2 },
                                         { -1, -2 }, { -2, -1 }, { -2, 1 }, { -1, 2 } };
 
-/* Walks from a square in one direction up to and including the first blocker; empty off the board. */
+/* Walks from a square in one direction, up to and including the first blocker. */
 static chess_bits ray(int square, const int step[2], chess_bits occupied)
 {
     chess_bits found = 0;
@@ -89,7 +89,8 @@ static uint32_t fill_slides(struct attack_magic magics[64], const chess_bits fac
     for (int square = 0; square < 64; square++) {
         struct attack_magic *m = &magics[square];
         chess_bits file = BITS_FILE_A << (square & 7), rank = BITS_RANK_1 << (square & 56);
-        chess_bits edge = ((BITS_RANK_1 | BITS_RANK_8) & ~rank) | ((BITS_FILE_A | BITS_FILE_H) & ~file);
+        chess_bits edge =
+            ((BITS_RANK_1 | BITS_RANK_8) & ~rank) | ((BITS_FILE_A | BITS_FILE_H) & ~file);
         chess_bits occupied = 0;
 
         m->mask = star(square, steps, 0) & ~edge;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* attacks.h -- attack tables, for the files of this room only.
  *
- * Sliding attacks come from "fancy magic" tables: multiply the blockers on a piece's lines by a constant
- * found by random search, and the top bits number every different blocker pattern. It needs a 64-bit
- * multiplication and nothing newer, so one path serves every x86-64 and arm64; PEXT would save about a
- * nanosecond on some CPUs and cost tens on others, for a second code path to test.
+ * Sliding attacks come from "fancy magic" tables: multiply the blockers on a piece's lines by a
+ * constant found by random search, and the top bits number every different blocker pattern. It
+ * needs a 64-bit multiplication and nothing newer, so one path serves every x86-64 and arm64; PEXT
+ * would save about a nanosecond on some CPUs and cost tens on others, for a second code path to
+ * test.
  *
  * The tables are filled once by chess_init and constant from then on.
  */
@@ -26,10 +27,10 @@ struct attack_magic {
 };
 
 struct attack_tables {
-    chess_bits reach[6][64];       /* attacks on an empty board, by piece; nothing for pawns */
-    chess_bits pawn[2][64];        /* attacks of a pawn of a colour */
+    chess_bits reach[6][64]; /* attacks on an empty board, by piece; nothing for pawns */
+    chess_bits pawn[2][64];  /* attacks of a pawn of a colour */
     struct attack_magic rook[64], bishop[64];
-    chess_bits between[64][64];    /* strictly between two squares of one line, else nothing */
+    chess_bits between[64][64]; /* strictly between two squares of one line, else nothing */
     chess_bits slots[ATTACK_ROOK_SLOTS + ATTACK_BISHOP_SLOTS];
 };
 
@@ -50,8 +51,8 @@ static inline chess_bits attack_bishop(int square, chess_bits occupied)
     return attack_slide(&attack_tables.bishop[square], occupied);
 }
 
-/* Pieces among `pieces_of` that attack `square` under an occupancy. `color` is the colour attacked: a
- * pawn on `square` of that colour attacks exactly the squares from which enemy pawns attack it. */
+/* Pieces among `pieces_of` that attack `square` under an occupancy. `color` is the colour attacked:
+ * its pawn on `square` would attack exactly the squares from which enemy pawns attack. */
 static inline chess_bits attack_to(const struct chess_position *p, int square, int color,
                                    chess_bits occupied, chess_bits pieces_of)
 {

@@ -20,7 +20,8 @@ static bool too_little_material(const struct chess_position *p)
     return !(bishops & BITS_LIGHT) || !(bishops & ~BITS_LIGHT);
 }
 
-/* Earlier positions of a game in which this one could stand: not before the last capture or pawn move. */
+/* Earlier positions of a game in which this one could stand: not before the last capture or pawn
+ * move. */
 static int repetitions(const struct chess_position *p, const uint64_t *earlier_keys, size_t count)
 {
     size_t reach = p->halfmoves < count ? p->halfmoves : count;
@@ -31,7 +32,8 @@ static int repetitions(const struct chess_position *p, const uint64_t *earlier_k
     return seen;
 }
 
-enum chess_end chess_end_of(const struct chess_position *p, const uint64_t *earlier_keys, size_t count)
+enum chess_end chess_end_of(const struct chess_position *p, const uint64_t *earlier_keys,
+                            size_t count)
 {
     int seen;
 
@@ -74,10 +76,12 @@ const char *chess_end_name(enum chess_end end)
     return "unknown";
 }
 
-/* A helpmate is always possible with a pawn, a rook, a queen, two knights, knight and bishop, or bishops
- * of both square colours. A lone knight, or bishops of one square colour, need an enemy man to block the
- * king's way out: a knight needs anything but queens; bishops need an enemy knight, pawn, or a bishop on
- * the other colour. */
+/* Judged by material, as arbiters do: a blocked position can still be beyond mating.
+ *
+ * A helpmate is always possible with a pawn, a rook, a queen, two knights, knight and bishop, or
+ * bishops of both square colours. A lone knight, or bishops of one square colour, need an enemy man
+ * to block the king's way out: a knight needs anything but queens; bishops need an enemy knight,
+ * pawn, or a bishop on the other colour. */
 bool chess_can_mate(const struct chess_position *p, enum chess_color color)
 {
     chess_bits own = p->colors[color], enemy = p->colors[!color];

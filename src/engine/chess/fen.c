@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fen.c -- positions as text: FEN, X-FEN and Shredder-FEN.
  *
- * Reading is strict about what could be played and forgiving about what is only bookkeeping: missing
- * counters are 0 and 1, and an en passant square that no pawn can use is dropped, as the key must not
- * depend on it. A position read here satisfies chess_position_check, and the rest of the room relies on
- * that; in particular no side has more men than eight promoted pawns allow, which bounds the number of
- * legal moves by CHESS_MOVES_MAX.
+ * Reading is strict about what could be played and forgiving about what is only bookkeeping:
+ * missing counters are 0 and 1, and an en passant square that no pawn can use is dropped, as the
+ * key must not depend on it. A position read here satisfies chess_position_check, and the rest of
+ * the room relies on that; in particular no side has more men than eight promoted pawns allow,
+ * which bounds the number of legal moves by CHESS_MOVES_MAX.
  */
 #include <string.h>
 
@@ -52,8 +52,8 @@ static err read_board(str fen, str field, struct chess_position *p)
 
         if (c == '/') {
             if (file != 8 || rank == 0)
-                return FEN_ERR(fen, "board: rank %d has %d files, or there are too many ranks", rank + 1,
-                               file);
+                return FEN_ERR(fen, "board: rank %d has %d files, or there are too many ranks",
+                               rank + 1, file);
             rank--;
             file = 0;
         } else if (c >= '1' && c <= '8' && file + (c - '0') <= 8) {
@@ -91,7 +91,8 @@ static err check_men(str fen, const struct chess_position *p)
             promoted += more > 0 ? more : 0;
         }
         if (pawns + promoted > 8)
-            return FEN_ERR(fen, "board: %s has %d pawns and %d promoted pieces, together over eight",
+            return FEN_ERR(fen,
+                           "board: %s has %d pawns and %d promoted pieces, together over eight",
                            name, pawns, promoted);
     }
     if (p->pieces[CHESS_PAWN] & (BITS_RANK_1 | BITS_RANK_8))
@@ -201,13 +202,14 @@ err chess_fen_parse(str fen, struct chess_position *ret_position)
 
     if (rest.len == 0)
         return ERR(ERR_INVALID, "reading a FEN: the text is empty");
-    while (letters < fen.len && (unsigned char)fen.ptr[letters] >= ' ' &&
-           (unsigned char)fen.ptr[letters] < 127)
+    while (letters < rest.len && rest.ptr[letters] >= ' ' && rest.ptr[letters] < 127)
         letters++;
-    if (letters < fen.len)
+    if (letters < rest.len)
         return ERR(ERR_INVALID, "reading a FEN: byte %zu is not printable ASCII", letters + 1);
+    fen = rest;
     if (rest.len > FEN_TEXT_MAX)
-        return FEN_ERR(fen, "%zu bytes are more than the %d a FEN can have", rest.len, FEN_TEXT_MAX);
+        return FEN_ERR(fen, "%zu bytes are more than the %d a FEN can have", rest.len,
+                       FEN_TEXT_MAX);
     memset(p.board, CHESS_NO_PIECE, sizeof(p.board));
     memset(p.castling_rook, CHESS_NO_SQUARE, sizeof(p.castling_rook));
     p.en_passant = CHESS_NO_SQUARE;

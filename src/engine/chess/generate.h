@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* generate.h -- the generator of legal moves, as functions to be inlined with constant arguments.
  *
- * It makes only legal moves: check and pins are found first, by looking from the king along its lines,
- * and then restrict where pieces may go; nothing is made and taken back. A piece pinned on a rank or file
- * can never land on a square of another pin's rank or file (and so for diagonals), so two sets hold all
- * pins. The one rule that fits no set, an en passant capture that takes two pieces off a line, is tried
- * out by looking.
+ * It makes only legal moves: check and pins are found first, by looking from the king along its
+ * lines, and then restrict where pieces may go; nothing is made and taken back. A piece pinned on a
+ * rank or file can never land on a square of another pin's rank or file (and so for diagonals), so
+ * two sets hold all pins. The one rule that fits no set, an en passant capture that takes two
+ * pieces off a line, is tried out by looking.
  *
- * The same code lists moves, counts them (for perft) and asks for one: `want` is constant in each use, so
- * each use is its own machine code. For the files of this room only.
+ * The same code lists moves, counts them (for perft) and asks for one: `want` is constant in each
+ * use, so each use is its own machine code. For the files of this room only.
  */
 #ifndef SKERRY_CHESS_GENERATE_H
 #define SKERRY_CHESS_GENERATE_H
@@ -23,8 +23,8 @@ enum generate_want { GENERATE_LIST, GENERATE_COUNT, GENERATE_ANY };
 struct generate {
     const struct chess_position *p;
     chess_bits own, enemy, occupied;
-    chess_bits target;            /* squares that answer a check and are not our own */
-    chess_bits pin_line, pin_diagonal; /* from king to pinning piece, both ends of the move inside */
+    chess_bits target;                 /* squares that answer a check and are not our own */
+    chess_bits pin_line, pin_diagonal; /* from king (without) to pinning piece (with) */
     chess_bits checkers;
     int king;
     int count;       /* GENERATE_ANY: not zero if there is a move */
@@ -49,8 +49,8 @@ GENERATE_INLINE chess_bits generate_east(chess_bits b, int us)
     return us == CHESS_WHITE ? b << 9 : b >> 7;
 }
 
-/* For GENERATE_ANY it only matters whether the sum is zero. The builtin, not bits_count: perft.c inlines
- * this where it is one instruction. */
+/* For GENERATE_ANY it only matters whether the sum is zero. The builtin, not bits_count: perft.c
+ * inlines this where it is one instruction. */
 GENERATE_INLINE int generate_tally(chess_bits targets, int want)
 {
     return want == GENERATE_COUNT ? __builtin_popcountll(targets) : targets != 0;
@@ -94,7 +94,8 @@ GENERATE_INLINE void generate_look(struct generate *g, int us)
     const struct attack_tables *t = &attack_tables;
     chess_bits queens = p->pieces[CHESS_QUEEN];
     chess_bits lines = t->reach[CHESS_ROOK][g->king] & (p->pieces[CHESS_ROOK] | queens) & g->enemy;
-    chess_bits diagonals = t->reach[CHESS_BISHOP][g->king] & (p->pieces[CHESS_BISHOP] | queens) & g->enemy;
+    chess_bits diagonals =
+        t->reach[CHESS_BISHOP][g->king] & (p->pieces[CHESS_BISHOP] | queens) & g->enemy;
 
     g->checkers = ((t->reach[CHESS_KNIGHT][g->king] & p->pieces[CHESS_KNIGHT]) |
                    (t->pawn[us][g->king] & p->pieces[CHESS_PAWN])) &
@@ -172,12 +173,12 @@ GENERATE_INLINE void generate_king(struct generate *g, int us, int want)
         int rook = p->castling_rook[us][side];
         chess_bits after;
 
-        if (!castling[side] ||
-            (danger & (attack_tables.between[g->king][king_to] | bit(king_to))))
+        if (!castling[side] || (danger & (attack_tables.between[g->king][king_to] | bit(king_to))))
             continue;
         /* In Chess960 the rook itself may have been shielding the king's new square. */
         after = (g->occupied ^ bit(g->king) ^ bit(rook)) | bit(castling_rook_to(us, side));
-        if (attack_rook(king_to, after) & g->enemy & (p->pieces[CHESS_ROOK] | p->pieces[CHESS_QUEEN]))
+        if (attack_rook(king_to, after) & g->enemy &
+            (p->pieces[CHESS_ROOK] | p->pieces[CHESS_QUEEN]))
             continue;
         if (want == GENERATE_LIST)
             g->out[g->count] = move_castling(g->king, rook);
@@ -257,7 +258,8 @@ GENERATE_INLINE void generate_pawns(struct generate *g, int us, int want)
         generate_en_passant(g, us, want);
 }
 
-GENERATE_INLINE int generate_color(const struct chess_position *p, chess_move *out, int us, int want)
+GENERATE_INLINE int generate_color(const struct chess_position *p, chess_move *out, int us,
+                                   int want)
 {
     struct generate g = {
         .p = p,

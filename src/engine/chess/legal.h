@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* legal.h -- is one given move legal? Cheaper than listing all moves; for the files of this room only.
+/* legal.h -- is one given move legal, without listing all? For the files of this room only.
  *
- * The fast paths (reading SAN, unpacking a game) know the move and only have to doubt it. They look at
- * the board after the move and ask whether anything attacks the mover's king: one question that covers
- * pins, checks, king walks and en passant alike.
+ * The fast paths (reading SAN, unpacking a game) know the move and only have to doubt it. They look
+ * at the board after the move and ask whether anything attacks the mover's king: one question that
+ * covers pins, checks, king walks and en passant alike.
  */
 #ifndef SKERRY_CHESS_LEGAL_H
 #define SKERRY_CHESS_LEGAL_H

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* move_index.c -- a small number for a move, found and read back without listing the moves.
  *
- * Every own piece has a fixed range of numbers, one for each way its kind can ever move: king first,
- * then queens, rooks, bishops, knights and pawns, each kind from a1 to h8. An ordinary army needs 206
- * numbers, so a move fits a byte; only extra queens can go beyond. Most numbers are no legal move at a
- * given moment, which is the price for reading one back in a few nanoseconds.
+ * Every own piece has a fixed range of numbers, one for each way its kind can ever move: king
+ * first, then queens, rooks, bishops, knights and pawns, each kind from a1 to h8. An ordinary army
+ * needs 206 numbers, so a move fits a byte; only extra queens can go beyond. Most numbers are no
+ * legal move at a given moment, which is the price for reading one back in a few nanoseconds.
  *
- * The numbers are part of the format of packed games: changing anything here needs a new version there.
+ * The numbers are part of the format of packed games: a change here needs a new version there.
  *
  *   king    0..7 steps (below), 8 castling king side, 9 queen side
- *   rook    0..6 along the rank, by file of the target; 7..13 along the file, by its rank. The piece's
- *           own file or rank is left out of the count
+ *
+ *   rook    0..6 along the rank, by file of the target; 7..13 along the file, by its rank; the
+ *           piece's own file or rank is left out of the count
+ *
  *   bishop  0..6 along the rising diagonal, by file of the target; 7..13 along the falling one
+ *
  *   queen   0..13 as a rook, 14..27 as a bishop
+ *
  *   knight  0..7 jumps (below)
- *   pawn    0 step, 1 double step, 2 capture towards the a file, 3 towards the h file. On the seventh
- *           rank: 0..3 step and become knight .. queen, 4..7 capturing west, 8..11 capturing east
+ *
+ *   pawn    0 step, 1 double step, 2 capture towards the a file, 3 towards the h file; on the
+ *           seventh rank 0..3 step and become knight .. queen, 4..7 capturing west, 8..11 east
  */
 #include "engine/chess/bits.h"
 #include "engine/chess/legal.h"
@@ -32,8 +37,8 @@ enum {
 };
 
 /* One king, nine queens, and the rest of the army: the most that eight promotions can make. */
-_Static_assert(CHESS_INDEX_MAX == SPAN_KING + 9 * SPAN_QUEEN + 2 * SPAN_ROOK + 2 * SPAN_BISHOP +
-                                      2 * SPAN_KNIGHT,
+_Static_assert(CHESS_INDEX_MAX ==
+                   SPAN_KING + 9 * SPAN_QUEEN + 2 * SPAN_ROOK + 2 * SPAN_BISHOP + 2 * SPAN_KNIGHT,
                "chess_move_index stays below CHESS_INDEX_MAX");
 
 static const int8_t king_steps[8][2] = { { -1, -1 }, { 0, -1 }, { 1, -1 }, { -1, 0 },
@@ -41,8 +46,8 @@ static const int8_t king_steps[8][2] = { { -1, -1 }, { 0, -1 }, { 1, -1 }, { -1,
 static const int8_t knight_jumps[8][2] = { { -1, -2 }, { 1, -2 }, { -2, -1 }, { 2, -1 },
                                            { -2, 1 },  { 2, 1 },  { -1, 2 },  { 1, 2 } };
 
-/* Where a queen, rook, bishop or knight on a square goes by a number of its range; CHESS_NO_SQUARE off the
- * board. Written by chess_init alone. */
+/* Where a queen, rook, bishop or knight on a square goes by a number of its range; CHESS_NO_SQUARE
+ * off the board. Written by chess_init alone. */
 static struct {
     uint8_t to[4][64][SPAN_QUEEN];
 } move_targets;
@@ -205,7 +210,8 @@ static int pawn_code(int from, int to, int promotion)
 
 int chess_move_index(const struct chess_position *p, chess_move m)
 {
-    static const int spans[6] = { SPAN_PAWN, SPAN_KNIGHT, SPAN_BISHOP, SPAN_ROOK, SPAN_QUEEN, SPAN_KING };
+    static const int spans[6] = { SPAN_PAWN, SPAN_KNIGHT, SPAN_BISHOP,
+                                  SPAN_ROOK, SPAN_QUEEN,  SPAN_KING };
     int from = chess_move_from(m), to = chess_move_to(m), piece = p->board[from] & 7;
     chess_bits own = p->colors[p->turn];
     int index = 0;
@@ -217,7 +223,8 @@ int chess_move_index(const struct chess_position *p, chess_move m)
     index += spans[piece] * bits_count(p->pieces[piece] & own & (bit(from) - 1));
     switch ((enum chess_piece)piece) {
     case CHESS_KING:
-        return chess_move_is_castling(m) ? KING_STEPS + (to < from) : step_code(king_steps, from, to);
+        return chess_move_is_castling(m) ? KING_STEPS + (to < from)
+                                         : step_code(king_steps, from, to);
     case CHESS_QUEEN:
         if (attack_tables.reach[CHESS_ROOK][from] & bit(to))
             return index + rook_code(from, to);

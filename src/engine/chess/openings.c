@@ -15,8 +15,8 @@ const struct chess_opening *chess_opening_at(uint64_t key)
 
 /* Later moves than the longest line are not looked at: to reach a named position so late by wasting
  * moves is possible, but nobody would call it that opening. */
-bool chess_opening_of_game(const struct chess_position *start, const chess_move *moves, size_t count,
-                           struct chess_opening *ret_opening)
+bool chess_opening_of_game(const struct chess_position *start, const chess_move *moves,
+                           size_t count, struct chess_opening *ret_opening)
 {
     const struct chess_opening *last = NULL;
     struct chess_position p;

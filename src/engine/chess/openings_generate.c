@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* openings_generate.c -- a program of the build: turns data/openings/(a-e).tsv into a C table.
  *
- * Plays every line with this room's own rules, so a table with an illegal or doubled line does not get
- * into the program. Usage: openings_generate OUT.c FILE.tsv...
+ * Plays every line with this room's own rules, so a table with an illegal or doubled line does not
+ * get into the program. Usage: openings_generate OUT.c FILE.tsv...
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,8 +137,8 @@ static void write_table(FILE *out, const struct table *t)
             next++;
         fprintf(out, "    %zu,\n", next);
     }
-    fprintf(out, "};\n\nconst size_t openings_count = %zu;\nconst int openings_ply_max = %d;\n", t->count,
-            t->plies_max);
+    fprintf(out, "};\n\nconst size_t openings_count = %zu;\nconst int openings_ply_max = %d;\n",
+            t->count, t->plies_max);
 }
 
 static err generate(int file_count, char **files, const char *out_path, struct table *t)

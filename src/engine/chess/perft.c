@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* perft.c -- counts the positions at a depth: the proof that moves are right, and their speed.
  *
- * At depth one the legal moves are counted without listing them. Counting is where a CPU's population
- * count matters, so on x86-64 the walk exists twice and the CPU picks at run time.
+ * At depth one the legal moves are counted without listing them. Counting is where a CPU's
+ * population count matters, so on x86-64 the walk exists twice and the CPU picks at run time.
  */
 #include "engine/chess/generate.h"
 

@@ -124,9 +124,9 @@ static void make_castling(struct chess_position *p, int us, int king, int rook)
     drop_right(p, us, 1);
 }
 
-/* May a move between these squares end a castling right? One comparison of all four rook squares at once:
- * a byte that equals the square is zero after the exclusive-or, and the subtraction finds zero bytes. A
- * king's move is told by the caller. */
+/* May a move between these squares end a castling right? One comparison of all four rook squares at
+ * once: a byte that equals the square is zero after the exclusive-or, and the subtraction finds
+ * zero bytes. A king's move is told by the caller. */
 static inline bool touches_rook(const struct chess_position *p, int from, int to)
 {
     const uint32_t ones = 0x01010101;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* san.c -- moves as people write them: Nf3, exd5, e8=Q+, O-O.
  *
- * Reading has two paths. The quick one knows the spelling that programs write, which is nearly every
- * move in nearly every file; it looks from the destination to the pieces that could come from there, so
- * it never lists moves. Whatever it does not understand goes to the patient one, which knows what else
- * people write. Both decide legality the same way, so a move is never read differently by one of them.
+ * Reading has two paths. The quick one knows the spelling that programs write, which is nearly
+ * every move in nearly every file; it looks from the destination to the pieces that could come from
+ * there, so it never lists moves. Whatever it does not understand goes to the patient one, which
+ * knows what else people write. Both decide legality the same way, so a move is never read
+ * differently by one of them.
  */
 #include <string.h>
 
@@ -19,26 +20,33 @@ static const char piece_letters[] = "PNBRQK";
 
 /* What a first letter says: one more than the piece, or 0. File letters are pawns. */
 static const uint8_t first_letter[256] = {
-    ['a' ... 'h'] = 1 + CHESS_PAWN,
-    ['N'] = 1 + CHESS_KNIGHT,
-    ['B'] = 1 + CHESS_BISHOP,
-    ['R'] = 1 + CHESS_ROOK,
-    ['Q'] = 1 + CHESS_QUEEN,
-    ['K'] = 1 + CHESS_KING,
+    ['a' ... 'h'] = 1 + CHESS_PAWN, ['N'] = 1 + CHESS_KNIGHT, ['B'] = 1 + CHESS_BISHOP,
+    ['R'] = 1 + CHESS_ROOK,         ['Q'] = 1 + CHESS_QUEEN,  ['K'] = 1 + CHESS_KING,
 };
 
-/* The squares a letter between piece and destination allows. What is not a letter of SAN allows none. */
+/* The squares a letter between piece and destination allows; none if it is no letter of SAN. */
 static const chess_bits letter_squares[256] = {
-    ['a'] = BITS_FILE_A,       ['b'] = BITS_FILE_A << 1,  ['c'] = BITS_FILE_A << 2,
-    ['d'] = BITS_FILE_A << 3,  ['e'] = BITS_FILE_A << 4,  ['f'] = BITS_FILE_A << 5,
-    ['g'] = BITS_FILE_A << 6,  ['h'] = BITS_FILE_A << 7,  ['1'] = BITS_RANK_1,
-    ['2'] = BITS_RANK_1 << 8,  ['3'] = BITS_RANK_1 << 16, ['4'] = BITS_RANK_1 << 24,
-    ['5'] = BITS_RANK_1 << 32, ['6'] = BITS_RANK_1 << 40, ['7'] = BITS_RANK_1 << 48,
-    ['8'] = BITS_RANK_1 << 56, ['x'] = ~0ULL,
+    ['a'] = BITS_FILE_A,
+    ['b'] = BITS_FILE_A << 1,
+    ['c'] = BITS_FILE_A << 2,
+    ['d'] = BITS_FILE_A << 3,
+    ['e'] = BITS_FILE_A << 4,
+    ['f'] = BITS_FILE_A << 5,
+    ['g'] = BITS_FILE_A << 6,
+    ['h'] = BITS_FILE_A << 7,
+    ['1'] = BITS_RANK_1,
+    ['2'] = BITS_RANK_1 << 8,
+    ['3'] = BITS_RANK_1 << 16,
+    ['4'] = BITS_RANK_1 << 24,
+    ['5'] = BITS_RANK_1 << 32,
+    ['6'] = BITS_RANK_1 << 40,
+    ['7'] = BITS_RANK_1 << 48,
+    ['8'] = BITS_RANK_1 << 56,
+    ['x'] = ~0ULL,
 };
 
-/* The one piece of `candidates` that can legally go to `to`, or CHESS_MOVE_NONE. The candidates reach
- * `to` on an empty board. */
+/* The one piece of `candidates` that can legally go to `to`, or CHESS_MOVE_NONE. The candidates
+ * reach `to` on an empty board. */
 static inline chess_move only_one(const struct chess_position *p, chess_bits candidates, int to)
 {
     chess_bits occupied = p->colors[0] | p->colors[1];
@@ -66,8 +74,8 @@ static inline chess_move only_one(const struct chess_position *p, chess_bits can
     return found;
 }
 
-static chess_move quick_piece(const struct chess_position *p, int piece, const char *text, size_t len,
-                              int to)
+static chess_move quick_piece(const struct chess_position *p, int piece, const char *text,
+                              size_t len, int to)
 {
     chess_bits own = p->colors[p->turn];
     chess_bits allowed = ~0ULL;
@@ -106,8 +114,8 @@ static chess_move quick_pawn(const struct chess_position *p, const char *text, s
                 return CHESS_MOVE_NONE;
         }
     } else {
-        chess_bits takers = attack_tables.pawn[!us][to] & pawns &
-                            letter_squares[(unsigned char)text[0]];
+        chess_bits takers =
+            attack_tables.pawn[!us][to] & pawns & letter_squares[(unsigned char)text[0]];
 
         if (len != 4 || text[1] != 'x' || !takers || !(p->colors[!us] & bit(to)))
             return CHESS_MOVE_NONE; /* so does en passant */
@@ -144,11 +152,11 @@ static inline chess_move find_quick(const struct chess_position *p, const char *
 /* ------------------------------------------------------------------ the patient path */
 
 struct san_parts {
-    int castling;       /* side, or -1 */
+    int castling; /* side, or -1 */
     int piece;
     bool piece_written; /* "e2e4" may be any piece's move, "Pe2e4" may not */
     bool file_written;
-    chess_bits from;    /* squares allowed */
+    chess_bits from; /* squares allowed */
     int to;
     int promotion;
 };
@@ -158,7 +166,7 @@ static bool is_one_of(char c, const char *set)
     return c != '\0' && strchr(set, c) != NULL;
 }
 
-/* The piece that a letter or a figurine (U+2654..U+265F) at the start stands for; moves *text behind it. */
+/* The piece that a letter or figurine (U+2654..U+265F) stands for; moves *text behind it. */
 static int take_piece(str *text)
 {
     static const uint8_t figurines[6] = { CHESS_KING,   CHESS_QUEEN,  CHESS_ROOK,
@@ -312,7 +320,8 @@ static enum san_fit fit_parts(const struct chess_position *p, const struct san_p
     return SAN_FITS;
 }
 
-static __attribute__((noinline)) chess_move find_patient(const struct chess_position *p, const char *text, size_t len)
+static __attribute__((noinline)) chess_move find_patient(const struct chess_position *p,
+                                                         const char *text, size_t len)
 {
     struct san_parts parts;
     chess_move found = CHESS_MOVE_NONE;
@@ -336,15 +345,16 @@ err chess_san_parse(const struct chess_position *p, str text, chess_move *ret_mo
     struct san_parts parts;
 
     if (!read_parts(text, &parts))
-        return ERR(ERR_INVALID, "reading move '%.*s': this is not a move, write one like Nf3 or exd5",
+        return ERR(ERR_INVALID,
+                   "reading move '%.*s': this is not a move, write one like Nf3 or exd5",
                    STR_ARG(shown));
     chess_fen_write(p, fen);
     switch (fit_parts(p, &parts, ret_move)) {
     case SAN_FITS:
         return OK;
     case SAN_AMBIGUOUS:
-        return ERR(ERR_CONFLICT, "move '%.*s' could be made by several pieces in '%s'", STR_ARG(shown),
-                   fen);
+        return ERR(ERR_CONFLICT, "move '%.*s' could be made by several pieces in '%s'",
+                   STR_ARG(shown), fen);
     case SAN_ILLEGAL:
         break;
     }
@@ -353,7 +363,7 @@ err chess_san_parse(const struct chess_position *p, str text, chess_move *ret_mo
 
 /* ------------------------------------------------------------------ writing */
 
-/* File, rank or both of the origin, as far as needed to tell it from others that may go there too. */
+/* File, rank or both of the origin, as far as needed to tell it from others that may go there. */
 static char *write_origin(const struct chess_position *p, int piece, int from, int to, char *out)
 {
     chess_bits others = p->pieces[piece] & p->colors[p->turn] & ~bit(from);

@@ -75,10 +75,11 @@ err chess_uci_parse(const struct chess_position *p, str text, chess_move *ret_mo
             from = CHESS_NO_SQUARE;
     }
     if (from == CHESS_NO_SQUARE || to == CHESS_NO_SQUARE)
-        return ERR(ERR_INVALID,
-                   "reading move '%.*s': write two squares and, to promote, one of nbrq, as in e2e4 "
-                   "or e7e8q",
-                   STR_ARG(shown));
+        return ERR(
+            ERR_INVALID,
+            "reading move '%.*s': write two squares and, to promote, one of nbrq, as in e2e4 "
+            "or e7e8q",
+            STR_ARG(shown));
     m = uci_find(p, from, to, promotion);
     if (m == CHESS_MOVE_NONE) {
         char fen[CHESS_FEN_BYTES];

@@ -5,8 +5,8 @@
 
 #include "engine/chess/position.h"
 
-/* The legal move from square to square, castling in both spellings, or CHESS_MOVE_NONE. `promotion` is
- * CHESS_PAWN for none. */
+/* The legal move from square to square, castling in both spellings, or CHESS_MOVE_NONE. `promotion`
+ * is CHESS_PAWN for none. */
 chess_move uci_find(const struct chess_position *p, int from, int to, int promotion);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* zobrist.c -- the published numbers of the Polyglot format, and keys from scratch.
  *
- * Order in the list: 64 squares for each of black pawn, white pawn, black knight, white knight, ... white
- * king; castling white king side, white queen side, black king side, black queen side; en passant files
- * a to h; white to move.
+ * Order in the list: 64 squares for each of black pawn, white pawn, black knight, white knight, ...
+ * white king; castling white king side, white queen side, black king side, black queen side; en
+ * passant files a to h; white to move.
  */
 #include "engine/chess/zobrist.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* zobrist.h -- random numbers that make up a position's key, for the files of this room only.
  *
- * They are the 781 published numbers of the Polyglot book format, so that a standard position has the
- * key that opening books use: the exclusive-or of one number for each piece on its square, each castling
- * right, the file of a possible en passant capture, and white to move.
+ * They are the 781 published numbers of the Polyglot book format, so that a standard position has
+ * the key that opening books use: the exclusive-or of one number for each piece on its square, each
+ * castling right, the file of a possible en passant capture, and white to move.
  */
 #ifndef SKERRY_CHESS_ZOBRIST_H
 #define SKERRY_CHESS_ZOBRIST_H

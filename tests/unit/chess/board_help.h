@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* board_help.h -- positions for the tests of the board: from text, from moves, from random games. */
+/* board_help.h -- positions for the tests of the board: from text, from moves, from random games.
+ */
 #ifndef SKERRY_TEST_BOARD_HELP_H
 #define SKERRY_TEST_BOARD_HELP_H
 

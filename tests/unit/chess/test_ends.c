@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Ends of games: a wrong answer here gives somebody half a point too many, or a game that never ends. */
+/* Ends of games: a wrong answer here gives somebody half a point too many, or a game that never
+ * ends. */
 #include "board_help.h"
 
 static void ends_by_position(void **state)
@@ -10,13 +11,14 @@ static void ends_by_position(void **state)
         bool white_can_mate, black_can_mate;
     } rows[] = {
         { "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", CHESS_GOES_ON, true, true },
-        { "rnb1kbnr/pppp1ppp/8/4p3/6Pq/5P2/PPPPP2P/RNBQKBNR w KQkq - 1 3", CHESS_CHECKMATE, true, true },
+        { "rnb1kbnr/pppp1ppp/8/4p3/6Pq/5P2/PPPPP2P/RNBQKBNR w KQkq - 1 3", CHESS_CHECKMATE, true,
+          true },
         { "7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", CHESS_STALEMATE, true, false },
         { "4k3/8/8/8/8/8/8/4K3 w - - 0 1", CHESS_INSUFFICIENT, false, false },
         { "4k3/8/8/8/8/8/8/4KN2 w - - 0 1", CHESS_INSUFFICIENT, false, false },
         { "4k3/8/8/8/8/8/8/4KB2 w - - 0 1", CHESS_INSUFFICIENT, false, false },
         { "4kb2/8/8/8/8/8/8/2B1K3 w - - 0 1", CHESS_INSUFFICIENT, false, false }, /* both dark */
-        { "4k1b1/8/8/8/8/8/8/2B1K3 w - - 0 1", CHESS_GOES_ON, true, true },       /* light and dark */
+        { "4k1b1/8/8/8/8/8/8/2B1K3 w - - 0 1", CHESS_GOES_ON, true, true }, /* light and dark */
         { "4k3/8/8/8/8/8/8/2B1KB2 w - - 0 1", CHESS_GOES_ON, true, false },
         { "4k3/8/8/8/8/8/8/4KNN1 w - - 0 1", CHESS_GOES_ON, true, false },
         { "4kn2/8/8/8/8/8/8/4KN2 w - - 0 1", CHESS_GOES_ON, true, true },

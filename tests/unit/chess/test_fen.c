@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* FEN: what is read must be playable, what is refused must say why, what is written must read back. */
+/* FEN: what is read must be playable, what is refused must say why, what is written must read back.
+ */
 #include "board_help.h"
 
 static void accepted(void **state)
@@ -15,6 +16,7 @@ static void accepted(void **state)
         { "4k3/8/8/8/8/8/8/4K3 b - - 7", "4k3/8/8/8/8/8/8/4K3 b - - 7 1" },
         { "4k3/8/8/8/8/8/8/4K3 w - - 0 0", "4k3/8/8/8/8/8/8/4K3 w - - 0 1" },
         { "  4k3/8/8/8/8/8/8/4K3   w  -  -  3   9 ", "4k3/8/8/8/8/8/8/4K3 w - - 3 9" },
+        { "4k3/8/8/8/8/8/8/4K3 w - - 3 9\r\n", "4k3/8/8/8/8/8/8/4K3 w - - 3 9" },
         { "4k3/8/8/8/8/8/8/4K3 w - - 9999 9999", "4k3/8/8/8/8/8/8/4K3 w - - 9999 9999" },
         { "11111k11/8/8/8/8/8/8/4K3 w - - 0 1", "5k2/8/8/8/8/8/8/4K3 w - - 0 1" },
         /* En passant stays only where a pawn could take, because the key must not depend on it. */
@@ -50,7 +52,8 @@ static void accepted(void **state)
     }
 }
 
-/* A position that slips through breaks what everything else relies on; the message is all a user gets. */
+/* A position that slips through breaks what everything else relies on; the message is all a user
+ * gets. */
 static void refused(void **state)
 {
     static const struct {

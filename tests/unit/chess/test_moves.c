@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Moves: three ways to ask what is legal (list, one move, number) must agree, and attack tables must be
- * what a walk along the board finds. */
+/* Moves: three ways to ask what is legal (list, one move, number) must agree, and attack tables
+ * must be what a walk along the board finds. */
 #include "board_help.h"
 
-/* ------------------------------------------------------------------ attacks against a plain walk */
+/* ------------------------------------------------------------------ attacks against a plain walk
+ */
 
 static chess_bits walk(int square, const int steps[][2], int count, int far, chess_bits occupied)
 {
@@ -25,7 +26,8 @@ static chess_bits walk(int square, const int steps[][2], int count, int far, che
     return found;
 }
 
-static chess_bits walk_piece(enum chess_piece piece, enum chess_color color, int square, chess_bits occupied)
+static chess_bits walk_piece(enum chess_piece piece, enum chess_color color, int square,
+                             chess_bits occupied)
 {
     static const int lines[8][2] = { { 1, 0 }, { -1, 0 }, { 0, 1 },  { 0, -1 },
                                      { 1, 1 }, { 1, -1 }, { -1, 1 }, { -1, -1 } };
@@ -82,10 +84,10 @@ static void look_attackers(const struct chess_position *p, struct rng *rng)
     for (int from = 0; from < 64; from++) {
         int code = p->board[from];
 
-        if (code != CHESS_NO_PIECE &&
-            (walk_piece((enum chess_piece)(code & 7), (enum chess_color)(code >> 3), from, occupied) >>
-                 square &
-             1))
+        if (code != CHESS_NO_PIECE && (walk_piece((enum chess_piece)(code & 7),
+                                                  (enum chess_color)(code >> 3), from, occupied) >>
+                                           square &
+                                       1))
             want |= 1ULL << from;
     }
     assert_true(chess_attackers(p, square, occupied) == want);
@@ -98,9 +100,9 @@ static void attackers_match_a_walk(void **state)
 
 /* ------------------------------------------------------------------ legality */
 
-/* All 65,536 possible moves, as a client may send them: exactly the listed ones are legal, each has a
- * number, and no other number is a move. A hole here lets a client play anything, or reads a stored game
- * differently from how it was written. */
+/* All 65,536 possible moves, as a client may send them: exactly the listed ones are legal, each has
+ * a number, and no other number is a move. A hole here lets a client play anything, or reads a
+ * stored game differently from how it was written. */
 static void look_all_moves(const struct chess_position *p, struct rng *rng)
 {
     chess_move moves[CHESS_MOVES_MAX];
@@ -159,7 +161,8 @@ static void most_moves(void **state)
     look_all_moves(&p, NULL);
 }
 
-/* The numbers are in every stored game: if one of these changes, stored games read as other games. */
+/* The numbers are in every stored game: if one of these changes, stored games read as other games.
+ */
 static void numbers_are_a_format(void **state)
 {
     static const struct {
@@ -216,9 +219,9 @@ static void checks(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attacks_match_a_walk), cmocka_unit_test(attackers_match_a_walk),
+        cmocka_unit_test(attacks_match_a_walk),  cmocka_unit_test(attackers_match_a_walk),
         cmocka_unit_test(all_ways_to_ask_agree), cmocka_unit_test(most_moves),
-        cmocka_unit_test(numbers_are_a_format), cmocka_unit_test(checks),
+        cmocka_unit_test(numbers_are_a_format),  cmocka_unit_test(checks),
     };
 
     chess_init();

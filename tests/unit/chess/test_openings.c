@@ -29,9 +29,11 @@ static void games(void **state)
         int ply;
     } rows[] = {
         { "e4", "B00", "King's Pawn Game", 1 },
-        { "e4 c5 Nf3 d6 d4 cxd4 Nxd4 Nf6 Nc3 a6", "B90", "Sicilian Defense: Najdorf Variation", 10 },
+        { "e4 c5 Nf3 d6 d4 cxd4 Nxd4 Nf6 Nc3 a6", "B90", "Sicilian Defense: Najdorf Variation",
+          10 },
         /* The name stays when the game leaves the book. */
-        { "e4 e5 Nf3 Nc6 Bb5 a6 Ba4 b5 Bb3 h5 h4 Rh6", "C70", "Ruy Lopez: Morphy Defense, Caro Variation", 8 },
+        { "e4 e5 Nf3 Nc6 Bb5 a6 Ba4 b5 Bb3 h5 h4 Rh6", "C70",
+          "Ruy Lopez: Morphy Defense, Caro Variation", 8 },
         /* A transposition is found by position, not by order of moves. */
         { "d4 e6 c4 Nf6 g3", "E00", "Catalan Opening", 5 },
     };

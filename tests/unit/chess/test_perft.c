@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Perft: if a count is off, legal moves are refused or illegal ones played, in games and in training.
+/* Perft: if a count is off, legal moves are refused or illegal ones played, in games and in
+ * training.
  *
- * The table holds published counts and positions around one rule each, checked against a second program
- * when written. Larger suites are walked where they are present; how deep is bounded by nodes. */
+ * The table holds published counts and positions around one rule each, checked against a second
+ * program when written. Larger suites are walked where they are present; how deep is bounded by
+ * nodes. */
 #include "board_help.h"
 
 #include <stdlib.h>
@@ -23,7 +25,8 @@ static const struct {
     { "8/2p5/3p4/KP5r/1R3p1k/8/4P1P1/8 w - - 0 1", { 14, 191, 2812, 43238, 674624, 11030083 } },
     { "r3k2r/Pppp1ppp/1b3nbN/nP6/BBP1P3/q4N2/Pp1P2PP/R2Q1RK1 w kq - 0 1",
       { 6, 264, 9467, 422333, 15833292 } },
-    { "rnbq1k1r/pp1Pbppp/2p5/8/2B5/8/PPP1NnPP/RNBQK2R w KQ - 1 8", { 44, 1486, 62379, 2103487, 89941194 } },
+    { "rnbq1k1r/pp1Pbppp/2p5/8/2B5/8/PPP1NnPP/RNBQK2R w KQ - 1 8",
+      { 44, 1486, 62379, 2103487, 89941194 } },
     { "r4rk1/1pp1qppp/p1np1n2/2b1p1B1/2B1P1b1/P1NP1N2/1PP1QPPP/R4RK1 w - - 0 10",
       { 46, 2079, 89890, 3894594 } },
     /* En passant: along a rank with the king, on a diagonal pin, to answer a check. */
@@ -45,11 +48,14 @@ static const struct {
     { "8/k1P5/8/1K6/8/8/8/8 w - - 0 1", { 10, 25, 268, 926, 10857, 43261, 567584 } },
     { "n1n5/PPPk4/8/8/8/8/4Kppp/5N1N b - - 0 1", { 24, 496, 9483, 182838, 3605103 } },
     /* Chess960: the start positions at both ends, a king that stays put, a rook that shields it. */
-    { "bbqnnrkr/pppppppp/8/8/8/8/PPPPPPPP/BBQNNRKR w HFhf - 0 1", { 20, 400, 9006, 201143, 4975808 } },
-    { "rkrbbnnq/pppppppp/8/8/8/8/PPPPPPPP/RKRBBNNQ w CAca - 0 1", { 20, 400, 8880, 195650, 4717434 } },
+    { "bbqnnrkr/pppppppp/8/8/8/8/PPPPPPPP/BBQNNRKR w HFhf - 0 1",
+      { 20, 400, 9006, 201143, 4975808 } },
+    { "rkrbbnnq/pppppppp/8/8/8/8/PPPPPPPP/RKRBBNNQ w CAca - 0 1",
+      { 20, 400, 8880, 195650, 4717434 } },
     { "1r1k1r2/8/8/8/8/8/8/qR1K1R2 w FBfb - 0 1", { 17, 599, 10989, 391191 } },
     { "5rkr/8/8/8/8/8/8/RK1q1R2 w FAhf - 0 1", { 3, 102, 1678, 56168 } },
-    { "nrk1brnb/pp1ppppp/8/2p5/3q2P1/5P2/PPP1P2P/NRK1BRNB w FBfb - 1 9", { 24, 945, 20913, 789927 } },
+    { "nrk1brnb/pp1ppppp/8/2p5/3q2P1/5P2/PPP1P2P/NRK1BRNB w FBfb - 1 9",
+      { 24, 945, 20913, 789927 } },
     { "r1k1r2q/p1ppp1pp/8/8/8/8/P1PPP1PP/R1K1R2Q w EAea - 0 1", { 23, 522, 12333, 285754 } },
     { "4k3/8/8/8/8/8/8/qRK5 w B - 0 1", { 4, 65, 876, 19079 } },
     { "4k3/8/8/8/8/8/8/rRK4R w HB - 0 1", { 17, 185, 4077, 57884 } },

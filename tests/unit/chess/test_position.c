@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Positions: start positions, keys, and that making moves keeps every part of a position in step. */
+/* Positions: start positions, keys, and that making moves keeps every part of a position in step.
+ */
 #include "board_help.h"
 
 /* Opening books and other programs look positions up by these published keys. */
@@ -11,7 +12,8 @@ static void polyglot_keys(void **state)
         const char *fen;
     } rows[] = {
         { "", 0x463b96181691fc9cULL, "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1" },
-        { "e4", 0x823c9b50fd114196ULL, "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1" },
+        { "e4", 0x823c9b50fd114196ULL,
+          "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1" },
         { "e4 d5", 0x0756b94461c50fb0ULL,
           "rnbqkbnr/ppp1pppp/8/3p4/4P3/8/PPPP1PPP/RNBQKBNR w KQkq - 0 2" },
         { "e4 d5 e5", 0x662fafb965db29d4ULL,
@@ -40,7 +42,8 @@ static void polyglot_keys(void **state)
     }
 }
 
-/* A drifting key would merge different positions in the index, a drifting bitboard would move ghosts. */
+/* A drifting key would merge different positions in the index, a drifting bitboard would move
+ * ghosts. */
 static void look_consistent(const struct chess_position *p, struct rng *rng)
 {
     if (!chess_position_check(p)) {
@@ -139,8 +142,8 @@ static void counters_do_not_wrap(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(polyglot_keys),          cmocka_unit_test(moves_keep_positions_consistent),
-        cmocka_unit_test(check_sees_damage),      cmocka_unit_test(start_positions_960),
+        cmocka_unit_test(polyglot_keys),        cmocka_unit_test(moves_keep_positions_consistent),
+        cmocka_unit_test(check_sees_damage),    cmocka_unit_test(start_positions_960),
         cmocka_unit_test(counters_do_not_wrap),
     };
 

@@ -11,7 +11,8 @@ static const char queens[] = "8/7k/8/8/Q2Q4/8/8/Q3K3 w - - 0 1";
 static const char pinned[] = "4r1k1/8/8/8/8/4N3/8/N3K3 w - - 0 1"; /* Nc2: only the a1 knight may */
 static const char captures[] = "4k3/8/8/3p1p2/4P3/8/8/4K3 w - - 0 1";
 
-/* What is seen in the wild. Both readers must agree, as one is the fast path of the other's users. */
+/* What is seen in the wild. Both readers must agree, as one is the fast path of the other's users.
+ */
 static void spellings(void **state)
 {
     static const struct {
@@ -29,11 +30,13 @@ static void spellings(void **state)
         { start, "Ngf3", "g1f3" },
         { start, "N1f3", "g1f3" },
         { start, "Nxf3", "g1f3" },
-        { start, "\xe2\x99\x98"
-                 "f3",
+        { start,
+          "\xe2\x99\x98"
+          "f3",
           "g1f3" },
-        { start, "\xe2\x99\x9e"
-                 "f3",
+        { start,
+          "\xe2\x99\x9e"
+          "f3",
           "g1f3" },
         { start, "e2e4", "e2e4" },
         { start, "e2-e4", "e2e4" },
@@ -67,8 +70,9 @@ static void spellings(void **state)
         { start, "1-0", NULL },
         { start, "*", NULL },
         { start, "\xe2\x99", NULL },
-        { start, "\xe2\x99\xa0"
-                 "f3",
+        { start,
+          "\xe2\x99\xa0"
+          "f3",
           NULL },
         { castle, "O-O", "e1g1" },
         { castle, "O-O-O", "e1c1" },
@@ -245,8 +249,8 @@ static void every_move_reads_back(void **state)
     random_games(41, 120, 250, look_round_trip);
 }
 
-/* Any text of up to six letters of SAN: the quick reader never accepts what the patient one refuses, and
- * a move that is accepted is legal. */
+/* Any text of up to six letters of SAN: the quick reader never accepts what the patient one
+ * refuses, and a move that is accepted is legal. */
 static void look_random_text(const struct chess_position *p, struct rng *rng)
 {
     static const char letters[] = "abcdefgh12345678NBRQKPOx=+#-0e4d5f3";
@@ -274,8 +278,10 @@ static void both_readers_agree_on_rubbish(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spellings), cmocka_unit_test(errors_tell),
-        cmocka_unit_test(written),   cmocka_unit_test(every_move_reads_back),
+        cmocka_unit_test(spellings),
+        cmocka_unit_test(errors_tell),
+        cmocka_unit_test(written),
+        cmocka_unit_test(every_move_reads_back),
         cmocka_unit_test(both_readers_agree_on_rubbish),
     };
 
