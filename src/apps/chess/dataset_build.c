@@ -17,12 +17,13 @@
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/dataset_profile.h"
 #include "apps/chess/dataset_select.h"
+#include "apps/chess/dataset_write.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "engine/chess/pack.h"
 
 enum {
-    CHUNK_ROWS = 16 * 1024,
+    CHUNK_ROWS = CHUNK_BYTES / CHESS_ROW_BYTES,
     JSON_BYTES_MAX = 1024 * 1024,
     TRIES_MAX = 3, /* of the job kind */
     DAMAGE_LOGGED_MAX = 20,
@@ -37,8 +38,8 @@ struct build {
     struct game_selection games;
     int64_t started_ns;
 
-    struct blob_writer *writer;
-    unsigned char *chunk;
+    struct chunk_writer *writer;
+    unsigned char *chunk; /* being filled */
     size_t chunk_rows;
     FILE *game_table;
     struct dataset_profile *profile;
@@ -57,11 +58,11 @@ static err chunk_flush(struct build *b)
 {
     if (!b->chunk_rows)
         return OK;
-    TRY(blob_write(b->writer, b->chunk, b->chunk_rows * CHESS_ROW_BYTES));
     metric_add(chess_cell(run_metrics(b->run), CHESS_M_DATASET_ROWS_WRITTEN),
                (double)b->chunk_rows);
+    chunk_writer_put(b->writer, b->chunk_rows * CHESS_ROW_BYTES);
     b->chunk_rows = 0;
-    return OK;
+    return chunk_writer_get(b->writer, &b->chunk);
 }
 
 static int8_t outcome_of(uint8_t result, int turn)
@@ -210,22 +211,24 @@ static err split_build(struct build *b, enum chess_split split)
 
 static err game_table_append(struct build *b)
 {
-    char *buffer = (char *)b->chunk; /* all rows are out */
-    size_t got;
     if (fflush(b->game_table) != 0)
         return ERR_SYS("writing the table of games of dataset '%.*s'", STR_ARG(b->info.name));
     rewind(b->game_table);
-    while ((got = fread(buffer, 1, CHUNK_ROWS * CHESS_ROW_BYTES, b->game_table)) > 0)
-        TRY(blob_write(b->writer, buffer, got));
+    size_t got;
+    while ((got = fread(b->chunk, 1, CHUNK_BYTES, b->game_table)) > 0) {
+        chunk_writer_put(b->writer, got);
+        TRY(chunk_writer_get(b->writer, &b->chunk));
+    }
     return ferror(b->game_table) ? ERR(ERR_IO, "reading back the table of games failed") : OK;
 }
 
 static err file_build(struct build *b, struct blob_info *ret_blob)
 {
-    unsigned char head[CHESS_DATASET_HEAD_BYTES], foot[CHESS_DATASET_FOOT_BYTES];
-    TRY(blob_writer_open(run_blobs(b->run), &b->writer));
-    chess_dataset_head(head);
-    TRY(blob_write(b->writer, head, sizeof head));
+    TRY(chunk_writer_open(run_blobs(b->run), &b->writer));
+    TRY(chunk_writer_get(b->writer, &b->chunk));
+    chess_dataset_head(b->chunk);
+    chunk_writer_put(b->writer, CHESS_DATASET_HEAD_BYTES);
+    TRY(chunk_writer_get(b->writer, &b->chunk));
     for (int split = 0; split < CHESS_SPLIT_COUNT; split++)
         TRY(split_build(b, (enum chess_split)split));
     if (!b->game_count)
@@ -234,11 +237,11 @@ static err file_build(struct build *b, struct blob_info *ret_blob)
             "the filter leaves no position: %lld games matched, none had a position that did",
             (long long)b->games.games);
     TRY(game_table_append(b));
-    chess_dataset_foot(b->rows, b->game_count, foot);
-    TRY(blob_write(b->writer, foot, sizeof foot));
-    struct blob_writer *writer = b->writer;
+    chess_dataset_foot(b->rows, b->game_count, b->chunk);
+    chunk_writer_put(b->writer, CHESS_DATASET_FOOT_BYTES);
+    struct chunk_writer *writer = b->writer;
     b->writer = NULL; /* commit frees it, also when it fails */
-    return blob_writer_commit(writer, ret_blob);
+    return chunk_writer_commit(writer, ret_blob);
 }
 
 /* ------------------------------------------------------------------ telling */
@@ -398,9 +401,6 @@ static err build_open(struct build *b)
     for (int i = 0; i < CHESS_SPLIT_COUNT; i++)
         b->row_limit[i] = (uint64_t)llround((double)b->filter.limit * b->plan.share[i]);
 
-    b->chunk = malloc((size_t)CHUNK_ROWS * CHESS_ROW_BYTES);
-    if (!b->chunk)
-        return ERR(ERR_NO_MEMORY, "building a dataset: out of memory");
     TRY(dataset_profile_new(&b->profile));
     TRY(fs_join(path, house_home(b->house), "dataset-XXXXXX"));
     int fd = mkstemp(path);
@@ -417,13 +417,12 @@ static err build_open(struct build *b)
 
 static void build_close(struct build *b)
 {
-    blob_writer_abort(b->writer);
+    chunk_writer_abort(b->writer);
     blob_unmap(&b->pack);
     game_selection_close(&b->games);
     dataset_profile_free(b->profile);
     if (b->game_table)
         fclose(b->game_table);
-    free(b->chunk);
 }
 
 static err build(struct build *b)
@@ -486,7 +485,6 @@ err dataset_build_run(struct run *run, const struct json *payload)
                 F_INT("rows", (int64_t)(b.rows[0] + b.rows[1] + b.rows[2])));
         return OK;
     }
-    RUN_LOG(run, LOG_ERROR, "dataset.failed", e.msg, F_STR("name", b.info.name));
     if (e.code == ERR_CANCELLED ? is_stopped(&b) : is_final(run, &e))
         return err_first(e, dataset_fail(run_track(run), str_of(b.info.id), str_of(e.msg)));
     return e;
