@@ -10,9 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PASS_SAMPLES = 8 << 20,      /* 128 MB of pairs while building */
-    FILE_MOVES_MAX = CHESS_MOVES_MAX,
+enum { PAIRS_MAX = 8 << 20 }; /* 128 MB of pairs while building */
+
+/* A book under construction. */
+struct builder {
+    const struct chess_sample_source *samples;
+    int plies_max;
+    size_t passes, pairs_max, entries_max;
+    struct book_entry *pairs;
+    unsigned least; /* positions seen less are left out */
+    struct book book;
 };
 
 static int entry_cmp(const void *a, const void *b)
@@ -67,52 +74,61 @@ static size_t keep_seen(struct book_entry *entries, size_t count, unsigned least
 }
 
 /* Appends what pass `pass` of `passes` holds. */
-static err build_pass(const struct chess_sample_source *samples, int plies_max, size_t pass, size_t passes,
-                      struct book_entry *pairs, unsigned *least, struct book *book)
+static err build_pass(struct builder *b, size_t pass)
 {
+    struct book *book = &b->book;
     struct chess_sample s;
     size_t count = 0;
-    for (size_t i = 0; i < samples->count; i++) {
-        samples->get(samples->arg, i, &s);
-        if (s.ply < plies_max && (s.position.key >> 32) % passes == pass && count < PASS_SAMPLES)
-            pairs[count++] = (struct book_entry){ .key = s.position.key, .move = s.move, .count = 1 };
+    for (size_t i = 0; i < b->samples->count; i++) {
+        b->samples->get(b->samples->arg, i, &s);
+        if (s.ply < b->plies_max && (s.position.key >> 32) % b->passes == pass && count < b->pairs_max)
+            b->pairs[count++] = (struct book_entry){ .key = s.position.key, .move = s.move, .count = 1 };
     }
-    qsort(pairs, count, sizeof *pairs, entry_cmp);
-    count = keep_seen(pairs, join_equal(pairs, count), *least);
+    if (count == 0)
+        return OK;
+    qsort(b->pairs, count, sizeof *b->pairs, entry_cmp);
+    count = keep_seen(b->pairs, join_equal(b->pairs, count), b->least);
     struct book_entry *grown = realloc(book->entries, (book->count + count + 1) * sizeof *grown);
     if (!grown)
         return ERR(ERR_NO_MEMORY, "no memory for a book of %zu entries", book->count + count);
-    memcpy(grown + book->count, pairs, count * sizeof *pairs);
+    memcpy(grown + book->count, b->pairs, count * sizeof *b->pairs);
     book->entries = grown;
     book->count += count;
-    while (book->count > BOOK_ENTRIES_MAX)
-        book->count = keep_seen(book->entries, book->count, ++*least);
+    while (book->count > b->entries_max)
+        book->count = keep_seen(book->entries, book->count, ++b->least);
+    return OK;
+}
+
+err book_build_in_passes(const struct chess_sample_source *samples, int plies_max, float strength,
+                         size_t pairs_max, size_t entries_max, struct book *ret_book)
+{
+    struct builder b = {
+        .samples = samples, .plies_max = plies_max, .pairs_max = pairs_max, .entries_max = entries_max,
+        .least = BOOK_SEEN_MIN, .book = { .strength = strength },
+    };
+    /* an eighth more passes than needed, because the parts are not quite even */
+    b.passes = samples->count <= pairs_max ? 1 : samples->count / (pairs_max / 8 * 7) + 1;
+    b.pairs = calloc((samples->count < pairs_max ? samples->count : pairs_max) + 1, sizeof *b.pairs);
+    err e = OK;
+    if (!b.pairs)
+        return ERR(ERR_NO_MEMORY, "no memory to build a book from %zu positions", samples->count);
+    for (size_t pass = 0; pass < b.passes && !e.code; pass++)
+        e = build_pass(&b, pass);
+    free(b.pairs);
+    if (e.code) {
+        book_deinit(&b.book);
+        return e;
+    }
+    /* passes come one after another, and within a position the most played move comes first */
+    if (b.book.count > 0)
+        qsort(b.book.entries, b.book.count, sizeof *b.book.entries, entry_cmp);
+    *ret_book = b.book;
     return OK;
 }
 
 err book_build(const struct chess_sample_source *samples, int plies_max, float strength, struct book *ret_book)
 {
-    /* a part holds PASS_SAMPLES pairs with room for an uneven share */
-    size_t passes = samples->count / (PASS_SAMPLES / 8 * 7) + 1;
-    size_t room = samples->count < PASS_SAMPLES ? samples->count : PASS_SAMPLES;
-    struct book book = { .strength = strength };
-    unsigned least = BOOK_SEEN_MIN;
-    struct book_entry *pairs = calloc(room + 1, sizeof *pairs);
-    err e = OK;
-    if (!pairs)
-        return ERR(ERR_NO_MEMORY, "no memory to build a book from %zu positions", samples->count);
-    for (size_t pass = 0; pass < passes && !e.code; pass++)
-        e = build_pass(samples, plies_max, pass, passes, pairs, &least, &book);
-    free(pairs);
-    if (e.code) {
-        book_deinit(&book);
-        return e;
-    }
-    /* passes come one after another, and within a position the most played move comes first */
-    if (book.count > 0)
-        qsort(book.entries, book.count, sizeof *book.entries, entry_cmp);
-    *ret_book = book;
-    return OK;
+    return book_build_in_passes(samples, plies_max, strength, PAIRS_MAX, BOOK_ENTRIES_MAX, ret_book);
 }
 
 void book_deinit(struct book *b)

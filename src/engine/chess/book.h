@@ -27,6 +27,9 @@ struct book {
 
 /* Counts the first plies_max plies of the games. */
 MUST_USE err book_build(const struct chess_sample_source *samples, int plies_max, float strength, struct book *ret_book);
+/* The same with its bounds: pairs held at a time, entries of the book. */
+MUST_USE err book_build_in_passes(const struct chess_sample_source *samples, int plies_max, float strength,
+                                  size_t pairs_max, size_t entries_max, struct book *ret_book);
 void book_deinit(struct book *b); /* accepts all zero */
 /* Mixes what the book knows into p[move_count]; returns how often the position was seen. */
 unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, int move_count, float *p);

@@ -88,26 +88,28 @@ static const lanes jump_shift = { 17, 15, 10, 6 };
 static const lanes jump_onto_left = { ~BITS_FILE_A, ~BITS_FILE_H, ~BITS_FILES_AB, ~BITS_FILES_GH };
 static const lanes jump_onto_right = { ~BITS_FILE_H, ~BITS_FILE_A, ~BITS_FILES_GH, ~BITS_FILES_AB };
 
-static inline lanes push_left(lanes from, chess_bits empty)
+static inline void push_left(lanes *set, chess_bits empty)
 {
+    lanes from = *set;
     lanes open = line_onto_left & empty;
     from |= open & (from << line_shift);
     open &= open << line_shift;
     from |= open & (from << 2 * line_shift);
     open &= open << 2 * line_shift;
     from |= open & (from << 4 * line_shift);
-    return (from << line_shift) & line_onto_left;
+    *set = (from << line_shift) & line_onto_left;
 }
 
-static inline lanes push_right(lanes from, chess_bits empty)
+static inline void push_right(lanes *set, chess_bits empty)
 {
+    lanes from = *set;
     lanes open = line_onto_right & empty;
     from |= open & (from >> line_shift);
     open &= open >> line_shift;
     from |= open & (from >> 2 * line_shift);
     open &= open >> 2 * line_shift;
     from |= open & (from >> 4 * line_shift);
-    return (from >> line_shift) & line_onto_right;
+    *set = (from >> line_shift) & line_onto_right;
 }
 
 /* What an own piece attacks from a square. Without a branch on the piece, which nothing predicts. */
@@ -116,33 +118,38 @@ static inline chess_bits attacks_from(int piece, int square, chess_bits occupied
     static const chess_bits straight[6] = { 0, 0, 0, ~0ULL, ~0ULL, 0 }, slant[6] = { 0, 0, ~0ULL, 0, ~0ULL, 0 };
     static const chess_bits near[6] = { ~0ULL, ~0ULL, 0, 0, 0, ~0ULL };
     chess_bits here = bit(square), s = here & straight[piece], d = here & slant[piece];
-    lanes from = { s, s, d, d };
-    lanes lines = push_left(from, ~occupied) | push_right(from, ~occupied);
+    lanes lines = { s, s, d, d }, down = lines;
+    push_left(&lines, ~occupied);
+    push_right(&down, ~occupied);
+    lines |= down;
     chess_bits beside = piece == CHESS_PAWN ? attack_tables.pawn[CHESS_WHITE][square] : attack_tables.reach[piece][square];
     return lines[0] | lines[1] | lines[2] | lines[3] | (beside & near[piece]);
 }
 
-static inline void lanes_add(lanes *all, lanes *twice, lanes more)
+static inline void lanes_add(lanes *all, lanes *twice, const lanes *more)
 {
-    *twice |= *all & more;
-    *all |= more;
+    *twice |= *all & *more;
+    *all |= *more;
 }
 
 static inline void attack_map_make(struct attack_map *m, const chess_bits pieces[6], int owner, chess_bits occupied)
 {
     chess_bits empty = ~occupied, rook = pieces[CHESS_ROOK], bishop = pieces[CHESS_BISHOP];
-    lanes straight_or_slant = { rook, rook, bishop, bishop };
-    lanes queen = (lanes){ 0 } + pieces[CHESS_QUEEN], knight = (lanes){ 0 } + pieces[CHESS_KNIGHT];
-    lanes up = push_left(straight_or_slant, empty), down = push_right(straight_or_slant, empty);
-    lanes queen_up = push_left(queen, empty), queen_down = push_right(queen, empty);
+    lanes up = { rook, rook, bishop, bishop }, down = up;
+    lanes queen_up = (lanes){ 0 } + pieces[CHESS_QUEEN], queen_down = queen_up;
+    lanes knight = (lanes){ 0 } + pieces[CHESS_KNIGHT];
+    push_left(&up, empty);
+    push_right(&down, empty);
+    push_left(&queen_up, empty);
+    push_right(&queen_down, empty);
     lanes knight_up = (knight << jump_shift) & jump_onto_left, knight_down = (knight >> jump_shift) & jump_onto_right;
 
     lanes all = up, twice = { 0 };
-    lanes_add(&all, &twice, down);
-    lanes_add(&all, &twice, queen_up);
-    lanes_add(&all, &twice, queen_down);
-    lanes_add(&all, &twice, knight_up);
-    lanes_add(&all, &twice, knight_down);
+    lanes_add(&all, &twice, &down);
+    lanes_add(&all, &twice, &queen_up);
+    lanes_add(&all, &twice, &queen_down);
+    lanes_add(&all, &twice, &knight_up);
+    lanes_add(&all, &twice, &knight_down);
     chess_bits first = all[0] | all[1], both = (all[0] & all[1]) | (all[2] & all[3]), second = all[2] | all[3];
     both |= (first & second) | twice[0] | twice[1] | twice[2] | twice[3];
     first |= second;

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Training: that it learns, repeats itself, stops when told, and goes on as if it had never stopped. */
+#include "net_help.h"
+
+#include <math.h>
+
+#include "engine/chess/train.h"
+
+static struct chess_train_options small_options(void)
+{
+    return (struct chess_train_options){
+        .seed = 5, .batch_size = 32, .learning_rate = 0.004, .weight_decay = 0.01, .dropout = 0.1, .epochs = 3,
+        .threads = 2, .size = CHESS_NET_SMALL,
+    };
+}
+
+static struct chess_trainer *trainer_of(const struct chess_train_options *o, struct sample_set *train, struct sample_set *valid)
+{
+    struct chess_trainer *t;
+    struct chess_sample_source train_source = source_of(train), valid_source = { 0 };
+    if (valid)
+        valid_source = source_of(valid);
+    assert_ok(chess_trainer_new(o, &train_source, valid ? &valid_source : NULL, &t));
+    return t;
+}
+
+static err stop_at_step(void *arg, const struct chess_train_report *r)
+{
+    return r->step >= *(int64_t *)arg ? ERR(ERR_CANCELLED, "asked to stop") : OK;
+}
+
+/* Reports come by time, and after every evaluation round: the first round at or behind `step` stops. */
+static void run_to(struct chess_trainer *t, int64_t step)
+{
+    err e = chess_trainer_run(t, NULL, stop_at_step, &step);
+    assert_int_equal(e.code, ERR_CANCELLED);
+}
+
+static uint64_t weights_hash(const struct chess_trainer *t)
+{
+    return str_hash(str_from(t->weights, t->at.count * sizeof(float)));
+}
+
+/* ------------------------------------------------------------------ learning */
+
+/* A network that cannot learn sixty positions by heart has something broken in it. */
+static void test_overfits_a_tiny_set(void **state)
+{
+    struct sample_set set = samples_make(51, 64);
+    for (size_t i = 0; i < set.count; i++)
+        set.samples[i].outcome = (int8_t)(i * 7 % 3) - 1;
+    struct chess_train_options o = small_options();
+    o.dropout = 0;
+    o.weight_decay = 0;
+    o.epochs = 150;
+    struct chess_trainer *t = trainer_of(&o, &set, NULL);
+    struct chess_net *net;
+    struct chess_score score;
+    struct chess_sample_source source = source_of(&set);
+    assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
+    assert_ok(chess_trainer_net(t, &net));
+    assert_ok(chess_net_score(net, &source, NULL, NULL, NULL, &score));
+    assert_int_equal(score.positions, 64);
+    assert_true(score.top1 > 0.95);
+    assert_true(score.log_loss < 0.2);
+    assert_true(score.value_log_loss < 0.5 * score.value_baseline_log_loss);
+    chess_net_free(net);
+    chess_trainer_free(t);
+    free(set.samples);
+}
+
+/* What it learned must hold for games it has not seen. */
+static void test_generalises(void **state)
+{
+    struct sample_set train = samples_make(52, 4000), valid = samples_make(53, 800);
+    struct chess_train_options o = small_options();
+    o.epochs = 6;
+    struct chess_trainer *t = trainer_of(&o, &train, &valid);
+    struct chess_net *net;
+    struct chess_score before, after;
+    struct chess_sample_source source = source_of(&valid);
+    assert_ok(chess_trainer_net(t, &net));
+    assert_ok(chess_net_score(net, &source, NULL, NULL, NULL, &before));
+    chess_net_free(net);
+    assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
+    assert_ok(chess_trainer_net(t, &net));
+    assert_ok(chess_net_score(net, &source, NULL, NULL, NULL, &after));
+    print_message("top-1 %.3f -> %.3f, log loss %.3f -> %.3f\n", before.top1, after.top1, before.log_loss, after.log_loss);
+    assert_true(after.top1 > 0.5 && before.top1 < 0.2);
+    assert_true(after.log_loss < 0.6 * before.log_loss);
+    chess_net_free(net);
+    chess_trainer_free(t);
+    free(train.samples);
+    free(valid.samples);
+}
+
+/* ------------------------------------------------------------------ the same again */
+
+static void test_repeatable_with_and_without_threads(void **state)
+{
+    struct sample_set set = samples_make(54, 500);
+    struct chess_train_options o = small_options();
+    struct pool *pool;
+    uint64_t hash[4];
+    assert_ok(pool_open("test", 3, 64, &pool));
+    for (int i = 0; i < 4; i++) {
+        o.seed = i == 3 ? 6 : 5;
+        struct chess_trainer *t = trainer_of(&o, &set, NULL);
+        assert_ok(chess_trainer_run(t, i == 1 ? pool : NULL, NULL, NULL));
+        assert_int_equal(t->step, t->step_total);
+        hash[i] = weights_hash(t);
+        chess_trainer_free(t);
+    }
+    assert_true(hash[0] == hash[1]); /* the pool's threads do not matter, the slices do */
+    assert_true(hash[0] == hash[2]);
+    assert_true(hash[0] != hash[3]); /* another seed, another training */
+    pool_close(pool);
+    free(set.samples);
+}
+
+/* Train N steps, or k, save, load into a new trainer, N - k: the same bits. */
+static void test_resume_is_exact(void **state)
+{
+    struct sample_set train = samples_make(55, 600), valid = samples_make(56, 150);
+    struct chess_train_options o = small_options();
+    struct chess_trainer *whole = trainer_of(&o, &train, &valid);
+    assert_ok(chess_trainer_run(whole, NULL, NULL, NULL));
+    static const int64_t stops[] = { 1, 19, 40 };
+    for (size_t i = 0; i < 3; i++) {
+        struct chess_trainer *first = trainer_of(&o, &train, &valid), *second;
+        struct buf checkpoint;
+        buf_init(&checkpoint, 64 << 20);
+        run_to(first, stops[i]);
+        assert_true(first->step >= stops[i] && first->step < first->step_total);
+        assert_ok(chess_trainer_checkpoint(first, &checkpoint));
+        chess_trainer_free(first);
+        second = trainer_of(&o, &train, &valid);
+        assert_ok(chess_trainer_restore(second, buf_str(&checkpoint)));
+        assert_ok(chess_trainer_run(second, NULL, NULL, NULL));
+        assert_int_equal(second->step, whole->step);
+        assert_memory_equal(second->weights, whole->weights, whole->at.count * sizeof(float));
+        assert_memory_equal(second->best, whole->best, whole->at.count * sizeof(float));
+        assert_memory_equal(second->adam.second, whole->adam.second, whole->at.count * sizeof(float));
+        chess_trainer_free(second);
+        buf_deinit(&checkpoint);
+    }
+    chess_trainer_free(whole);
+    free(train.samples);
+    free(valid.samples);
+}
+
+static void test_order_is_a_permutation(void **state)
+{
+    static const size_t counts[] = { 1, 2, 3, 5, 64, 1000, 4097 };
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        uint8_t *seen = calloc(counts[c], 1);
+        size_t fixed = 0, same = 0;
+        for (size_t place = 0; place < counts[c]; place++) {
+            size_t index = train_order(9, 3, counts[c], place);
+            assert_true(index < counts[c] && !seen[index]);
+            seen[index] = 1;
+            fixed += index == place;
+            same += index == train_order(9, 4, counts[c], place);
+        }
+        if (counts[c] >= 64)
+            assert_true(fixed < 10 && same < 10); /* about one is expected */
+        free(seen);
+    }
+}
+
+/* ------------------------------------------------------------------ stopping */
+
+static void test_cancel_keeps_the_state(void **state)
+{
+    struct sample_set set = samples_make(57, 400);
+    struct chess_train_options o = small_options();
+    o.epochs = 2000;
+    struct chess_trainer *t = trainer_of(&o, &set, NULL);
+    int64_t stop = 0; /* at the first tick */
+    err e = chess_trainer_run(t, NULL, stop_at_step, &stop);
+    assert_int_equal(e.code, ERR_CANCELLED);
+    assert_true(t->step > 0 && t->step < t->step_total);
+    int64_t step = t->step;
+    struct buf checkpoint;
+    buf_init(&checkpoint, 64 << 20);
+    assert_ok(chess_trainer_checkpoint(t, &checkpoint));
+    e = chess_trainer_run(t, NULL, stop_at_step, &stop); /* and goes on */
+    assert_int_equal(e.code, ERR_CANCELLED);
+    assert_true(t->step > step);
+    buf_deinit(&checkpoint);
+    chess_trainer_free(t);
+    free(set.samples);
+}
+
+struct reports {
+    int rounds;
+    struct chess_train_report last;
+};
+
+static err keep_report(void *arg, const struct chess_train_report *r)
+{
+    struct reports *seen = arg;
+    assert_true(r->progress >= seen->last.progress && r->progress <= 1 && r->eta_s >= 0);
+    seen->rounds += r->evaluated;
+    seen->last = *r;
+    return OK;
+}
+
+/* A validation set that contradicts the training set: it can only get worse. */
+static void test_early_stopping(void **state)
+{
+    struct sample_set train = samples_make(58, 200), valid = samples_make(58, 200);
+    for (size_t i = 0; i < valid.count; i++) {
+        chess_move moves[CHESS_MOVES_MAX];
+        int count = chess_moves(&valid.samples[i].position, moves), pick = 0;
+        while (pick + 1 < count && moves[pick] == valid.samples[i].move)
+            pick++;
+        valid.samples[i].move = moves[pick];
+    }
+    struct chess_train_options o = small_options();
+    o.epochs = 200;
+    o.patience = 3;
+    struct chess_trainer *t = trainer_of(&o, &train, &valid);
+    struct reports seen = { 0 };
+    assert_ok(chess_trainer_run(t, NULL, keep_report, &seen));
+    assert_true(t->step < t->step_total);
+    assert_true(seen.rounds >= 4 && seen.last.evaluated);
+    assert_true(isfinite(t->best_loss) && seen.last.valid_loss > t->best_loss);
+    chess_trainer_free(t);
+    free(train.samples);
+    free(valid.samples);
+}
+
+static void test_minutes_bound_the_training(void **state)
+{
+    struct sample_set set = samples_make(59, 300);
+    struct chess_train_options o = small_options();
+    o.epochs = CHESS_TRAIN_EPOCHS_MAX;
+    o.minutes_max = 0.005;
+    struct chess_trainer *t = trainer_of(&o, &set, &set);
+    struct reports seen = { 0 };
+    assert_ok(chess_trainer_run(t, NULL, keep_report, &seen));
+    assert_true(t->step > 0 && t->step < t->step_total);
+    assert_true(seen.last.progress == 1 && seen.last.evaluated && seen.rounds >= 1);
+    assert_true(seen.last.samples_per_s > 0 && seen.last.loss > 0);
+    chess_trainer_free(t);
+    free(set.samples);
+}
+
+/* ------------------------------------------------------------------ refusals */
+
+static void test_bad_options_are_refused(void **state)
+{
+    struct {
+        struct chess_train_options o;
+        const char *says;
+    } cases[] = {
+        { small_options(), "batch" }, { small_options(), "learning rate" }, { small_options(), "learning rate" },
+        { small_options(), "weight decay" }, { small_options(), "dropout" }, { small_options(), "epochs" },
+        { small_options(), "minutes" }, { small_options(), "patience" }, { small_options(), "threads" },
+        { small_options(), "size" }, { small_options(), "epochs" }, { small_options(), "dropout" },
+    };
+    cases[0].o.batch_size = -1;
+    cases[1].o.learning_rate = -0.1;
+    cases[2].o.learning_rate = NAN;
+    cases[3].o.weight_decay = NAN;
+    cases[4].o.dropout = 1;
+    cases[5].o.epochs = 0;
+    cases[6].o.minutes_max = -1;
+    cases[7].o.patience = -2;
+    cases[8].o.threads = 1000;
+    cases[9].o.size = (enum chess_net_size)9;
+    cases[10].o.epochs = CHESS_TRAIN_EPOCHS_MAX + 1;
+    cases[11].o.dropout = NAN;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        err e = chess_train_options_check(&cases[i].o);
+        assert_int_equal(e.code, ERR_INVALID);
+        assert_non_null(strstr(e.msg, cases[i].says));
+    }
+    struct chess_train_options good = chess_train_defaults(100000);
+    assert_ok(chess_train_options_check(&good));
+    struct chess_train_options empty = { .epochs = 1, .weight_decay = -1, .dropout = -1 };
+    assert_ok(chess_train_options_check(&empty));
+    struct chess_sample_source nothing = { 0 };
+    struct chess_trainer *t = NULL;
+    assert_int_equal(chess_trainer_new(&good, &nothing, NULL, &t).code, ERR_INVALID);
+    assert_null(t);
+}
+
+/* One sample with an illegal move among good ones must not train anything, nor stop the rest. */
+static void test_illegal_samples_are_left_out(void **state)
+{
+    struct sample_set set = samples_make(60, 100);
+    for (size_t i = 0; i < set.count; i += 2)
+        set.samples[i].move = CHESS_MOVE_NONE;
+    struct chess_train_options o = small_options();
+    struct chess_trainer *t = trainer_of(&o, &set, &set);
+    struct reports seen = { 0 };
+    assert_ok(chess_trainer_run(t, NULL, keep_report, &seen));
+    for (size_t i = 0; i < t->at.count; i++)
+        assert_true(isfinite(t->weights[i]));
+    for (size_t i = 0; i < set.count; i++)
+        set.samples[i].move = CHESS_MOVE_NONE;
+    chess_trainer_free(t);
+    t = trainer_of(&o, &set, &set);
+    assert_ok(chess_trainer_run(t, NULL, NULL, NULL)); /* nothing but bad samples */
+    for (size_t i = 0; i < t->at.count; i++)
+        assert_true(isfinite(t->weights[i]));
+    chess_trainer_free(t);
+    free(set.samples);
+}
+
+static void test_bad_checkpoints_are_refused(void **state)
+{
+    struct sample_set set = samples_make(61, 200);
+    struct chess_train_options o = small_options();
+    struct chess_trainer *t = trainer_of(&o, &set, &set), *other;
+    struct buf b;
+    buf_init(&b, 64 << 20);
+    run_to(t, 5);
+    assert_ok(chess_trainer_checkpoint(t, &b));
+    uint64_t before = weights_hash(t);
+    static const size_t lengths[] = { 0, 5, 31, 40, 200 };
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        assert_int_equal(chess_trainer_restore(t, str_sub(buf_str(&b), 0, lengths[i])).code, ERR_CORRUPT);
+    b.ptr[b.len / 2] ^= 4;
+    assert_int_equal(chess_trainer_restore(t, buf_str(&b)).code, ERR_CORRUPT);
+    b.ptr[b.len / 2] ^= 4;
+    assert_true(weights_hash(t) == before);
+    /* another training's */
+    o.seed++;
+    other = trainer_of(&o, &set, &set);
+    assert_int_equal(chess_trainer_restore(other, buf_str(&b)).code, ERR_CONFLICT);
+    chess_trainer_free(other);
+    o.seed--;
+    set.count--;
+    other = trainer_of(&o, &set, &set);
+    assert_int_equal(chess_trainer_restore(other, buf_str(&b)).code, ERR_CONFLICT);
+    chess_trainer_free(other);
+    assert_ok(chess_trainer_restore(t, buf_str(&b)));
+    /* a checkpoint needs room */
+    struct buf tiny;
+    buf_init(&tiny, 1000);
+    assert_int_equal(chess_trainer_checkpoint(t, &tiny).code, ERR_TOO_BIG);
+    buf_deinit(&tiny);
+    buf_deinit(&b);
+    chess_trainer_free(t);
+    chess_trainer_free(NULL);
+    free(set.samples);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_overfits_a_tiny_set),
+        cmocka_unit_test(test_generalises),
+        cmocka_unit_test(test_repeatable_with_and_without_threads),
+        cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_order_is_a_permutation),
+        cmocka_unit_test(test_cancel_keeps_the_state),
+        cmocka_unit_test(test_early_stopping),
+        cmocka_unit_test(test_minutes_bound_the_training),
+        cmocka_unit_test(test_bad_options_are_refused),
+        cmocka_unit_test(test_illegal_samples_are_left_out),
+        cmocka_unit_test(test_bad_checkpoints_are_refused),
+    };
+    chess_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
