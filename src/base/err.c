@@ -33,6 +33,20 @@ static void trim_partial_utf8(char *msg)
         msg[start - 1] = '\0';
 }
 
+/* Puts ": text" behind the first `used` bytes, as much of it as there is room for. */
+static void append(char msg[ERR_MSG_BYTES], size_t used, const char *text)
+{
+    size_t room = ERR_MSG_BYTES - 1 - used, len = strlen(text);
+    if (room < 2)
+        return;
+    msg[used] = ':';
+    msg[used + 1] = ' ';
+    if (len > room - 2)
+        len = room - 2;
+    memcpy(msg + used + 2, text, len);
+    msg[used + 2 + len] = '\0';
+}
+
 err err_make(enum err_code code, const char *file, int line, const char *fmt, ...)
 {
     err e = { .code = code, .line = line, .file = file };
@@ -48,7 +62,7 @@ err err_make_sys(const char *file, int line, const char *fmt, ...)
 {
     int saved = errno;
     enum err_code code = ERR_IO;
-    if (saved == ENOSPC || saved == EDQUOT)
+    if (saved == ENOSPC || saved == EDQUOT || saved == EFBIG)
         code = ERR_NO_SPACE;
     else if (saved == ENOENT)
         code = ERR_NOT_FOUND;
@@ -64,8 +78,7 @@ err err_make_sys(const char *file, int line, const char *fmt, ...)
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof e.msg) {
         char reason[128];
-        const char *text = strerror_r(saved, reason, sizeof reason);
-        snprintf(e.msg + used, sizeof e.msg - (size_t)used, ": %s", text);
+        append(e.msg, (size_t)used, strerror_r(saved, reason, sizeof reason));
     }
     trim_partial_utf8(e.msg);
     return e;
@@ -82,7 +95,7 @@ err err_wrap(err e, const char *fmt, ...)
     int used = vsnprintf(e.msg, sizeof e.msg, fmt, args);
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof e.msg)
-        snprintf(e.msg + used, sizeof e.msg - (size_t)used, ": %s", inner);
+        append(e.msg, (size_t)used, inner);
     trim_partial_utf8(e.msg);
     return e;
 }

@@ -56,7 +56,7 @@ typedef struct err {
 #define ERR(code, ...) err_make((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Makes an error from errno, which is read at once and appended to the text as ": <reason>".
- * ENOSPC and EDQUOT become ERR_NO_SPACE, ENOENT becomes ERR_NOT_FOUND, EACCES ERR_DENIED, else ERR_IO. */
+ * ENOSPC, EDQUOT and EFBIG become ERR_NO_SPACE, ENOENT becomes ERR_NOT_FOUND, EACCES ERR_DENIED, else ERR_IO. */
 #define ERR_SYS(...) err_make_sys(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns from the calling function when `call` failed. Only while nothing is held; otherwise use the

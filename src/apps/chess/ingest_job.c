@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apps/chess/analytics.h"
 #include "apps/chess/chess_app.h"
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/ingest_store.h"
@@ -420,6 +421,8 @@ err ingest_run(struct run *run, const struct json *payload)
         if (path)
             unlink(path);
     }
+    if (!e.code)
+        e = analytics_wake(run_house(run)); /* the plugins have new games to look at */
 
     metric_add(chess_cell(in.metrics, CHESS_M_INGEST_ACTIVE), -1);
     ingest_source_close(in.source);

@@ -6,10 +6,12 @@
  * never do the same job at the same time.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -161,6 +163,21 @@ static err take_server_lock(struct house *h)
     return e;
 }
 
+/* Verbs share verbs.lock. A server that can have it alone knows that nobody is between writing a blob and
+ * writing its row, so that it may collect even the youngest orphan. Best effort: without the lock the
+ * server only collects old ones. */
+static int lock_verbs(const struct house *h, int how)
+{
+    char path[FS_PATH_BYTES];
+    err e = fs_join(path, h->home, "verbs.lock");
+    int fd = e.code ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd >= 0 && flock(fd, how | LOCK_NB) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 static err open_log(struct house *h, bool quiet)
 {
     char folder[FS_PATH_BYTES];
@@ -234,6 +251,8 @@ static err open_rooms(struct house *h, bool quiet)
     TRY(settings_load(h->apps, h->home, &h->keep, &h->settings));
     if (h->mode == HOUSE_SERVE)
         TRY(take_server_lock(h));
+    else
+        h->lock_fd = lock_verbs(h, LOCK_SH);
     TRY(open_log(h, quiet));
     TRY(open_metrics(h));
     TRY(open_store(h));
@@ -386,9 +405,21 @@ static err note_port(struct house *h)
     return OK;
 }
 
+/* What a killed process left: blobs whose rows were never written, half-written temporary files. */
+static err collect_at_start(struct house *h)
+{
+    struct blob_gc_report report;
+    int alone = lock_verbs(h, LOCK_EX);
+    err e = house_collect(h, alone >= 0 ? 0 : -1, &report);
+    if (alone >= 0)
+        close(alone);
+    return e;
+}
+
 err house_serve(struct house *h)
 {
     assert(h->mode == HOUSE_SERVE);
+    TRY(collect_at_start(h));
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->schedules)
             TRY(jobs_schedule(h->jobs, h->apps[i]->schedules));

@@ -121,11 +121,22 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
         return;
     struct log_labels labels = { .component = STR("http"), .request_id = http_request_id(rq), .username = http_user(rq) };
     enum log_level level = status >= 500 ? LOG_ERROR : status >= 400 ? LOG_WARN : LOG_INFO;
-    bool failed = e && e->code;
-    log_event(h->log, level, &labels, "http.request", failed ? e->msg : NULL, F_STR("method", http_method(rq)),
-              F_STR("path", http_raw_path(rq)), F_CSTR("route", route ? route->path : NULL), F_INT("status", status),
-              F_REAL("duration_ms", (double)duration_ns / 1e6), F_INT("bytes", bytes_out), F_INT("suppressed", suppressed),
-              F_CSTR("at", failed && status >= 500 ? e->file : NULL), F_INT("line", failed && status >= 500 ? e->line : 0));
+    struct log_field fields[9];
+    size_t n = 0;
+    fields[n++] = F_STR("method", http_method(rq));
+    fields[n++] = F_STR("path", http_raw_path(rq));
+    fields[n++] = F_INT("status", status);
+    fields[n++] = F_REAL("duration_ms", (double)(duration_ns / 1000) / 1000);
+    fields[n++] = F_INT("bytes", bytes_out);
+    if (route)
+        fields[n++] = F_CSTR("route", route->path);
+    if (suppressed)
+        fields[n++] = F_INT("suppressed", suppressed);
+    if (e && e->code && status >= 500) { /* our own mistake, or the disk's: where it was noticed */
+        fields[n++] = F_CSTR("at", e->file);
+        fields[n++] = F_INT("line", e->line);
+    }
+    log_event_fields(h->log, level, &labels, "http.request", e && e->code ? e->msg : NULL, fields, n);
 }
 
 /* ------------------------------------------------------------------ jobs */

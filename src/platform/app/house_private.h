@@ -29,7 +29,7 @@ struct house {
     size_t app_count;
     arena keep; /* the server's lifetime */
     char *home;
-    int lock_fd; /* -1 in a verb */
+    int lock_fd; /* serve.lock of a server, verbs.lock of a verb; -1: none */
     int64_t started_ms;
     struct settings settings;
 
