@@ -23,6 +23,7 @@ enum {
     HTTP_EVENT_THREADS = 2,
     HTTP_QUERY_MAX = 64,          /* query parameters */
     HTTP_HEADERS_MAX = 128,       /* of a request */
+    HTTP_HEAD_BYTES_MAX = 16 * 1024,
     HTTP_REPLY_HEADERS_MAX = 24,
     HTTP_ID_BYTES = 64,
     HTTP_SCRATCH_BYTES = 2048,

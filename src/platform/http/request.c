@@ -117,6 +117,13 @@ void requests_free_all(struct http_server *s)
 
 /* ------------------------------------------------------------------ headers */
 
+static err refuse_as(struct http_request *rq, int status, const char *code, err e)
+{
+    rq->status_override = status;
+    rq->code_override = code;
+    return e;
+}
+
 static bool is_token(const char *name, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -193,6 +200,12 @@ static err headers_check(struct http_request *rq)
     struct known_headers *known = &rq->known;
     known->content_length = -1;
     MHD_get_connection_values_n(rq->mhd, MHD_HEADER_KIND, header_visit, known);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (info && info->header_size > HTTP_HEAD_BYTES_MAX)
+        return refuse_as(rq, 431, "head_too_large",
+                         ERR(ERR_TOO_BIG, "the request's head has %zu bytes, and the maximum is %d",
+                             info->header_size, HTTP_HEAD_BYTES_MAX));
     if (known->is_malformed)
         return ERR(ERR_INVALID, "the request headers are malformed, contradict each other, or are more than %d",
                    HTTP_HEADERS_MAX);
@@ -260,13 +273,6 @@ static void choose_id(struct http_request *rq)
 }
 
 /* ------------------------------------------------------------------ head */
-
-static err refuse_as(struct http_request *rq, int status, const char *code, err e)
-{
-    rq->status_override = status;
-    rq->code_override = code;
-    return e;
-}
 
 static err query_parse(struct http_request *rq)
 {
