@@ -20,7 +20,7 @@ enum { KILLS = 60, ADDS_A_CHILD = 6, STEPS = 40 };
 
 /* A child's life: opens everything, adds jobs and tells which were acknowledged, works until
  * killed. */
-static void child_work(struct fixture *f, int ack_fd)
+static void child_work(struct fixture *f, int ready_fd, int ack_fd)
 {
     char worker[64];
     snprintf(worker, sizeof(worker), "here:%d", (int)getpid());
@@ -28,6 +28,8 @@ static void child_work(struct fixture *f, int ack_fd)
     fixture_reopen(f, worker, false);
     if (jobs_start(f->jobs, 2).code)
         _exit(3);
+    if (write(ready_fd, "!", 1) != 1)
+        _exit(4);
     char last[UUID_BYTES] = "";
     for (int i = 0; i < ADDS_A_CHILD; i++) {
         const char *const needs[] = { last, NULL };
@@ -39,7 +41,7 @@ static void child_work(struct fixture *f, int ack_fd)
         if (job_add(f->jobs, &spec, id, &is_new).code)
             continue; /* the queue is full: nothing was promised */
         if (write(ack_fd, id, sizeof(id)) != sizeof(id))
-            _exit(4);
+            _exit(5);
         memcpy(last, id, sizeof(last));
         clock_sleep_ms(3);
     }
@@ -47,17 +49,29 @@ static void child_work(struct fixture *f, int ack_fd)
         clock_sleep_ms(1000);
 }
 
-static void kill_one(struct fixture *f, int ack_fd, int64_t after_ms)
+/* Kills a child some time after it began to work, or (is_blind) after it began at all: then the
+ * blow may fall while it opens the store and puts jobs back. */
+static void kill_one(struct fixture *f, int ack_fd, int64_t after_ms, bool is_blind)
 {
+    int ready[2];
+    char c;
+    assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
-        child_work(f, ack_fd);
+    if (pid == 0) {
+        close(ready[0]);
+        child_work(f, ready[1], ack_fd);
+    }
+    close(ready[1]);
+    if (!is_blind)
+        assert_int_equal(read(ready[0], &c, 1), 1); /* 0 bytes: it ended without a blow */
     clock_sleep_ms(after_ms);
     assert_int_equal(kill(pid, SIGKILL), 0);
     int status = 0;
+    close(ready[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status)); /* it had not ended by itself */
+    assert_true(WIFSIGNALED(status) &&
+                WTERMSIG(status) == SIGKILL); /* it had not ended by itself */
 }
 
 /* Everything that can still run, runs; a job that was given up after three crashes in a row is
@@ -105,8 +119,10 @@ static void every_effect_is_there_exactly_once(void **state)
     /* Nothing may be open, and no thread run, when we fork. */
     jobs_close(f->jobs, 0);
     store_close(f->store);
+    log_close(f->log);
     f->jobs = NULL;
     f->store = NULL;
+    f->log = NULL;
     int ack[2];
     assert_int_equal(pipe(ack), 0);
     uint64_t seed = 0;
@@ -115,7 +131,7 @@ static void every_effect_is_there_exactly_once(void **state)
     struct rng r;
     rng_init(&r, seed);
     for (int i = 0; i < KILLS; i++)
-        kill_one(f, ack[1], 4 + (int64_t)rng_below(&r, 120));
+        kill_one(f, ack[1], (int64_t)rng_below(&r, 100), i % 4 == 0);
     close(ack[1]);
 
     fixture_reopen(f, "one", true);
@@ -130,7 +146,7 @@ static void every_effect_is_there_exactly_once(void **state)
     print_message(
         "%d kills, %d jobs acknowledged of %d, %d tries cut off, %d replayed, %d effects\n", KILLS,
         acked, (int)jobs, (int)crashes, replayed, (int)effects);
-    assert_true(acked > 20 && jobs >= acked);
+    assert_true(acked >= 10 && jobs >= acked);
     assert_true(crashes > 5); /* the kills did hit running jobs */
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state <> 'succeeded'"), 0);
     assert_int_equal(effects, jobs * STEPS);
