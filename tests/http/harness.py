@@ -204,6 +204,16 @@ class Server:
                 except ValueError:
                     continue  # a line that a kill cut off
 
+    def logged(self, event, timeout=10, **fields):
+        """Lines of an event with these fields. Lines reach the file a moment after what they tell of."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = [line for line in self.log_lines() if line.get("event") == event
+                     and all(line.get(k) == v for k, v in fields.items())]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
     def expect_error(self, event):
         """A log line of level error with this event is what the test wants."""
         self.expected_errors.append(event)

@@ -195,8 +195,7 @@ class Datasets(harness.ServerTest):
         self.assertEqual(self.server.metric("chs_dataset_rows", dataset_id=body["id"]), 160)
         self.export(body["id"], "csv")
         self.assertGreaterEqual(self.server.metric("chs_dataset_export_rows_total", format="csv"), 160)
-        events = [l for l in self.server.log_lines() if l.get("event") == "dataset.created"]
-        self.assertTrue(any(l.get("dataset_id") == body["id"] for l in events))
+        self.assertTrue(self.server.logged("dataset.created", dataset_id=body["id"]))
 
     def test_the_command_line_builds_too(self):
         out = json.loads(self.server.cli("chess", "dataset", "by-hand", "--filter", "minPly=2", "--filter",

@@ -133,8 +133,7 @@ class Ingest(harness.ServerTest):
         self.assertTrue(head.count("\n") < refused["line"] <= head.count("\n") + 8, refused)
         self.assertIn("Qh7", refused["reason"])
         self.assertEqual(sum(r["count"] for r in report["reasons"]), 1)
-        refusals = [l for l in self.server.log_lines() if l.get("event") == "ingest.game_refused"]
-        self.assertTrue(any(l.get("run_id") == done["runId"] for l in refusals))
+        self.assertTrue(self.server.logged("ingest.game_refused", run_id=done["runId"]))
 
     def test_an_empty_file_is_refused_at_once(self):
         for reply in (self.server.post("/v1/ingest", files={"file": ("empty.pgn", b"")}),
@@ -226,8 +225,8 @@ class Ingest(harness.ServerTest):
         self.assertEqual(self.server.metric("chs_ingest_games_total") - before, 10)
         self.assertEqual(self.server.metric("chs_ingest_skipped_total") - skipped, 10)
         self.assertEqual(self.server.metric("chs_ingest_active"), 0)
-        events = {l.get("event") for l in self.server.log_lines() if l.get("run_id") == run}
-        self.assertLessEqual({"ingest.started", "ingest.completed", "ingest.report_written"}, events)
+        for event in ("ingest.started", "ingest.completed", "ingest.report_written"):
+            self.assertTrue(self.server.logged(event, run_id=run), event)
 
     def test_the_inbox_is_empty_after_a_success(self):
         self.load(pgn_make.games(2, seed="inbox").encode())
