@@ -281,7 +281,7 @@ static err register_model(struct training *t, const struct chess_net *net, str m
                                .run_id = str_of(run_id(t->run)),
                                .dataset_id = str_of(t->info.id) };
     TRY(model_register(house_track(t->h), &spec, run_arena(t->run), ret_info));
-    run_set_model(t->run, ret_info->name);
+    run_set_model(t->run, str_of(ret_info->id));
     return run_model_out(t->run, str_of(ret_info->id));
 }
 

@@ -194,9 +194,18 @@ MUST_USE err house_promote(struct house *h, str name, str version, str alias, st
 /* /openapi.json, from the tables. */
 MUST_USE err openapi_write(const struct app *const *apps, struct buf *out);
 
-/* Adds a job and answers 202 {"runId","jobId","status":"queued"} + Location: what every route that
- * starts work does. location_fmt has one %s for the run id. The run id is known at once: it is chosen
- * here and the job's run uses it. */
+/* Adds a job and, when it is new, its run in state SCHEDULED, so that a run id that is given out exists at
+ * once. spec->run_id must be set. Call jobs_wake after the commit. */
+MUST_USE err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec,
+                            char ret_id[UUID_BYTES], bool *ret_is_new);
+
+/* Adds a job for the one who asks, with a run id made here and known at once. When an unfinished job with
+ * the same key exists, its ids are given. */
+MUST_USE err app_queue_job(struct http_request *rq, const struct job_spec *spec, char ret_run_id[HEX_ID_BYTES],
+                           char ret_job_id[UUID_BYTES]);
+
+/* The same, and answers `status` with {"runId","jobId","status":"queued"} and Location
+ * <location_prefix><runId>: what every route that starts work does. */
 MUST_USE err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec,
                            int status, const char *location_prefix);
 

@@ -61,7 +61,7 @@ static err create_tx(struct store_tx *tx, void *arg)
     c->job.payload = arena_fmt(c->keep, "{\"datasetId\":\"%s\"}", c->info.id);
     ARENA_TRY(c->job.payload.ptr);
     bool is_new;
-    return job_add_tx(house_jobs(c->h), tx, &c->job, c->job_id, &is_new);
+    return app_add_job_tx(c->h, tx, &c->job, c->job_id, &is_new);
 }
 
 static err read_creation(struct http_request *rq, struct creation *c)
@@ -101,6 +101,7 @@ err core_dataset_create(struct http_request *rq, struct http_reply *rp)
     c.job = (struct job_spec){ .kind = c.kind->build_job, .username = http_user(rq), .run_id = str_of(run_id) };
     TRY(store_write(house_store(h), create_tx, &c));
     jobs_wake(house_jobs(h));
+    dataset_announce(house_track(h), &c.info);
 
     http_status(rp, 201);
     str location = arena_fmt(keep, "/v1/datasets/%s", c.info.id);

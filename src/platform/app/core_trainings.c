@@ -156,8 +156,7 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
         return ERR(ERR_INVALID, "field 'suite' is '%.*s'; models of kind %s have: %s", STR_ARG(suite), kind->name, kind->suites);
     struct buf payload;
     struct json_out w;
-    char run_id[HEX_ID_BYTES], id[UUID_BYTES];
-    bool is_new;
+    char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
     buf_init(&payload, JOB_PAYLOAD_MAX);
     json_out_init(&w, &payload);
     json_object_begin(&w);
@@ -171,11 +170,9 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     json_kv_str(&w, "suite", suite);
     json_kv_str(&w, "datasetId", dataset);
     json_object_end(&w);
-    rand_hex_id(run_id);
-    struct job_spec job = { .kind = kind->evaluate_job, .payload = buf_str(&payload), .username = http_user(rq), .run_id = str_of(run_id) };
     err e = buf_check(&payload);
     if (!e.code)
-        e = job_add(house_jobs(h), &job, id, &is_new);
+        e = app_queue_job(rq, &(struct job_spec){ .kind = kind->evaluate_job, .payload = buf_str(&payload) }, run_id, job_id);
     buf_deinit(&payload);
     TRY(e);
     str location = arena_fmt(http_arena(rq), "/v1/evaluations/%s", run_id);
@@ -185,7 +182,7 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     struct json_out *out = http_json(rp);
     json_object_begin(out);
     json_kv_cstr(out, "evaluationId", run_id);
-    json_kv_cstr(out, "jobId", id);
+    json_kv_cstr(out, "jobId", job_id);
     json_kv_cstr(out, "status", "queued");
     json_object_end(out);
     return OK;

@@ -9,33 +9,70 @@
 #include "base/clock.h"
 #include "platform/app/app.h"
 
-err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec, int status,
-                  const char *location_prefix)
+err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec, char ret_id[UUID_BYTES],
+                   bool *ret_is_new)
+{
+    const struct job_kind *kind = jobs_kind(house_jobs(h), str_of(spec->kind));
+    TRY(job_add_tx(house_jobs(h), tx, spec, ret_id, ret_is_new));
+    if (!*ret_is_new)
+        return OK;
+    struct run_plan plan = { .run_id = spec->run_id,
+                             .job_id = str_of(ret_id),
+                             .job_kind = spec->kind,
+                             .component = kind ? kind->component : "",
+                             .username = spec->username };
+    return track_run_schedule_tx(house_track(h), tx, &plan);
+}
+
+struct addition {
+    struct house *h;
+    const struct job_spec *spec;
+    char id[UUID_BYTES];
+    bool is_new;
+};
+
+static err add_tx(struct store_tx *tx, void *arg)
+{
+    struct addition *a = arg;
+    return app_add_job_tx(a->h, tx, a->spec, a->id, &a->is_new);
+}
+
+err app_queue_job(struct http_request *rq, const struct job_spec *spec, char ret_run_id[HEX_ID_BYTES],
+                  char ret_job_id[UUID_BYTES])
 {
     struct house *h = rq_house(rq);
     struct job_spec job = *spec;
-    char run_id[HEX_ID_BYTES], id[UUID_BYTES];
-    if (job.run_id.len == 0) {
-        rand_hex_id(run_id);
-        job.run_id = str_of(run_id);
-    }
+    struct addition a = { .h = h, .spec = &job };
+    char run_id[HEX_ID_BYTES];
+    rand_hex_id(run_id);
+    job.run_id = str_of(run_id);
     if (job.username.len == 0)
         job.username = http_user(rq);
-    bool is_new;
-    TRY(job_add(house_jobs(h), &job, id, &is_new));
-    if (!is_new) { /* the unfinished job with the same key has a run id of its own */
-        struct job_info info;
-        TRY(job_get(house_jobs(h), str_of(id), http_arena(rq), &info));
-        job.run_id = info.run_id;
+    TRY(store_write(house_store(h), add_tx, &a));
+    jobs_wake(house_jobs(h));
+    if (!a.is_new) { /* the unfinished job with the same key has a run id of its own */
+        struct job_info info = { 0 };
+        TRY(job_get(house_jobs(h), str_of(a.id), http_arena(rq), &info));
+        snprintf(run_id, sizeof run_id, "%.*s", STR_ARG(info.run_id));
     }
-    str location = arena_fmt(http_arena(rq), "%s%.*s", location_prefix, STR_ARG(job.run_id));
+    memcpy(ret_run_id, run_id, HEX_ID_BYTES);
+    memcpy(ret_job_id, a.id, UUID_BYTES);
+    return OK;
+}
+
+err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec, int status,
+                  const char *location_prefix)
+{
+    char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
+    TRY(app_queue_job(rq, spec, run_id, job_id));
+    str location = arena_fmt(http_arena(rq), "%s%s", location_prefix, run_id);
     ARENA_TRY(location.ptr);
     http_status(rp, status);
     http_set_header(rp, "Location", location);
     struct json_out *w = http_json(rp);
     json_object_begin(w);
-    json_kv_str(w, "runId", job.run_id);
-    json_kv_cstr(w, "jobId", id);
+    json_kv_cstr(w, "runId", run_id);
+    json_kv_cstr(w, "jobId", job_id);
     json_kv_cstr(w, "status", "queued");
     json_object_end(w);
     return OK;
