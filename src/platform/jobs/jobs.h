@@ -9,10 +9,10 @@
  *
  * A worker owns a job while its lease lasts and renews it; when the process dies, the lease runs
  * out (or is dropped by the next process that opens the store on the same machine) and the job is
- * queued again with its cursor. A cursor is the job's own JSON note on how far it is; saving it in the transaction that
- * stores the work makes the effects exactly-once. A worker whose lease was taken gets ERR_CONFLICT
- * from every job call. Every state change is a row in job_events, a metric and a log line (through
- * the observer hook).
+ * queued again with its cursor. A cursor is the job's own JSON note on how far it is; saving it in
+ * the transaction that stores the work makes the effects exactly-once. A worker whose lease was
+ * taken gets ERR_CONFLICT from every job call. Every state change is a row in job_events, a metric
+ * and a log line (through the observer hook).
  */
 #ifndef SKERRY_JOBS_H
 #define SKERRY_JOBS_H
@@ -83,6 +83,7 @@ struct job_info {
     int64_t created_ms, started_ms, finished_ms, next_try_ms, lease_until_ms;
     int64_t done, total; /* progress in units of the job's own */
     double eta_s;        /* negative: unknown */
+    str error_code;      /* err_code_name of `error`: "io"; empty without one */
 };
 
 /* ------------------------------------------------------------------ life cycle */
@@ -97,8 +98,8 @@ struct jobs_options {
     const char *worker;      /* names this process in leases: "host:pid" (see process.c) */
     int64_t lease_ms;        /* 0 means 30 s */
     /* No other process ever works on this store: all leases are dropped at start, and nobody looks
-     * for news from others. False: only leases of dead processes of this machine are dropped; others
-     * run out; and the store is looked at once a second. */
+     * for news from others. False: only leases of dead processes of this machine are dropped;
+     * others run out; and the store is looked at once a second. */
     bool sole_worker;
     /* Runs one job: makes the run, calls kind->run, closes the run. Set by platform/app. Its error
      * decides: OK succeeded; ERR_CANCELLED stopped or paused, as was wanted; other codes: retry for

@@ -84,8 +84,8 @@ double job_pace_update(struct job_pace *p, int64_t now_ns, int64_t done, int64_t
 /* ------------------------------------------------------------------ process.c */
 
 enum { PROCESS_NAME_BYTES = 160 };
-/* "host:pid@start" of "host:pid" when pid is this process: names one process for ever, although pids
- * come back. Other labels stay as they are. */
+/* "host:pid@start" of "host:pid" when pid is this process: names one process for ever, although
+ * pids come back. Other labels stay as they are. */
 void process_name(const char *label, char out[PROCESS_NAME_BYTES]);
 /* True only when `name` is of that form, of the same host as `own`, and no such process lives. */
 bool process_is_dead(str name, str own);
@@ -165,8 +165,8 @@ extern const struct store_migration jobs_migrations[];
 #define JOB_COLUMNS                                                                        \
     "id, kind, state, priority, attempts, tries_max, pause_wanted, stop_wanted, payload, " \
     "resume_cursor, result, error, job_key, username, run_id, created_ms, started_ms, "    \
-    "finished_ms, next_try_ms, lease_until_ms, done, total, eta_s"
-enum { JOB_COLUMN_COUNT = 23 };
+    "finished_ms, next_try_ms, lease_until_ms, done, total, eta_s, error_code"
+enum { JOB_COLUMN_COUNT = 24 };
 /* Texts live in keep. ERR_CORRUPT for a state that this program does not know. */
 MUST_USE err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info);
 /* ERR_NOT_FOUND names the id. */
@@ -226,14 +226,14 @@ struct job_beat {
     bool is_lost, stop_wanted, pause_wanted; /* results */
 };
 MUST_USE err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms);
-/* Puts jobs back whose lease ended before expired_ms (INT64_MAX: all), or that `worker` holds (empty:
- * no matter who). */
+/* Puts jobs back whose lease ended before expired_ms (INT64_MAX: all), or that `worker` holds
+ * (empty: no matter who). */
 MUST_USE err jobs_reap(struct jobs *j, int64_t expired_ms, str worker, int64_t now_ms,
                        size_t *ret_count);
 /* The same for workers that are processes of this machine and do not live any more. */
 MUST_USE err jobs_reap_dead(struct jobs *j, int64_t now_ms);
 struct jobs_due {
-    int64_t next_ms;  /* the earliest moment after now at which something becomes due, or INT64_MAX */
+    int64_t next_ms;  /* the earliest moment after now when something becomes due, or INT64_MAX */
     bool has_expired; /* some lease is over */
     bool has_work;    /* some job could be claimed now, if a worker is free */
 };

@@ -105,6 +105,7 @@ err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info
     info.done = store_col_int(rows, 20);
     info.total = store_col_int(rows, 21);
     info.eta_s = store_col_real(rows, 22);
+    info.error_code = store_col_text_keep(rows, 23, keep);
     *ret_info = info;
     return OK;
 }

@@ -331,6 +331,7 @@ static void what_fails_for_good_can_be_replayed(void **state)
     assert_int_equal(info.state, JOB_FAILED);
     assert_int_equal(info.attempts, 3);
     assert_true(str_eq(info.error, STR("made to fail with io")));
+    assert_true(str_eq(info.error_code, STR("io")));
     /* It is kept: the list of dead letters. */
     struct job_info *infos = NULL;
     size_t count = 0;
