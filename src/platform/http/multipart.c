@@ -5,6 +5,8 @@
 
 #include "platform/http/path.h"
 
+enum { PADDING_MAX = 256 }; /* white space behind a boundary */
+
 /* ------------------------------------------------------------------ header parameters */
 
 /* A value behind "=": a token, or a quoted string. Returns what was used of `rest`. */
@@ -145,16 +147,14 @@ static err feed_preamble(struct multipart *m, str data, bool *ret_more, size_t *
         return OK;
     }
     ptrdiff_t at = str_find(data, delimiter_of(m));
-    if (at >= 0) {
-        m->state = MULTIPART_DELIMITER;
-        *ret_used = (size_t)at + m->delimiter_len;
-        return OK;
-    }
-    *ret_used = data.len >= m->delimiter_len ? data.len - (m->delimiter_len - 1) : 0;
-    *ret_more = true;
-    m->preamble_bytes += *ret_used;
+    size_t skipped = at >= 0 ? (size_t)at : data.len >= m->delimiter_len ? data.len - (m->delimiter_len - 1) : 0;
+    m->preamble_bytes += skipped;
     if (m->preamble_bytes > MULTIPART_HEAD_BYTES_MAX)
         return ERR(ERR_INVALID, "the multipart body does not start with its boundary");
+    *ret_used = skipped + (at >= 0 ? m->delimiter_len : 0);
+    *ret_more = at < 0;
+    if (at >= 0)
+        m->state = MULTIPART_DELIMITER;
     return OK;
 }
 
@@ -167,9 +167,9 @@ static err feed_delimiter(struct multipart *m, str data, bool *ret_more, size_t 
         *ret_used = 2;
         return OK;
     }
-    while (at < data.len && (data.ptr[at] == ' ' || data.ptr[at] == '\t'))
+    while (at < data.len && at < PADDING_MAX && (data.ptr[at] == ' ' || data.ptr[at] == '\t'))
         at++;
-    if (data.len < at + 2 && at < 256) {
+    if (data.len < at + 2) {
         *ret_more = true;
         return OK;
     }
@@ -185,7 +185,7 @@ static err feed_delimiter(struct multipart *m, str data, bool *ret_more, size_t 
 static err feed_head(struct multipart *m, str data, bool *ret_more, size_t *ret_used)
 {
     ptrdiff_t end = str_starts(data, STR("\r\n")) ? 0 : str_find(data, STR("\r\n\r\n"));
-    if (end > MULTIPART_HEAD_BYTES_MAX || (end < 0 && data.len > MULTIPART_HEAD_BYTES_MAX))
+    if (end > MULTIPART_HEAD_BYTES_MAX || (end < 0 && data.len >= MULTIPART_HEAD_BYTES_MAX + 4))
         return ERR(ERR_INVALID, "part %zu of the form has more than %d bytes of headers", m->part_count,
                    MULTIPART_HEAD_BYTES_MAX);
     if (end < 0) {
