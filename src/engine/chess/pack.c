@@ -343,9 +343,22 @@ err pack_game_read(str bytes, arena *keep, struct pgn_game *ret_game)
 
 /* ------------------------------------------------------------------ identity */
 
+/* A tag that says nothing ("?", "????.??.??", "-") is the same as none: exported games have one where the
+ * original had the other. */
+static bool says_nothing(str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '?' && text.ptr[i] != '.' && text.ptr[i] != '-')
+            return false;
+    }
+    return true;
+}
+
 static void hash_text(struct sha256 *h, str text)
 {
     text = str_trim(text);
+    if (says_nothing(text))
+        text = STR_NONE;
     uint32_t len = (uint32_t)text.len; /* so that "ab","c" and "a","bc" differ */
     sha256_add(h, &len, sizeof len);
     sha256_add(h, text.ptr, text.len);

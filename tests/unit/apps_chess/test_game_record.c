@@ -227,6 +227,17 @@ static void other_games_are_known_by_what_was_played(void **state)
     assert_memory_not_equal(key, other, GAME_KEY_BYTES);
 }
 
+/* An export writes "?" where a tag was missing: that must not make it another game. */
+static void a_tag_that_says_nothing_is_none(void **state)
+{
+    uint8_t key[GAME_KEY_BYTES], same[GAME_KEY_BYTES];
+    record_of("[Result \"*\"]\n\n1. d4 Nf6 *\n", keep_key, key);
+    record_of("[Event \"?\"]\n[Site \"?\"]\n[Date \"????.??.??\"]\n[Round \"?\"]\n[White \"?\"]\n"
+              "[Black \"?\"]\n[Result \"*\"]\n\n1. d4 Nf6 *\n",
+              keep_key, same);
+    assert_memory_equal(key, same, GAME_KEY_BYTES);
+}
+
 static void keep_hash(const struct game_record *r, void *arg)
 {
     *(uint64_t *)arg = r->moves_hash;
@@ -270,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_chesscom_game),
         cmocka_unit_test(an_old_game_with_half_a_date),
         cmocka_unit_test(other_games_are_known_by_what_was_played),
+        cmocka_unit_test(a_tag_that_says_nothing_is_none),
         cmocka_unit_test(copies_share_the_hash_of_their_moves),
         cmocka_unit_test(broadcasts_write_minutes),
     };
