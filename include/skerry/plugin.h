@@ -33,7 +33,16 @@ extern "C" {
 enum { SKERRY_PLUGIN_ABI = 1 };
 
 /* Pieces in boards: white P N B R Q K are 1 to 6, black ones 9 to 14, an empty square is 0. */
-enum skerry_piece { SKERRY_EMPTY, SKERRY_PAWN, SKERRY_KNIGHT, SKERRY_BISHOP, SKERRY_ROOK, SKERRY_QUEEN, SKERRY_KING, SKERRY_BLACK = 8 };
+enum skerry_piece {
+    SKERRY_EMPTY,
+    SKERRY_PAWN,
+    SKERRY_KNIGHT,
+    SKERRY_BISHOP,
+    SKERRY_ROOK,
+    SKERRY_QUEEN,
+    SKERRY_KING,
+    SKERRY_BLACK = 8
+};
 
 enum skerry_move_flags {
     SKERRY_CAPTURE = 1,
@@ -50,29 +59,30 @@ enum skerry_move_flags {
 
 /* One half move. Squares are 0..63 = a1..h8. */
 struct skerry_move {
-    uint8_t from, to;      /* castling: the king's two squares */
-    uint8_t piece;         /* what moved, before a promotion: enum skerry_piece with colour */
-    uint8_t captured;      /* what was taken, or SKERRY_EMPTY */
-    uint8_t promoted;      /* what it became, or SKERRY_EMPTY */
-    uint8_t flags;         /* enum skerry_move_flags */
-    int32_t clock_cs;      /* centiseconds left after the move, or SKERRY_CLOCK_NONE */
-    int32_t eval_cp;       /* white's view after the move; mate in n is +-(32000 - n); or SKERRY_EVAL_NONE */
+    uint8_t from, to; /* castling: the king's two squares */
+    uint8_t piece;    /* what moved, before a promotion: enum skerry_piece with colour */
+    uint8_t captured; /* what was taken, or SKERRY_EMPTY */
+    uint8_t promoted; /* what it became, or SKERRY_EMPTY */
+    uint8_t flags;    /* enum skerry_move_flags */
+    int32_t clock_cs; /* centiseconds left after the move, or SKERRY_CLOCK_NONE */
+    int32_t
+        eval_cp; /* white's view after the move; mate in n is +-(32000 - n); or SKERRY_EVAL_NONE */
     char san[12], uci[6];
 };
 
 struct skerry_game {
-    uint32_t abi;          /* of the program that calls */
-    const char *id;        /* UUID */
+    uint32_t abi;   /* of the program that calls */
+    const char *id; /* UUID */
     const char *white, *black;
     int32_t white_rating, black_rating; /* 0: unknown */
-    const char *result;    /* "1-0", "0-1", "1/2-1/2" or "*" */
-    const char *speed;     /* "BLITZ", ... or "UNKNOWN" */
-    const char *eco;       /* "B20", or "" */
-    const char *opening;   /* name, or "" */
-    const char *time_control; /* as written, or "" */
+    const char *result;                 /* "1-0", "0-1", "1/2-1/2" or "*" */
+    const char *speed;                  /* "BLITZ", ... or "UNKNOWN" */
+    const char *eco;                    /* "B20", or "" */
+    const char *opening;                /* name, or "" */
+    const char *time_control;           /* as written, or "" */
     int32_t plies;
-    const struct skerry_move *moves;   /* plies of them */
-    const uint8_t (*boards)[64];       /* plies + 1 of them: boards[0] is before the first move */
+    const struct skerry_move *moves; /* plies of them */
+    const uint8_t (*boards)[64];     /* plies + 1 of them: boards[0] is before the first move */
     int32_t has_clocks, has_evals;
 };
 
@@ -97,11 +107,11 @@ enum {
 enum skerry_needs { SKERRY_NEEDS_NOTHING = 0, SKERRY_NEEDS_CLOCKS = 1, SKERRY_NEEDS_EVALS = 2 };
 
 struct skerry_plugin {
-    uint32_t abi;          /* SKERRY_PLUGIN_ABI */
-    const char *name;      /* lower-case letters, digits and _; unique */
-    const char *version;   /* another version runs over all games again; old results stay */
-    const char *summary;   /* one sentence */
-    uint32_t needs;        /* games without it are not offered */
+    uint32_t abi;        /* SKERRY_PLUGIN_ABI */
+    const char *name;    /* lower-case letters, digits and _; unique */
+    const char *version; /* another version runs over all games again; old results stay */
+    const char *summary; /* one sentence */
+    uint32_t needs;      /* games without it are not offered */
     int (*analyse)(const struct skerry_game *game, struct skerry_result *result);
 };
 
@@ -110,16 +120,18 @@ struct skerry_plugin {
 #ifdef SKERRY_PLUGIN_BUILTIN
 #define SKERRY_PLUGIN_SYMBOL(plugin_name) const struct skerry_plugin skerry_plugin_##plugin_name
 #else
-#define SKERRY_PLUGIN_SYMBOL(plugin_name) __attribute__((visibility("default"))) const struct skerry_plugin skerry_plugin
+#define SKERRY_PLUGIN_SYMBOL(plugin_name) \
+    __attribute__((visibility("default"))) const struct skerry_plugin skerry_plugin
 #endif
 
 #define SKERRY_PLUGIN_NEEDING(plugin_name, plugin_version, plugin_summary, function, plugin_needs) \
     extern SKERRY_PLUGIN_SYMBOL(plugin_name);                                                      \
     SKERRY_PLUGIN_SYMBOL(plugin_name) = { SKERRY_PLUGIN_ABI, #plugin_name, plugin_version,         \
-                                          plugin_summary, plugin_needs, function };
+                                          plugin_summary,    plugin_needs, function };
 
-#define SKERRY_PLUGIN(plugin_name, plugin_version, plugin_summary, function)                       \
-    SKERRY_PLUGIN_NEEDING(plugin_name, plugin_version, plugin_summary, function, SKERRY_NEEDS_NOTHING)
+#define SKERRY_PLUGIN(plugin_name, plugin_version, plugin_summary, function)     \
+    SKERRY_PLUGIN_NEEDING(plugin_name, plugin_version, plugin_summary, function, \
+                          SKERRY_NEEDS_NOTHING)
 
 #ifdef __cplusplus
 }

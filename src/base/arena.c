@@ -63,7 +63,8 @@ static bool add_chunk(arena *a, size_t need)
         bytes = left;
     if (bytes < padded)
         return false;
-    struct arena_chunk *chunk = aligned_alloc(ALIGN_MAX, (bytes + ALIGN_MAX - 1) & ~(size_t)(ALIGN_MAX - 1));
+    struct arena_chunk *chunk = aligned_alloc(ALIGN_MAX,
+                                              (bytes + ALIGN_MAX - 1) & ~(size_t)(ALIGN_MAX - 1));
     if (!chunk)
         return false;
     chunk->older = a->chunks;

@@ -26,7 +26,7 @@ typedef struct arena {
     unsigned char *next, *end;  /* free space of the newest chunk */
     size_t bytes_used;          /* of all chunks, as allocated from malloc */
     size_t bytes_max;
-    bool failed;                /* an allocation was refused since init or reset */
+    bool failed; /* an allocation was refused since init or reset */
 } arena;
 
 /* No memory is taken before the first allocation. */
@@ -59,10 +59,10 @@ MUST_USE err arena_on_reset(arena *a, void (*fn)(void *arg), void *arg);
 MUST_USE err arena_check(const arena *a);
 
 /* Returns ERR_NO_MEMORY from the calling function when `pointer` is NULL. */
-#define ARENA_TRY(pointer)                                                                         \
-    do {                                                                                           \
-        if (!(pointer))                                                                            \
-            return ERR(ERR_NO_MEMORY, "the memory cap of this request or job is used up");         \
+#define ARENA_TRY(pointer)                                                                 \
+    do {                                                                                   \
+        if (!(pointer))                                                                    \
+            return ERR(ERR_NO_MEMORY, "the memory cap of this request or job is used up"); \
     } while (0)
 
 #endif

@@ -26,10 +26,11 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t bytes_max);
-void buf_deinit(struct buf *b);            /* accepts all zero */
-void buf_clear(struct buf *b);             /* empty and not failed; keeps its memory */
-MUST_USE err buf_check(const struct buf *b); /* ERR_TOO_BIG or ERR_NO_MEMORY if a write was refused */
-str buf_str(const struct buf *b);          /* valid until the next write */
+void buf_deinit(struct buf *b); /* accepts all zero */
+void buf_clear(struct buf *b);  /* empty and not failed; keeps its memory */
+MUST_USE err
+buf_check(const struct buf *b);   /* ERR_TOO_BIG or ERR_NO_MEMORY if a write was refused */
+str buf_str(const struct buf *b); /* valid until the next write */
 
 void buf_add(struct buf *b, str s);
 void buf_add_char(struct buf *b, char c);
@@ -38,7 +39,8 @@ void buf_add_bytes(struct buf *b, const void *bytes, size_t count);
 void buf_add_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_add_vfmt(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 void buf_add_i64(struct buf *b, int64_t value);
-void buf_add_f64(struct buf *b, double value); /* shortest text that reads back the same; JSON form */
+void buf_add_f64(struct buf *b,
+                 double value); /* shortest text that reads back the same; JSON form */
 
 /* Little-endian binary. Varint is LEB128, unsigned. */
 void buf_add_u8(struct buf *b, uint8_t v);
@@ -64,7 +66,7 @@ uint16_t cursor_u16(struct cursor *c);
 uint32_t cursor_u32(struct cursor *c);
 uint64_t cursor_u64(struct cursor *c);
 float cursor_f32(struct cursor *c);
-uint64_t cursor_varint(struct cursor *c);      /* more than ten bytes, or an overflow, is bad */
+uint64_t cursor_varint(struct cursor *c);         /* more than ten bytes, or an overflow, is bad */
 str cursor_bytes(struct cursor *c, size_t count); /* slice of the input; empty when bad */
 
 #endif

@@ -54,8 +54,8 @@ void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_BYTES])
     struct tm tm;
     gmtime_r(&t, &tm);
     char text[64];
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)millis);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)millis);
     snprintf(out, CLOCK_ISO_BYTES, "%.24s", text);
 }
 
@@ -118,8 +118,9 @@ err clock_parse(str text, int64_t *ret_wall_ms)
     str s = text;
     struct tm tm = { 0 };
     int millis = 0, offset_minutes = 0;
-    bool good = take_number(&s, 4, &tm.tm_year) && take_char(&s, '-') && take_number(&s, 2, &tm.tm_mon) &&
-                take_char(&s, '-') && take_number(&s, 2, &tm.tm_mday);
+    bool good = take_number(&s, 4, &tm.tm_year) && take_char(&s, '-') &&
+                take_number(&s, 2, &tm.tm_mon) && take_char(&s, '-') &&
+                take_number(&s, 2, &tm.tm_mday);
     if (good && s.len) {
         good = (take_char(&s, 'T') || take_char(&s, ' ')) &&
                take_time(&s, &tm, &millis, &offset_minutes);

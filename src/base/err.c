@@ -119,3 +119,11 @@ const char *err_code_name(enum err_code code)
 {
     return code < ERR_CODE_COUNT ? err_table[code].name : "internal";
 }
+
+enum err_code err_code_find(const char *name, size_t len)
+{
+    for (int code = 0; code < ERR_CODE_COUNT; code++)
+        if (strlen(err_table[code].name) == len && memcmp(err_table[code].name, name, len) == 0)
+            return (enum err_code)code;
+    return ERR_INTERNAL;
+}

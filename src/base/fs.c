@@ -19,7 +19,8 @@ err fs_join(char out[FS_PATH_BYTES], const char *folder, const char *name)
 {
     int len = snprintf(out, FS_PATH_BYTES, "%s/%s", folder, name);
     if (len < 0 || len >= FS_PATH_BYTES)
-        return ERR(ERR_TOO_BIG, "path '%.80s.../%.80s' is longer than %d bytes", folder, name, FS_PATH_BYTES);
+        return ERR(ERR_TOO_BIG, "path '%.80s.../%.80s' is longer than %d bytes", folder, name,
+                   FS_PATH_BYTES);
     return OK;
 }
 
@@ -43,7 +44,8 @@ err fs_mkdirs(const char *path)
     if (stat(path, &st) != 0)
         return ERR_SYS("creating folder '%s'", path);
     if (!S_ISDIR(st.st_mode))
-        return ERR(ERR_CONFLICT, "'%s' exists and is not a folder: remove it or choose another", path);
+        return ERR(ERR_CONFLICT, "'%s' exists and is not a folder: remove it or choose another",
+                   path);
     return OK;
 }
 
@@ -85,8 +87,8 @@ err fs_read(arena *keep, const char *path, size_t bytes_max, str *ret_bytes)
         goto done;
     }
     if ((uint64_t)st.st_size > bytes_max) {
-        e = ERR(ERR_TOO_BIG, "'%s' has %lld bytes, at most %zu are read", path, (long long)st.st_size,
-                bytes_max);
+        e = ERR(ERR_TOO_BIG, "'%s' has %lld bytes, at most %zu are read", path,
+                (long long)st.st_size, bytes_max);
         goto done;
     }
     bytes = arena_alloc(keep, (size_t)st.st_size + 1, 1, 1);
@@ -210,8 +212,9 @@ static err remove_children(int folder_fd, const char *path, int depth)
 {
     DIR *dir = depth < TREE_DEPTH_MAX ? fdopendir(folder_fd) : NULL;
     if (!dir) {
-        err e = depth < TREE_DEPTH_MAX ? ERR_SYS("reading folder '%s'", path)
-                                       : ERR(ERR_TOO_BIG, "'%s' is nested deeper than %d", path, TREE_DEPTH_MAX);
+        err e = depth < TREE_DEPTH_MAX
+                    ? ERR_SYS("reading folder '%s'", path)
+                    : ERR(ERR_TOO_BIG, "'%s' is nested deeper than %d", path, TREE_DEPTH_MAX);
         close(folder_fd);
         return e;
     }

@@ -22,7 +22,8 @@ MUST_USE err fs_mkdirs(const char *path); /* like mkdir -p, mode 0750; existing 
 bool fs_exists(const char *path);
 MUST_USE err fs_read(arena *keep, const char *path, size_t bytes_max, str *ret_bytes);
 MUST_USE err fs_write_durable(const char *path, str bytes);
-MUST_USE err fs_write_all(int fd, const void *bytes, size_t count); /* handles short writes, EINTR */
+MUST_USE err fs_write_all(int fd, const void *bytes,
+                          size_t count); /* handles short writes, EINTR */
 MUST_USE err fs_sync_dir(const char *path);
 MUST_USE err fs_size(const char *path, int64_t *ret_bytes);
 MUST_USE err fs_free_bytes(const char *path, int64_t *ret_bytes);

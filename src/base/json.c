@@ -57,7 +57,8 @@ err json_parse(arena *keep, str text, const struct json **ret_root)
     json_t *root = json_loadb(text.len ? text.ptr : "", text.len,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (!root)
-        return ERR(ERR_INVALID, "reading JSON: line %d, column %d: %s", why.line, why.column, why.text);
+        return ERR(ERR_INVALID, "reading JSON: line %d, column %d: %s", why.line, why.column,
+                   why.text);
     err e = arena_on_reset(keep, release_root, root);
     if (e.code) {
         json_decref(root);
@@ -113,7 +114,8 @@ bool json_next(const struct json *object, void **iter, str *ret_key, const struc
 {
     if (json_kind(object) != JSON_IS_OBJECT)
         return false;
-    json_t *value = (json_t *)(uintptr_t)object; /* jansson's iterators do not take const; they only read */
+    json_t *value = (json_t *)(uintptr_t)
+        object; /* jansson's iterators do not take const; they only read */
     *iter = *iter ? json_object_iter_next(value, *iter) : json_object_iter(value);
     if (!*iter)
         return false;
@@ -181,15 +183,16 @@ err json_opt_str(const struct json *object, const char *key, str *value)
     return OK;
 }
 
-err json_opt_int(const struct json *object, const char *key, int64_t min, int64_t max, int64_t *value)
+err json_opt_int(const struct json *object, const char *key, int64_t min, int64_t max,
+                 int64_t *value)
 {
     const struct json *node = json_get(object, key);
     if (is_absent(node))
         return OK;
     int64_t got;
     if (!to_int(node, &got) || got < min || got > max)
-        return ERR(ERR_INVALID, "field '%s' must be a whole number from %lld to %lld", key, (long long)min,
-                   (long long)max);
+        return ERR(ERR_INVALID, "field '%s' must be a whole number from %lld to %lld", key,
+                   (long long)min, (long long)max);
     *value = got;
     return OK;
 }
@@ -224,7 +227,8 @@ err json_need_str(const struct json *object, const char *key, str *ret_value)
     return json_opt_str(object, key, ret_value);
 }
 
-err json_need_int(const struct json *object, const char *key, int64_t min, int64_t max, int64_t *ret_value)
+err json_need_int(const struct json *object, const char *key, int64_t min, int64_t max,
+                  int64_t *ret_value)
 {
     if (is_absent(json_get(object, key)))
         return ERR(ERR_INVALID, "field '%s' is required and must be a whole number", key);

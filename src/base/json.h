@@ -31,15 +31,15 @@ enum json_kind {
  * integers within int64. ERR_INVALID names line, column and reason. */
 MUST_USE err json_parse(arena *keep, str text, const struct json **ret_root);
 
-enum json_kind json_kind(const struct json *node);     /* JSON_IS_NONE for NULL */
+enum json_kind json_kind(const struct json *node);                       /* JSON_IS_NONE for NULL */
 const struct json *json_get(const struct json *object, const char *key); /* NULL if absent */
-size_t json_count(const struct json *array_or_object); /* 0 for anything else */
+size_t json_count(const struct json *array_or_object);                   /* 0 for anything else */
 const struct json *json_at(const struct json *array, size_t index);
 /* Walks an object: start with *iter = NULL, ends when false. */
 bool json_next(const struct json *object, void **iter, str *ret_key, const struct json **ret_value);
 
 str json_str(const struct json *node, str otherwise);
-int64_t json_int(const struct json *node, int64_t otherwise);   /* accepts 3.0 */
+int64_t json_int(const struct json *node, int64_t otherwise); /* accepts 3.0 */
 double json_num(const struct json *node, double otherwise);
 bool json_bool(const struct json *node, bool otherwise);
 

@@ -110,7 +110,8 @@ void rand_uuid(char out[UUID_BYTES])
     char hex[HEX_ID_BYTES];
     uuid_v7(id);
     hex_encode(id, sizeof id, hex);
-    snprintf(out, UUID_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    snprintf(out, UUID_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+             hex + 20);
 }
 
 void rand_hex_id(char out[HEX_ID_BYTES])

@@ -51,8 +51,7 @@ bool str_starts(str s, str prefix)
 
 bool str_ends(str s, str suffix)
 {
-    return s.len >= suffix.len &&
-           str_eq((str){ s.ptr + (s.len - suffix.len), suffix.len }, suffix);
+    return s.len >= suffix.len && str_eq((str){ s.ptr + (s.len - suffix.len), suffix.len }, suffix);
 }
 
 ptrdiff_t str_find(str s, str needle)

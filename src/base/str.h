@@ -20,23 +20,26 @@ typedef struct str {
 } str;
 
 #define STR(literal) ((str){ "" literal, sizeof(literal) - 1 })
-#define STR_INIT(literal) { "" literal, sizeof(literal) - 1 } /* for static tables */
+#define STR_INIT(literal)               \
+    {                                   \
+        "" literal, sizeof(literal) - 1 \
+    } /* for static tables */
 #define STR_NONE ((str){ NULL, 0 })
 #define STR_ARG(s) ((int)(s).len), ((s).len ? (s).ptr : "")
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-str str_of(const char *cstr);               /* NULL gives the empty slice */
+str str_of(const char *cstr); /* NULL gives the empty slice */
 str str_from(const void *ptr, size_t len);
 bool str_eq(str a, str b);
-bool str_eq_nocase(str a, str b);           /* ASCII only */
-int str_cmp(str a, str b);                  /* bytewise; for qsort */
+bool str_eq_nocase(str a, str b); /* ASCII only */
+int str_cmp(str a, str b);        /* bytewise; for qsort */
 bool str_starts(str s, str prefix);
 bool str_ends(str s, str suffix);
 bool str_contains(str s, str needle);
-ptrdiff_t str_find(str s, str needle);      /* byte index, or -1 */
-ptrdiff_t str_find_char(str s, char c);     /* byte index, or -1 */
-str str_trim(str s);                        /* ASCII white space at both ends */
+ptrdiff_t str_find(str s, str needle);       /* byte index, or -1 */
+ptrdiff_t str_find_char(str s, char c);      /* byte index, or -1 */
+str str_trim(str s);                         /* ASCII white space at both ends */
 str str_sub(str s, size_t from, size_t len); /* clamped to the slice */
 
 /* Splits at the first `sep`: returns what is before it and moves *rest behind it. Returns everything,

@@ -58,10 +58,10 @@ struct task {
 
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t work;       /* a task came, or the pool is closing */
-    struct task *queue;        /* guarded by lock: ring of queue_max */
+    pthread_cond_t work;            /* a task came, or the pool is closing */
+    struct task *queue;             /* guarded by lock: ring of queue_max */
     size_t queue_max, first, count; /* guarded by lock */
-    bool closing;              /* guarded by lock */
+    bool closing;                   /* guarded by lock */
     pthread_t *threads;
     int thread_count;
 };
@@ -88,7 +88,8 @@ static void *pool_worker(void *arg)
 err pool_open(const char *name, int threads, size_t queue_max, struct pool **ret_pool)
 {
     if (threads < 1 || queue_max < 1)
-        return ERR(ERR_INVALID, "pool '%s' needs at least one thread and one place in its queue", name);
+        return ERR(ERR_INVALID, "pool '%s' needs at least one thread and one place in its queue",
+                   name);
     struct pool *p = calloc(1, sizeof *p);
     if (!p)
         return ERR(ERR_NO_MEMORY, "no memory for pool '%s'", name);

@@ -16,7 +16,8 @@
 void thread_cond_init(pthread_cond_t *cond);
 
 /* Starts a joinable thread with a name (15 characters are kept) and a 512 KiB stack, all signals blocked. */
-MUST_USE err thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg);
+MUST_USE err thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg),
+                          void *arg);
 
 int thread_core_count(void); /* cores this process may use, at least 1 */
 

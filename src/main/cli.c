@@ -57,7 +57,8 @@ static void print_app(const struct app *app)
     printf("\n%s: %s\n", app->title, app->summary);
     for (const struct verb *v = app->verbs; v && v->name; v++) {
         char name[64];
-        snprintf(name, sizeof name, "%s%s%s", app == &app_core ? "" : app->name, app == &app_core ? "" : " ", v->name);
+        snprintf(name, sizeof name, "%s%s%s", app == &app_core ? "" : app->name,
+                 app == &app_core ? "" : " ", v->name);
         printf("  skerry %-22s ", name);
         print_first_sentence(v->help);
     }
@@ -71,8 +72,10 @@ static void print_help(void)
     printf("  skerry version                Version, commit and what this build stands on.\n");
     for (size_t i = 0; app_registry[i]; i++)
         print_app(app_registry[i]);
-    printf("\nEvery verb takes --json. Exit codes: 0 done, 2 bad input, 3 not allowed, 4 not found, 5 conflict,\n"
-           "6 too big, 7 stopped, 8 busy or timed out, 9 another service failed, 10 disk, 12 damaged data.\n");
+    printf("\nEvery verb takes --json. Exit codes: 0 done, 2 bad input, 3 not allowed, 4 not "
+           "found, 5 conflict,\n"
+           "6 too big, 7 stopped, 8 busy or timed out, 9 another service failed, 10 disk, 12 "
+           "damaged data.\n");
 }
 
 static void print_verb(const struct verb *v)
@@ -88,17 +91,20 @@ static err resolve(int argc, char **argv, int first, const struct verb **ret_ver
         const struct verb *v = find_verb(&app_core, argv[first]);
         v = v ? v : find_unique(argv[first]);
         if (!v)
-            return ERR(ERR_INVALID, "there is no app or verb '%s'; 'skerry help' lists them", argv[first]);
+            return ERR(ERR_INVALID, "there is no app or verb '%s'; 'skerry help' lists them",
+                       argv[first]);
         *ret_verb = v;
         *ret_used = 1;
         return OK;
     }
     if (first + 1 >= argc || argv[first + 1][0] == '-')
-        return ERR(ERR_INVALID, "app %s needs a verb; 'skerry help %s' lists them", app->name, app->name);
+        return ERR(ERR_INVALID, "app %s needs a verb; 'skerry help %s' lists them", app->name,
+                   app->name);
     *ret_verb = find_verb(app, argv[first + 1]);
     *ret_used = 2;
     if (!*ret_verb)
-        return ERR(ERR_INVALID, "app %s has no verb '%s'; 'skerry help %s' lists them", app->name, argv[first + 1], app->name);
+        return ERR(ERR_INVALID, "app %s has no verb '%s'; 'skerry help %s' lists them", app->name,
+                   argv[first + 1], app->name);
     return OK;
 }
 

@@ -9,7 +9,8 @@
 
 static const char serve_help[] =
     "usage: skerry serve\n\n"
-    "Runs the HTTP API, the scheduler and the job workers in one process, until Ctrl-C or SIGTERM.\n"
+    "Runs the HTTP API, the scheduler and the job workers in one process, until Ctrl-C or "
+    "SIGTERM.\n"
     "Settings come from the environment or .env (skerry config shows them all):\n\n"
     "    SKERRY_HOME=/srv/skerry API_PORT=8001 skerry serve\n";
 
@@ -20,7 +21,10 @@ err serve_run(int argc, char **argv)
             fputs(serve_help, stdout);
             return OK;
         }
-        return ERR(ERR_INVALID, "skerry serve takes no argument '%s'; settings come from the environment (skerry serve --help)", argv[2]);
+        return ERR(ERR_INVALID,
+                   "skerry serve takes no argument '%s'; settings come from the environment "
+                   "(skerry serve --help)",
+                   argv[2]);
     }
     /* Blocked before the first thread starts, so that every thread inherits it and only sigwait sees them. */
     sigset_t stop;
@@ -35,11 +39,13 @@ err serve_run(int argc, char **argv)
     err e = house_serve(h);
     if (!e.code) {
         str address = setting_str(h, "SKERRY_BIND");
-        printf("skerry serves on http://%.*s:%d  (data in %s; stop with Ctrl-C)\n", STR_ARG(address), http_port(house_http(h)), house_home(h));
+        printf("skerry serves on http://%.*s:%d  (data in %s; stop with Ctrl-C)\n",
+               STR_ARG(address), http_port(house_http(h)), house_home(h));
         fflush(stdout);
         int signal_number;
         sigwait(&stop, &signal_number);
-        log_event(house_log(h), LOG_INFO, NULL, "serve.stopping", NULL, F_INT("signal", signal_number));
+        log_event(house_log(h), LOG_INFO, NULL, "serve.stopping", NULL,
+                  F_INT("signal", signal_number));
     }
     house_close(h);
     return e;

@@ -15,7 +15,8 @@ static const struct metric_family metrics[] = {
 };
 
 static const struct store_migration migrations[] = {
-    { 1, "CREATE TABLE @name@_notes (id @id, username @text NOT NULL, body @text NOT NULL, created_ms @int NOT NULL)@strict;" },
+    { 1, "CREATE TABLE @name@_notes (id @id, username @text NOT NULL, body @text NOT NULL, "
+         "created_ms @int NOT NULL)@strict;" },
     { 0 },
 };
 
@@ -30,8 +31,10 @@ static err insert_note(struct store_tx *tx, void *arg)
 {
     struct note *n = arg;
     struct store_rows *rows;
-    TRY(store_query(store_tx_read(tx), "INSERT INTO @name@_notes (username, body, created_ms) VALUES (?1, ?2, ?3) RETURNING id",
-                    ARGS(sql_text(n->username), sql_text(n->body), sql_int(clock_wall_ms())), &rows));
+    TRY(store_query(
+        store_tx_read(tx),
+        "INSERT INTO @name@_notes (username, body, created_ms) VALUES (?1, ?2, ?3) RETURNING id",
+        ARGS(sql_text(n->username), sql_text(n->body), sql_int(clock_wall_ms())), &rows));
     if (store_next(rows))
         n->id = store_col_int(rows, 0);
     return store_rows_close(rows);
@@ -60,7 +63,9 @@ static err list_notes(struct store_read *rd, void *arg)
 {
     struct json_out *w = arg;
     struct store_rows *rows;
-    TRY(store_query(rd, "SELECT id, username, body, created_ms FROM @name@_notes ORDER BY id DESC LIMIT ?1", ARGS(sql_int(LIST_MAX)), &rows));
+    TRY(store_query(
+        rd, "SELECT id, username, body, created_ms FROM @name@_notes ORDER BY id DESC LIMIT ?1",
+        ARGS(sql_int(LIST_MAX)), &rows));
     while (store_next(rows)) {
         json_object_begin(w);
         json_kv_int(w, "id", store_col_int(rows, 0));
@@ -86,15 +91,18 @@ static err note_list(struct http_request *rq, struct http_reply *rp)
 
 static err note_count_start(struct http_request *rq, struct http_reply *rp)
 {
-    return app_start_job(rq, rp, &(struct job_spec){ .kind = "@name@.count", .payload = STR("{}") }, 202, "/v1/runs/");
+    return app_start_job(rq, rp, &(struct job_spec){ .kind = "@name@.count", .payload = STR("{}") },
+                         202, "/v1/runs/");
 }
 
 static const struct route routes[] = {
-    { "POST", "/v1/@name@/notes", "Write a note.", ACCESS_ANALYST, note_create, .body = "\"body\":{\"type\":\"string\"}",
-      .reply = "{\"type\":\"object\"}", .reply_status = 201, .example = "{\"body\":\"hello\"}", .metric = "@name@_notes_total" },
-    { "GET", "/v1/@name@/notes", "List notes, newest first.", ACCESS_VIEWER, note_list, .reply = "{\"type\":\"object\"}" },
-    { "POST", "/v1/@name@/count", "Count the notes, as a tracked job.", ACCESS_ANALYST, note_count_start,
-      .reply = "{\"type\":\"object\"}", .reply_status = 202 },
+    { "POST", "/v1/@name@/notes", "Write a note.", ACCESS_ANALYST, note_create,
+      .body = "\"body\":{\"type\":\"string\"}", .reply = "{\"type\":\"object\"}",
+      .reply_status = 201, .example = "{\"body\":\"hello\"}", .metric = "@name@_notes_total" },
+    { "GET", "/v1/@name@/notes", "List notes, newest first.", ACCESS_VIEWER, note_list,
+      .reply = "{\"type\":\"object\"}" },
+    { "POST", "/v1/@name@/count", "Count the notes, as a tracked job.", ACCESS_ANALYST,
+      note_count_start, .reply = "{\"type\":\"object\"}", .reply_status = 202 },
     { 0 },
 };
 
@@ -118,12 +126,17 @@ static err count_run(struct run *run, const struct json *payload)
 }
 
 static const struct job_kind jobs[] = {
-    { .name = "@name@.count", .help = "Counts the notes.", .component = "@name@", .run = count_run, .payload_schema = "",
-      .event = "@name@.counted", .artifact = "report.json" },
+    { .name = "@name@.count",
+      .help = "Counts the notes.",
+      .component = "@name@",
+      .run = count_run,
+      .payload_schema = "",
+      .event = "@name@.counted",
+      .artifact = "report.json" },
     { 0 },
 };
 
-const struct app app_@name@ = {
+const struct app app_ @name @ = {
     .name = "@name@",
     .title = "@Title@",
     .summary = "Keeps notes: the pattern of an app.",

@@ -7,7 +7,9 @@
 
 enum { RESULTS_MAX = 1000 };
 
-static const char *const status_names[] = { [PLUGIN_DONE] = "completed", [PLUGIN_SKIPPED] = "skipped", [PLUGIN_FAILED] = "failed" };
+static const char *const status_names[] = {
+    [PLUGIN_DONE] = "completed", [PLUGIN_SKIPPED] = "skipped", [PLUGIN_FAILED] = "failed"
+};
 
 err analytics_list(struct http_request *rq, struct http_reply *rp)
 {
@@ -39,7 +41,10 @@ err analytics_list(struct http_request *rq, struct http_reply *rp)
 
 err analytics_start(struct http_request *rq, struct http_reply *rp)
 {
-    return app_start_job(rq, rp, &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") }, 202, "/v1/runs/");
+    return app_start_job(
+        rq, rp,
+        &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") }, 202,
+        "/v1/runs/");
 }
 
 /* ------------------------------------------------------------------ results */
@@ -63,7 +68,8 @@ static void write_result(struct json_out *w, struct store_rows *rows)
     }
     json_kv_str(w, "plugin", store_col_text(rows, 1));
     json_kv_str(w, "version", store_col_text(rows, 2));
-    json_kv_cstr(w, "status", status >= 0 && status <= PLUGIN_FAILED ? status_names[status] : "unknown");
+    json_kv_cstr(w, "status",
+                 status >= 0 && status <= PLUGIN_FAILED ? status_names[status] : "unknown");
     json_kv_int(w, "attempts", store_col_int(rows, 4));
     if (status == PLUGIN_DONE)
         json_kv_raw(w, "result", store_col_text(rows, 5));
@@ -77,12 +83,16 @@ static err results_read(struct store_read *rd, void *arg)
 {
     struct reading *r = arg;
     struct store_rows *rows;
-    TRY(store_query(rd,
-                    "SELECT g.key, a.name, a.version, r.status, r.attempts, r.body, r.updated_ms FROM chess_analytic_results r"
-                    " JOIN chess_analytics a ON a.id = r.analytic_id JOIN chess_games g ON g.id = r.game_id"
-                    " WHERE a.id = (SELECT b.id FROM chess_analytics b WHERE b.name = ?1 AND (?2 = '' OR b.version = ?2) ORDER BY b.active DESC, b.id DESC LIMIT 1)"
-                    " ORDER BY r.game_id DESC LIMIT ?3 OFFSET ?4",
-                    ARGS(sql_text(r->name), sql_text(r->version), sql_int(r->limit), sql_int(r->offset)), &rows));
+    TRY(store_query(
+        rd,
+        "SELECT g.key, a.name, a.version, r.status, r.attempts, r.body, r.updated_ms FROM "
+        "chess_analytic_results r"
+        " JOIN chess_analytics a ON a.id = r.analytic_id JOIN chess_games g ON g.id = r.game_id"
+        " WHERE a.id = (SELECT b.id FROM chess_analytics b WHERE b.name = ?1 AND (?2 = '' OR "
+        "b.version = ?2) ORDER BY b.active DESC, b.id DESC LIMIT 1)"
+        " ORDER BY r.game_id DESC LIMIT ?3 OFFSET ?4",
+        ARGS(sql_text(r->name), sql_text(r->version), sql_int(r->limit), sql_int(r->offset)),
+        &rows));
     while (store_next(rows))
         write_result(r->out, rows);
     return store_rows_close(rows);
@@ -92,19 +102,23 @@ static err exists_read(struct store_read *rd, void *arg)
 {
     struct reading *r = arg;
     int64_t id;
-    return store_get_int(rd, "SELECT id FROM chess_analytics WHERE name = ?1 AND (?2 = '' OR version = ?2) LIMIT 1",
-                         ARGS(sql_text(r->name), sql_text(r->version)), &id);
+    return store_get_int(
+        rd, "SELECT id FROM chess_analytics WHERE name = ?1 AND (?2 = '' OR version = ?2) LIMIT 1",
+        ARGS(sql_text(r->name), sql_text(r->version)), &id);
 }
 
 err analytics_results(struct http_request *rq, struct http_reply *rp)
 {
     struct store *store = house_store(rq_house(rq));
-    struct reading r = { .name = http_param(rq, "id"), .version = http_query(rq, "version"), .limit = 50 };
+    struct reading r = { .name = http_param(rq, "id"),
+                         .version = http_query(rq, "version"),
+                         .limit = 50 };
     TRY(http_query_int(rq, "limit", 1, RESULTS_MAX, &r.limit));
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &r.offset));
     err e = store_read(store, exists_read, &r);
     if (e.code == ERR_NOT_FOUND)
-        return ERR(ERR_NOT_FOUND, "there is no analytic '%.*s'; GET /v1/analytics lists them", STR_ARG(str_sub(r.name, 0, 60)));
+        return ERR(ERR_NOT_FOUND, "there is no analytic '%.*s'; GET /v1/analytics lists them",
+                   STR_ARG(str_sub(r.name, 0, 60)));
     TRY(e);
     r.out = http_json(rp);
     json_object_begin(r.out);
@@ -121,8 +135,10 @@ static err game_results_read(struct store_read *rd, void *arg)
     struct reading *r = arg;
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT g.key, a.name, a.version, r.status, r.attempts, r.body, r.updated_ms FROM chess_games g"
-                    " JOIN chess_analytic_results r ON r.game_id = g.id JOIN chess_analytics a ON a.id = r.analytic_id"
+                    "SELECT g.key, a.name, a.version, r.status, r.attempts, r.body, r.updated_ms "
+                    "FROM chess_games g"
+                    " JOIN chess_analytic_results r ON r.game_id = g.id JOIN chess_analytics a ON "
+                    "a.id = r.analytic_id"
                     " WHERE g.key = ?1 ORDER BY a.name, a.id",
                     ARGS(sql_blob(str_from(r->key, sizeof r->key))), &rows));
     while (store_next(rows))

@@ -17,7 +17,7 @@ struct analytic {
     int64_t id;
     str name, version, summary, origin; /* origin: "builtin:castling" or the file's name */
     uint32_t needs;
-    bool active;                        /* its plugin is there now */
+    bool active; /* its plugin is there now */
     int64_t first_seen_ms;
     int64_t done, skipped, failed, pending;
 };
@@ -38,13 +38,17 @@ struct analytic_answer {
 };
 
 /* Finds or adds the row of a plugin and marks it active. */
-MUST_USE err analytic_register(struct store *s, const struct plugin_info *info, str origin, int64_t *ret_id);
+MUST_USE err analytic_register(struct store *s, const struct plugin_info *info, str origin,
+                               int64_t *ret_id);
 /* Marks all inactive: before the plugins that are there are registered again. */
 MUST_USE err analytic_retire_all(struct store *s);
-MUST_USE err analytic_pending(struct store *s, int64_t analytic_id, uint32_t needs, int64_t after_game, arena *keep,
+MUST_USE err analytic_pending(struct store *s, int64_t analytic_id, uint32_t needs,
+                              int64_t after_game, arena *keep, struct pending_game **ret_games,
+                              size_t *ret_count);
+MUST_USE err analytic_retries(struct store *s, int64_t analytic_id, arena *keep,
                               struct pending_game **ret_games, size_t *ret_count);
-MUST_USE err analytic_retries(struct store *s, int64_t analytic_id, arena *keep, struct pending_game **ret_games, size_t *ret_count);
-MUST_USE err analytic_list(struct store *s, arena *keep, struct analytic **ret_rows, size_t *ret_count);
+MUST_USE err analytic_list(struct store *s, arena *keep, struct analytic **ret_rows,
+                           size_t *ret_count);
 
 /* One batch of answers and the job's cursor, in one transaction. */
 struct analytic_batch {

@@ -15,7 +15,7 @@
 
 enum {
     PLUGINS_MAX = 100,
-    CRASHES_MAX = 20,      /* in one pass: then the plugin rests until the next one */
+    CRASHES_MAX = 20, /* in one pass: then the plugin rests until the next one */
     BATCH_ARENA_BYTES = 256 * 1024 * 1024,
 };
 
@@ -28,7 +28,11 @@ err analytics_wake(struct house *h)
 {
     char id[UUID_BYTES];
     bool is_new;
-    TRY(job_add(house_jobs(h), &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all"), .priority = -5 }, id, &is_new));
+    TRY(job_add(
+        house_jobs(h),
+        &(struct job_spec){
+            .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all"), .priority = -5 },
+        id, &is_new));
     return OK;
 }
 
@@ -93,7 +97,8 @@ static err packed_game(struct pass *p, const struct pending_game *g, str *ret_ga
 }
 
 /* Asks the child; a crash is an answer, too: the game failed. */
-static err ask(struct pass *p, const struct pending_game *g, arena *keep, struct analytic_answer *ret)
+static err ask(struct pass *p, const struct pending_game *g, arena *keep,
+               struct analytic_answer *ret)
 {
     char id[UUID_BYTES];
     str packed;
@@ -109,22 +114,28 @@ static err ask(struct pass *p, const struct pending_game *g, arena *keep, struct
     ret->status = PLUGIN_FAILED;
     ret->text = arena_str(keep, str_of(e.msg));
     ARENA_TRY(ret->text.ptr);
-    RUN_LOG(p->run, LOG_WARN, "analytics.crashed", e.msg, F_CSTR("plugin", p->info.name), F_CSTR("game_id", id));
+    RUN_LOG(p->run, LOG_WARN, "analytics.crashed", e.msg, F_CSTR("plugin", p->info.name),
+            F_CSTR("game_id", id));
     return OK;
 }
 
 static void count_answer(struct pass *p, enum plugin_status status)
 {
-    static const char *const names[] = { [PLUGIN_DONE] = "completed", [PLUGIN_SKIPPED] = "skipped", [PLUGIN_FAILED] = "failed" };
+    static const char *const names[] = {
+        [PLUGIN_DONE] = "completed", [PLUGIN_SKIPPED] = "skipped", [PLUGIN_FAILED] = "failed"
+    };
     p->done += status == PLUGIN_DONE;
     p->skipped += status == PLUGIN_SKIPPED;
     p->failed += status == PLUGIN_FAILED;
     if (status <= PLUGIN_FAILED)
-        metric_add(CHESS_CELL(house_metrics(p->h), CHESS_M_ANALYTIC_GAMES, str_of(p->info.name), str_of(names[status])), 1);
+        metric_add(CHESS_CELL(house_metrics(p->h), CHESS_M_ANALYTIC_GAMES, str_of(p->info.name),
+                              str_of(names[status])),
+                   1);
 }
 
 /* Answers a batch and stores it. *ret_last is the last game looked at. */
-static err do_batch(struct pass *p, const struct pending_game *games, size_t count, arena *keep, int64_t *ret_last)
+static err do_batch(struct pass *p, const struct pending_game *games, size_t count, arena *keep,
+                    int64_t *ret_last)
 {
     struct analytic_answer *answers = NEW_ARRAY(keep, struct analytic_answer, count);
     size_t answered = 0;
@@ -135,7 +146,11 @@ static err do_batch(struct pass *p, const struct pending_game *games, size_t cou
         answered++;
         *ret_last = games[i].game_id;
     }
-    struct analytic_batch batch = { .analytic_id = p->analytic_id, .answers = answers, .count = answered, .job = run_job(p->run), .cursor = STR("{}") };
+    struct analytic_batch batch = { .analytic_id = p->analytic_id,
+                                    .answers = answers,
+                                    .count = answered,
+                                    .job = run_job(p->run),
+                                    .cursor = STR("{}") };
     TRY(analytic_store(house_store(p->h), &batch));
     for (size_t i = 0; i < answered; i++)
         count_answer(p, answers[i].status);
@@ -153,7 +168,8 @@ static err do_games(struct pass *p)
         size_t count = 0;
         arena_init(&keep, BATCH_ARENA_BYTES);
         e = retries ? analytic_retries(house_store(p->h), p->analytic_id, &keep, &games, &count)
-                    : analytic_pending(house_store(p->h), p->analytic_id, p->info.needs, after, &keep, &games, &count);
+                    : analytic_pending(house_store(p->h), p->analytic_id, p->info.needs, after,
+                                       &keep, &games, &count);
         int64_t last = after;
         if (!e.code && count)
             e = do_batch(p, games, count, &keep, &last);
@@ -173,7 +189,8 @@ static err do_plugin(struct pass *p, struct json_out *report)
     TRY(plugin_child_start(p->origin, &p->child));
     p->info = p->child.info;
     const char *slash = strrchr(p->origin, '/');
-    TRY(analytic_register(house_store(p->h), &p->info, str_of(slash ? slash + 1 : p->origin), &p->analytic_id));
+    TRY(analytic_register(house_store(p->h), &p->info, str_of(slash ? slash + 1 : p->origin),
+                          &p->analytic_id));
     err e = do_games(p);
     plugin_child_stop(&p->child);
     blob_unmap(&p->map);
@@ -183,7 +200,10 @@ static err do_plugin(struct pass *p, struct json_out *report)
     json_kv_int(report, "completed", p->done);
     json_kv_int(report, "skipped", p->skipped);
     json_kv_int(report, "failed", p->failed);
-    json_kv_cstr(report, "error", e.code ? e.msg : p->crashes >= CRASHES_MAX ? "it crashed too often: it rests until the next pass" : NULL);
+    json_kv_cstr(report, "error",
+                 e.code                      ? e.msg
+                 : p->crashes >= CRASHES_MAX ? "it crashed too often: it rests until the next pass"
+                                             : NULL);
     json_object_end(report);
     TRY(e);
     return run_metric(p->run, p->info.name, (double)p->done, 0);
@@ -202,7 +222,8 @@ static err do_all(struct run *run, struct plugins *plugins, struct json_out *rep
         if (e.code == ERR_CANCELLED || e.code == ERR_TIMEOUT || e.code == ERR_CONFLICT)
             return e;
         if (e.code) /* one plugin's trouble is its own */
-            RUN_LOG(run, LOG_ERROR, "analytics.failed", e.msg, F_CSTR("plugin", plugins->origins[i]));
+            RUN_LOG(run, LOG_ERROR, "analytics.failed", e.msg,
+                    F_CSTR("plugin", plugins->origins[i]));
     }
     return OK;
 }
@@ -231,7 +252,8 @@ err analytics_run(struct run *run, const struct json *payload)
     if (!e.code)
         e = run_result(run, buf_str(&report));
     if (!e.code)
-        RUN_LOG(run, LOG_INFO, "analytics.completed", NULL, F_INT("answers", total), F_INT("plugins", (int64_t)plugins.count));
+        RUN_LOG(run, LOG_INFO, "analytics.completed", NULL, F_INT("answers", total),
+                F_INT("plugins", (int64_t)plugins.count));
     buf_deinit(&report);
     return e;
 }

@@ -10,7 +10,9 @@
 #include <skerry/plugin.h>
 
 /* A plugin's needs are stored, and compared in SQL, as the flags of a game. */
-_Static_assert((int)SKERRY_NEEDS_CLOCKS == (int)GAME_HAS_CLOCKS && (int)SKERRY_NEEDS_EVALS == (int)GAME_HAS_EVALS, "needs are flags");
+_Static_assert((int)SKERRY_NEEDS_CLOCKS == (int)GAME_HAS_CLOCKS &&
+                   (int)SKERRY_NEEDS_EVALS == (int)GAME_HAS_EVALS,
+               "needs are flags");
 
 enum { RETRY_FIRST_MS = 60000, ANALYTICS_MAX = 1000 };
 
@@ -29,14 +31,15 @@ const char chess_schema_analytics[] =
     "CREATE TABLE chess_analytic_results ("
     "  analytic_id @int NOT NULL REFERENCES chess_analytics (id),"
     "  game_id @int NOT NULL REFERENCES chess_games (id),"
-    "  status @int NOT NULL,"        /* enum plugin_status */
+    "  status @int NOT NULL," /* enum plugin_status */
     "  attempts @int NOT NULL,"
-    "  next_try_ms @int NOT NULL,"   /* of a failed one; 0: not again */
-    "  body @text NOT NULL,"         /* JSON, or the reason */
+    "  next_try_ms @int NOT NULL," /* of a failed one; 0: not again */
+    "  body @text NOT NULL,"       /* JSON, or the reason */
     "  updated_ms @int NOT NULL,"
     "  PRIMARY KEY (analytic_id, game_id)"
     ")@strict;"
-    "CREATE INDEX chess_analytic_results_retry ON chess_analytic_results (analytic_id, status, next_try_ms);"
+    "CREATE INDEX chess_analytic_results_retry ON chess_analytic_results (analytic_id, status, "
+    "next_try_ms);"
     "CREATE INDEX chess_analytic_results_game ON chess_analytic_results (game_id);";
 
 struct registration {
@@ -49,14 +52,16 @@ static err register_tx(struct store_tx *tx, void *arg)
 {
     struct registration *r = arg;
     struct store_rows *rows;
-    TRY(store_query(store_tx_read(tx),
-                    "INSERT INTO chess_analytics (name, version, summary, origin, needs, active, first_seen_ms)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)"
-                    " ON CONFLICT (name, version) DO UPDATE SET active = 1, summary = excluded.summary, origin = excluded.origin, needs = excluded.needs"
-                    " RETURNING id",
-                    ARGS(sql_cstr(r->info->name), sql_cstr(r->info->version), sql_cstr(r->info->summary), sql_text(r->origin),
-                         sql_int(r->info->needs), sql_int(clock_wall_ms())),
-                    &rows));
+    TRY(store_query(
+        store_tx_read(tx),
+        "INSERT INTO chess_analytics (name, version, summary, origin, needs, active, first_seen_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)"
+        " ON CONFLICT (name, version) DO UPDATE SET active = 1, summary = excluded.summary, origin "
+        "= excluded.origin, needs = excluded.needs"
+        " RETURNING id",
+        ARGS(sql_cstr(r->info->name), sql_cstr(r->info->version), sql_cstr(r->info->summary),
+             sql_text(r->origin), sql_int(r->info->needs), sql_int(clock_wall_ms())),
+        &rows));
     if (store_next(rows))
         r->id = store_col_int(rows, 0);
     return store_rows_close(rows);
@@ -112,21 +117,30 @@ static err find_pending(struct store_read *rd, void *arg)
     struct looking *l = arg;
     struct store_rows *rows;
     if (l->retries)
-        TRY(store_query(rd,
-                        "SELECT g.id, g.key, p.blob, g.pack_index, r.attempts FROM chess_analytic_results r"
-                        " JOIN chess_games g ON g.id = r.game_id JOIN chess_packs p ON p.id = g.pack_id"
-                        " WHERE r.analytic_id = ?1 AND r.status = ?2 AND r.next_try_ms > 0 AND r.next_try_ms <= ?3 ORDER BY g.id LIMIT ?4",
-                        ARGS(sql_int(l->analytic_id), sql_int(PLUGIN_FAILED), sql_int(clock_wall_ms()), sql_int(ANALYTIC_BATCH)), &rows));
+        TRY(store_query(
+            rd,
+            "SELECT g.id, g.key, p.blob, g.pack_index, r.attempts FROM chess_analytic_results r"
+            " JOIN chess_games g ON g.id = r.game_id JOIN chess_packs p ON p.id = g.pack_id"
+            " WHERE r.analytic_id = ?1 AND r.status = ?2 AND r.next_try_ms > 0 AND r.next_try_ms "
+            "<= ?3 ORDER BY g.id LIMIT ?4",
+            ARGS(sql_int(l->analytic_id), sql_int(PLUGIN_FAILED), sql_int(clock_wall_ms()),
+                 sql_int(ANALYTIC_BATCH)),
+            &rows));
     else
-        TRY(store_query(rd,
-                        "SELECT g.id, g.key, p.blob, g.pack_index, 0 FROM chess_games g JOIN chess_packs p ON p.id = g.pack_id"
-                        " LEFT JOIN chess_analytic_results r ON r.analytic_id = ?1 AND r.game_id = g.id"
-                        " WHERE g.id > ?2 AND r.game_id IS NULL AND (g.flags & ?3) = ?3 ORDER BY g.id LIMIT ?4",
-                        ARGS(sql_int(l->analytic_id), sql_int(l->after_game), sql_int(l->needs), sql_int(ANALYTIC_BATCH)), &rows));
+        TRY(store_query(
+            rd,
+            "SELECT g.id, g.key, p.blob, g.pack_index, 0 FROM chess_games g JOIN chess_packs p ON "
+            "p.id = g.pack_id"
+            " LEFT JOIN chess_analytic_results r ON r.analytic_id = ?1 AND r.game_id = g.id"
+            " WHERE g.id > ?2 AND r.game_id IS NULL AND (g.flags & ?3) = ?3 ORDER BY g.id LIMIT ?4",
+            ARGS(sql_int(l->analytic_id), sql_int(l->after_game), sql_int(l->needs),
+                 sql_int(ANALYTIC_BATCH)),
+            &rows));
     return read_pending(rows, l);
 }
 
-static err look(struct store *s, struct looking *l, struct pending_game **ret_games, size_t *ret_count)
+static err look(struct store *s, struct looking *l, struct pending_game **ret_games,
+                size_t *ret_count)
 {
     l->games = NEW_ARRAY(l->keep, struct pending_game, ANALYTIC_BATCH);
     ARENA_TRY(l->games);
@@ -136,14 +150,17 @@ static err look(struct store *s, struct looking *l, struct pending_game **ret_ga
     return OK;
 }
 
-err analytic_pending(struct store *s, int64_t analytic_id, uint32_t needs, int64_t after_game, arena *keep, struct pending_game **ret_games,
-                     size_t *ret_count)
+err analytic_pending(struct store *s, int64_t analytic_id, uint32_t needs, int64_t after_game,
+                     arena *keep, struct pending_game **ret_games, size_t *ret_count)
 {
-    struct looking l = { .analytic_id = analytic_id, .after_game = after_game, .needs = needs, .keep = keep };
+    struct looking l = {
+        .analytic_id = analytic_id, .after_game = after_game, .needs = needs, .keep = keep
+    };
     return look(s, &l, ret_games, ret_count);
 }
 
-err analytic_retries(struct store *s, int64_t analytic_id, arena *keep, struct pending_game **ret_games, size_t *ret_count)
+err analytic_retries(struct store *s, int64_t analytic_id, arena *keep,
+                     struct pending_game **ret_games, size_t *ret_count)
 {
     struct looking l = { .analytic_id = analytic_id, .retries = true, .keep = keep };
     return look(s, &l, ret_games, ret_count);
@@ -166,10 +183,14 @@ static err store_tx(struct store_tx *tx, void *arg)
     for (size_t i = 0; i < b->count; i++) {
         const struct analytic_answer *a = &b->answers[i];
         TRY(store_exec(tx,
-                       "INSERT INTO chess_analytic_results (analytic_id, game_id, status, attempts, next_try_ms, body, updated_ms)"
-                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (analytic_id, game_id) DO UPDATE SET status = excluded.status,"
-                       " attempts = excluded.attempts, next_try_ms = excluded.next_try_ms, body = excluded.body, updated_ms = excluded.updated_ms",
-                       ARGS(sql_int(b->analytic_id), sql_int(a->game_id), sql_int(a->status), sql_int(a->attempts), sql_int(next_try_ms(a, now_ms)),
+                       "INSERT INTO chess_analytic_results (analytic_id, game_id, status, "
+                       "attempts, next_try_ms, body, updated_ms)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (analytic_id, game_id) DO "
+                       "UPDATE SET status = excluded.status,"
+                       " attempts = excluded.attempts, next_try_ms = excluded.next_try_ms, body = "
+                       "excluded.body, updated_ms = excluded.updated_ms",
+                       ARGS(sql_int(b->analytic_id), sql_int(a->game_id), sql_int(a->status),
+                            sql_int(a->attempts), sql_int(next_try_ms(a, now_ms)),
                             sql_text(a->text), sql_int(now_ms)),
                        NULL));
     }
@@ -193,14 +214,17 @@ static err list_read(struct store_read *rd, void *arg)
 {
     struct listing *l = arg;
     struct store_rows *rows;
-    TRY(store_query(rd,
-                    "SELECT a.id, a.name, a.version, a.summary, a.origin, a.needs, a.active, a.first_seen_ms,"
-                    " COALESCE(SUM(CASE WHEN r.status = 0 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN r.status = 1 THEN 1 ELSE 0 END), 0),"
-                    " COALESCE(SUM(CASE WHEN r.status = 2 THEN 1 ELSE 0 END), 0),"
-                    " (SELECT COUNT(*) FROM chess_games g WHERE (g.flags & a.needs) = a.needs)"
-                    " FROM chess_analytics a LEFT JOIN chess_analytic_results r ON r.analytic_id = a.id"
-                    " GROUP BY a.id, a.name, a.version, a.summary, a.origin, a.needs, a.active, a.first_seen_ms ORDER BY a.name, a.id LIMIT ?1",
-                    ARGS(sql_int(ANALYTICS_MAX)), &rows));
+    TRY(store_query(
+        rd,
+        "SELECT a.id, a.name, a.version, a.summary, a.origin, a.needs, a.active, a.first_seen_ms,"
+        " COALESCE(SUM(CASE WHEN r.status = 0 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN "
+        "r.status = 1 THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN r.status = 2 THEN 1 ELSE 0 END), 0),"
+        " (SELECT COUNT(*) FROM chess_games g WHERE (g.flags & a.needs) = a.needs)"
+        " FROM chess_analytics a LEFT JOIN chess_analytic_results r ON r.analytic_id = a.id"
+        " GROUP BY a.id, a.name, a.version, a.summary, a.origin, a.needs, a.active, "
+        "a.first_seen_ms ORDER BY a.name, a.id LIMIT ?1",
+        ARGS(sql_int(ANALYTICS_MAX)), &rows));
     l->count = 0;
     while (store_next(rows)) {
         struct analytic *a = &l->rows[l->count++];

@@ -12,7 +12,14 @@
 #include "apps/chess/model_serve.h"
 #include "base/clock.h"
 
-enum { POSITIONS_MAX = 100000, BAND_COUNT = 10, BAND_WIDTH = 200, BAND_FIRST = 800, TOP_MAX = 10, CHUNK = 2000 };
+enum {
+    POSITIONS_MAX = 100000,
+    BAND_COUNT = 10,
+    BAND_WIDTH = 200,
+    BAND_FIRST = 800,
+    TOP_MAX = 10,
+    CHUNK = 2000
+};
 
 /* Bands of the mover's rating: unknown, below 1000, 1000-1199, ... 2400-2599, 2600 and more. */
 static int band_of(uint16_t rating)
@@ -32,7 +39,8 @@ static void band_name(int band, char out[24])
     else if (band == BAND_COUNT - 1)
         snprintf(out, 24, "%d+", BAND_FIRST + (band - 1) * BAND_WIDTH);
     else
-        snprintf(out, 24, "%d-%d", BAND_FIRST + (band - 1) * BAND_WIDTH, BAND_FIRST + band * BAND_WIDTH - 1);
+        snprintf(out, 24, "%d-%d", BAND_FIRST + (band - 1) * BAND_WIDTH,
+                 BAND_FIRST + band * BAND_WIDTH - 1);
 }
 
 struct evaluation {
@@ -41,7 +49,7 @@ struct evaluation {
     struct chess_dataset *data;
     struct chess_sample_source source; /* all rows of the split */
     size_t stride;
-    size_t count;                      /* rows judged */
+    size_t count; /* rows judged */
     const char *split;
     struct served_model *candidate, *baseline; /* baseline may be NULL */
     str suite;
@@ -154,7 +162,8 @@ static err open_rows(struct evaluation *e, const struct json *payload)
     struct model_version_info model;
     str dataset = json_str(json_get(payload, "datasetId"), STR_NONE);
     if (dataset.len == 0) { /* the held-out rows of what the candidate was trained on */
-        TRY(model_get(house_track(e->h), str_of(e->candidate->name), str_of(e->candidate->version), run_arena(e->run), &model));
+        TRY(model_get(house_track(e->h), str_of(e->candidate->name), str_of(e->candidate->version),
+                      run_arena(e->run), &model));
         dataset = model.dataset_id;
     }
     TRY(dataset_get(house_track(e->h), dataset, STR_NONE, run_arena(e->run), &info));
@@ -165,7 +174,9 @@ static err open_rows(struct evaluation *e, const struct json *payload)
     chess_dataset_source(e->data, split, &e->source);
     e->split = chess_split_name(split);
     if (e->source.count == 0)
-        return ERR(ERR_INVALID, "dataset %.*s@%.*s has no held-out rows: build it with a test or valid share", STR_ARG(info.name), STR_ARG(info.version));
+        return ERR(ERR_INVALID,
+                   "dataset %.*s@%.*s has no held-out rows: build it with a test or valid share",
+                   STR_ARG(info.name), STR_ARG(info.version));
     e->stride = (e->source.count + POSITIONS_MAX - 1) / POSITIONS_MAX;
     e->count = e->source.count / e->stride;
     return OK;
@@ -249,7 +260,8 @@ static void write_calibration(struct json_out *w, const char *label, const struc
     json_object_end(w);
 }
 
-static void write_series(struct json_out *w, const struct evaluation *e, const char *label, const struct judged *j)
+static void write_series(struct json_out *w, const struct evaluation *e, const char *label,
+                         const struct judged *j)
 {
     write_bands(w, label, j);
     write_calibration(w, label, &j->all);
@@ -257,7 +269,8 @@ static void write_series(struct json_out *w, const struct evaluation *e, const c
         write_top(w, label, j);
 }
 
-static err write_report(struct evaluation *e, const struct judged *candidate, const struct judged *baseline, struct buf *out)
+static err write_report(struct evaluation *e, const struct judged *candidate,
+                        const struct judged *baseline, struct buf *out)
 {
     struct json_out w;
     double uniform_top1, uniform_log_loss;
@@ -340,12 +353,17 @@ static err evaluate(struct evaluation *e, const struct json *payload)
 
 err evaluate_run(struct run *run, const struct json *payload)
 {
-    struct evaluation e = { .run = run, .h = run_house(run), .suite = json_str(json_get(payload, "suite"), STR("topk")) };
+    struct evaluation e = { .run = run,
+                            .h = run_house(run),
+                            .suite = json_str(json_get(payload, "suite"), STR("topk")) };
     int64_t started_ns = clock_mono_ns();
     err result = evaluate(&e, payload);
-    metric_observe(chess_cell(house_metrics(e.h), CHESS_M_EVAL_SECONDS), (double)(clock_mono_ns() - started_ns) / 1e9);
+    metric_observe(chess_cell(house_metrics(e.h), CHESS_M_EVAL_SECONDS),
+                   (double)(clock_mono_ns() - started_ns) / 1e9);
     if (result.code && result.code != ERR_CANCELLED)
-        metric_add(CHESS_CELL(house_metrics(e.h), CHESS_M_EVAL_ERRORS, str_of(err_code_name(result.code))), 1);
+        metric_add(
+            CHESS_CELL(house_metrics(e.h), CHESS_M_EVAL_ERRORS, str_of(err_code_name(result.code))),
+            1);
     if (!result.code)
         RUN_LOG(run, LOG_INFO, "evaluation.completed", NULL, F_INT("positions", (int64_t)e.count));
     model_release(e.candidate);

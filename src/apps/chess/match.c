@@ -99,7 +99,8 @@ const char *match_result_pgn(enum chess_result result)
     return "*";
 }
 
-err match_pgn(const struct match_game *g, const struct pgn_tag *tags, size_t tag_count, struct buf *out)
+err match_pgn(const struct match_game *g, const struct pgn_tag *tags, size_t tag_count,
+              struct buf *out)
 {
     struct pgn_game *game = NULL;
     arena scratch;
@@ -112,7 +113,8 @@ err match_pgn(const struct match_game *g, const struct pgn_tag *tags, size_t tag
     bool has_clock = g->plies > 0 && g->clock_cs[0] != PGN_CLOCK_NONE;
     memcpy(game->tags, tags, tag_count * sizeof *tags);
     game->tag_count = tag_count;
-    game->tags[game->tag_count++] = (struct pgn_tag){ STR("Result"), str_of(match_result_pgn(g->result)) };
+    game->tags[game->tag_count++] = (struct pgn_tag){ STR("Result"),
+                                                      str_of(match_result_pgn(g->result)) };
     if (g->reason[0])
         game->tags[game->tag_count++] = (struct pgn_tag){ STR("Termination"), str_of(g->reason) };
     struct chess_position standard;

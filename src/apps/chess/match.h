@@ -11,7 +11,9 @@
 #include "engine/chess/pgn.h"
 #include "engine/chess/position.h"
 
-enum { MATCH_PLIES_MAX = 1024 }; /* far beyond the 75-move rule's practical games; then it is a draw */
+enum {
+    MATCH_PLIES_MAX = 1024
+}; /* far beyond the 75-move rule's practical games; then it is a draw */
 
 struct match_game {
     struct chess_position start, position;
@@ -19,8 +21,8 @@ struct match_game {
     chess_move moves[MATCH_PLIES_MAX];
     uint32_t clock_cs[MATCH_PLIES_MAX]; /* left after the move; PGN_CLOCK_NONE without a clock */
     size_t plies;
-    enum chess_result result;           /* unknown while it goes on */
-    const char *reason;                 /* "checkmate", "threefold repetition", "time forfeit", ... */
+    enum chess_result result; /* unknown while it goes on */
+    const char *reason;       /* "checkmate", "threefold repetition", "time forfeit", ... */
 };
 
 void match_start(struct match_game *g, const struct chess_position *start);
@@ -34,7 +36,8 @@ void match_flag(struct match_game *g, enum chess_color loser);
 void match_resign(struct match_game *g, enum chess_color loser);
 
 /* PGN with the given tags (Result and FEN are added). */
-MUST_USE err match_pgn(const struct match_game *g, const struct pgn_tag *tags, size_t tag_count, struct buf *out);
+MUST_USE err match_pgn(const struct match_game *g, const struct pgn_tag *tags, size_t tag_count,
+                       struct buf *out);
 
 const char *match_result_pgn(enum chess_result result); /* "1-0", "*" */
 

@@ -48,18 +48,22 @@ bool model_log_allowed(struct model_serve *s)
 
 /* ------------------------------------------------------------------ loading */
 
-static err read_net(struct house *h, const struct model_version_info *info, struct chess_net **ret_net)
+static err read_net(struct house *h, const struct model_version_info *info,
+                    struct chess_net **ret_net)
 {
     struct blob_map map;
     TRY(blob_map(house_blobs(h), &info->blob, &map));
     err e = map.count > MODEL_BYTES_MAX
-                ? ERR(ERR_TOO_BIG, "the model has %zu bytes, at most %d are loaded", map.count, MODEL_BYTES_MAX)
+                ? ERR(ERR_TOO_BIG, "the model has %zu bytes, at most %d are loaded", map.count,
+                      MODEL_BYTES_MAX)
                 : chess_net_load(str_from(map.bytes, map.count), ret_net);
     blob_unmap(&map);
-    return err_wrap(e, "loading model %.*s version %lld", STR_ARG(info->name), (long long)info->version);
+    return err_wrap(e, "loading model %.*s version %lld", STR_ARG(info->name),
+                    (long long)info->version);
 }
 
-static err make_served(struct house *h, const struct model_version_info *info, struct served_model **ret_model)
+static err make_served(struct house *h, const struct model_version_info *info,
+                       struct served_model **ret_model)
 {
     struct served_model *m = calloc(1, sizeof *m);
     if (!m)
@@ -103,7 +107,8 @@ static struct model_slot *slot_for(struct model_serve *s, str alias)
     if (slot)
         return slot;
     for (size_t i = 0; i < MODEL_SLOTS_MAX; i++)
-        if (strcmp(s->slots[i].alias, "prod") != 0 && (!slot || s->slots[i].last_used < slot->last_used))
+        if (strcmp(s->slots[i].alias, "prod") != 0 &&
+            (!slot || s->slots[i].last_used < slot->last_used))
             slot = &s->slots[i];
     return slot;
 }
@@ -114,7 +119,8 @@ err model_load(struct house *h, const struct model_version_info *info, str alias
     struct served_model *m = NULL;
     struct log_labels labels = { .component = STR("serve"), .model_id = info->name };
     if (alias.len >= sizeof s->slots[0].alias)
-        return ERR(ERR_INVALID, "alias '%.*s' is longer than %zu characters", STR_ARG(str_sub(alias, 0, 80)), sizeof s->slots[0].alias - 1);
+        return ERR(ERR_INVALID, "alias '%.*s' is longer than %zu characters",
+                   STR_ARG(str_sub(alias, 0, 80)), sizeof s->slots[0].alias - 1);
     err e = make_served(h, info, &m);
     if (e.code) {
         str reason = e.code == ERR_NOT_FOUND ? STR("missing_artifact") : STR("internal");
@@ -129,7 +135,8 @@ err model_load(struct house *h, const struct model_version_info *info, str alias
     slot->model = m;
     slot->last_used = ++s->uses;
     pthread_mutex_unlock(&s->lock);
-    log_event(house_log(h), LOG_INFO, &labels, "model.loaded", NULL, F_STR("alias", alias), F_CSTR("model_version", m->version),
+    log_event(house_log(h), LOG_INFO, &labels, "model.loaded", NULL, F_STR("alias", alias),
+              F_CSTR("model_version", m->version),
               F_INT("parameters", (int64_t)chess_net_parameters(m->net)));
     model_release(before);
     return OK;
@@ -161,7 +168,10 @@ err model_serve_start(struct house *h)
     struct model_version_info *models, prod;
     size_t count;
     arena_init(&keep, 1024 * 1024);
-    err e = model_list(house_track(h), &(struct model_filter){ .kind = STR("chess.policy"), .newest_only = true, .limit = 100 }, &keep, &models, &count);
+    err e = model_list(
+        house_track(h),
+        &(struct model_filter){ .kind = STR("chess.policy"), .newest_only = true, .limit = 100 },
+        &keep, &models, &count);
     for (size_t i = 0; i < count && !e.code; i++) {
         e = model_get(house_track(h), models[i].name, STR("prod"), &keep, &prod);
         if (e.code == ERR_NOT_FOUND) {
@@ -198,7 +208,8 @@ err model_acquire_prod(struct house *h, struct served_model **ret_model)
 {
     struct served_model *m = hold(chess_model_serve(h), STR("prod"));
     if (!m)
-        return ERR(ERR_CONFLICT, "no model is promoted to prod: train one (POST /v1/trainings) and promote it (POST /v1/models/promote)");
+        return ERR(ERR_CONFLICT, "no model is promoted to prod: train one (POST /v1/trainings) and "
+                                 "promote it (POST /v1/models/promote)");
     *ret_model = m;
     return OK;
 }
@@ -212,16 +223,19 @@ err model_acquire(struct house *h, str name, str version, struct served_model **
     arena_init(&keep, 1024 * 1024);
     err e = model_get(house_track(h), name, version, &keep, &info);
     if (!e.code && !str_eq(info.kind, STR("chess.policy")))
-        e = ERR(ERR_INVALID, "model '%.*s' is a %.*s, not a chess.policy", STR_ARG(name), STR_ARG(info.kind));
+        e = ERR(ERR_INVALID, "model '%.*s' is a %.*s, not a chess.policy", STR_ARG(name),
+                STR_ARG(info.kind));
     if (!e.code) {
-        str alias = arena_fmt(&keep, "%.*s@%lld", STR_ARG(str_sub(info.name, 0, 40)), (long long)info.version);
+        str alias = arena_fmt(&keep, "%.*s@%lld", STR_ARG(str_sub(info.name, 0, 40)),
+                              (long long)info.version);
         struct served_model *m = alias.ptr ? hold(chess_model_serve(h), alias) : NULL;
         if (!m && alias.ptr) {
             e = model_load(h, &info, alias);
             m = hold(chess_model_serve(h), alias);
         }
         if (!e.code && !m)
-            e = ERR(ERR_BUSY, "model '%.*s' was loaded and at once replaced by others: try again", STR_ARG(name));
+            e = ERR(ERR_BUSY, "model '%.*s' was loaded and at once replaced by others: try again",
+                    STR_ARG(name));
         if (!e.code)
             *ret_model = m;
     }

@@ -14,12 +14,12 @@
 #include "platform/app/app.h"
 
 enum {
-    MODEL_SLOTS_MAX = 8,      /* aliases and versions loaded at the same time; the least used one goes */
+    MODEL_SLOTS_MAX = 8, /* aliases and versions loaded at the same time; the least used one goes */
     MODEL_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 struct served_model {
-    atomic_int holders;       /* the slot is one */
+    atomic_int holders; /* the slot is one */
     struct chess_net *net;
     char name[128];
     char version[24];
@@ -29,7 +29,7 @@ struct served_model {
 };
 
 struct model_slot {
-    char alias[64];           /* "prod", or "name@version"; empty: free */
+    char alias[64]; /* "prod", or "name@version"; empty: free */
     struct served_model *model;
     uint64_t last_used;
 };

@@ -108,7 +108,8 @@ static void write_state(struct json_out *w, const struct play *p)
 }
 
 /* One ply as {ply, san, uci, side, tMs}; moves `position` on. */
-static void write_ply(struct json_out *w, const struct play *p, size_t ply, struct chess_position *position)
+static void write_ply(struct json_out *w, const struct play *p, size_t ply,
+                      struct chess_position *position)
 {
     char uci[CHESS_UCI_BYTES], san[CHESS_SAN_BYTES];
     chess_move m = p->game->moves[ply];
@@ -147,11 +148,15 @@ static err write_pgn(const struct play *p, struct buf *out)
     size_t n = 0;
     bool person_is_white = p->person == CHESS_WHITE;
     clock_iso(p->created_ms, date);
-    str model_name = str_from(model, (size_t)snprintf(model, sizeof model, "%.*s@%.*s", STR_ARG(str_sub(p->model_name, 0, 100)), STR_ARG(str_sub(p->model_version, 0, 20))));
+    str model_name = str_from(model, (size_t)snprintf(model, sizeof model, "%.*s@%.*s",
+                                                      STR_ARG(str_sub(p->model_name, 0, 100)),
+                                                      STR_ARG(str_sub(p->model_version, 0, 20))));
     snprintf(person_rating, sizeof person_rating, "%d", p->conditions.rating_opponent);
     if (p->initial_ms)
-        snprintf(control, sizeof control, "%lld+%lld", (long long)(p->initial_ms / 1000), (long long)(p->increment_ms / 1000));
-    char day[11] = { date[0], date[1], date[2], date[3], '.', date[5], date[6], '.', date[8], date[9], 0 };
+        snprintf(control, sizeof control, "%lld+%lld", (long long)(p->initial_ms / 1000),
+                 (long long)(p->increment_ms / 1000));
+    char day[11] = { date[0], date[1], date[2], date[3], '.', date[5],
+                     date[6], '.',     date[8], date[9], 0 };
     char time[9] = { 0 };
     memcpy(time, date + 11, 8);
     tags[n++] = (struct pgn_tag){ STR("Event"), STR("Game against a model") };
@@ -159,12 +164,14 @@ static err write_pgn(const struct play *p, struct buf *out)
     tags[n++] = (struct pgn_tag){ STR("Round"), str_of(p->id) };
     tags[n++] = (struct pgn_tag){ STR("White"), person_is_white ? p->username : model_name };
     tags[n++] = (struct pgn_tag){ STR("Black"), person_is_white ? model_name : p->username };
-    tags[n++] = (struct pgn_tag){ person_is_white ? STR("BlackTitle") : STR("WhiteTitle"), STR("BOT") };
+    tags[n++] = (struct pgn_tag){ person_is_white ? STR("BlackTitle") : STR("WhiteTitle"),
+                                  STR("BOT") };
     tags[n++] = (struct pgn_tag){ STR("UTCDate"), str_of(day) };
     tags[n++] = (struct pgn_tag){ STR("UTCTime"), str_of(time) };
     tags[n++] = (struct pgn_tag){ STR("TimeControl"), str_of(control) };
     if (p->conditions.rating_opponent)
-        tags[n++] = (struct pgn_tag){ person_is_white ? STR("WhiteElo") : STR("BlackElo"), str_of(person_rating) };
+        tags[n++] = (struct pgn_tag){ person_is_white ? STR("WhiteElo") : STR("BlackElo"),
+                                      str_of(person_rating) };
     return match_pgn(p->game, tags, n, out);
 }
 
@@ -180,7 +187,8 @@ static err publish_tx(struct store_tx *tx, void *arg)
     struct publication *pub = arg;
     char id[UUID_BYTES];
     bool is_new;
-    TRY(store_exec(tx, "UPDATE chess_plays SET published = 1 WHERE id = ?1", ARGS(sql_cstr(pub->play->id)), NULL));
+    TRY(store_exec(tx, "UPDATE chess_plays SET published = 1 WHERE id = ?1",
+                   ARGS(sql_cstr(pub->play->id)), NULL));
     return pub->wanted ? job_add_tx(house_jobs(pub->h), tx, &pub->job, id, &is_new) : OK;
 }
 
@@ -189,7 +197,9 @@ static err publish_tx(struct store_tx *tx, void *arg)
 static err publish(struct house *h, const struct play *p, arena *keep)
 {
     char folder[FS_PATH_BYTES], name[64], path[FS_PATH_BYTES];
-    struct publication pub = { .h = h, .play = p, .wanted = p->use_for_training && p->taken_back == 0 && p->game->plies > 1 };
+    struct publication pub = {
+        .h = h, .play = p, .wanted = p->use_for_training && p->taken_back == 0 && p->game->plies > 1
+    };
     if (pub.wanted) {
         struct buf pgn;
         snprintf(name, sizeof name, "play-%s.pgn", p->id);
@@ -214,7 +224,9 @@ static err publish(struct house *h, const struct play *p, arena *keep)
         str text = arena_str(keep, buf_str(&payload));
         buf_deinit(&payload);
         ARENA_TRY(text.ptr);
-        pub.job = (struct job_spec){ .kind = "chess.ingest", .payload = text, .username = p->username, .key = str_of(p->id) };
+        pub.job = (struct job_spec){
+            .kind = "chess.ingest", .payload = text, .username = p->username, .key = str_of(p->id)
+        };
     }
     TRY(store_write(house_store(h), publish_tx, &pub));
     jobs_wake(house_jobs(h));
@@ -223,9 +235,13 @@ static err publish(struct house *h, const struct play *p, arena *keep)
 
 static err finish(struct house *h, const struct play *p, arena *keep)
 {
-    struct log_labels labels = { .component = STR("play"), .username = p->username, .model_id = p->model_name };
-    metric_add(CHESS_CELL(house_metrics(h), CHESS_M_PLAYS, str_of(chess_result_name(p->game->result))), 1);
-    log_event(house_log(h), LOG_INFO, &labels, "play.finished", NULL, F_CSTR("game_id", p->id), F_CSTR("result", chess_result_name(p->game->result)),
+    struct log_labels labels = { .component = STR("play"),
+                                 .username = p->username,
+                                 .model_id = p->model_name };
+    metric_add(
+        CHESS_CELL(house_metrics(h), CHESS_M_PLAYS, str_of(chess_result_name(p->game->result))), 1);
+    log_event(house_log(h), LOG_INFO, &labels, "play.finished", NULL, F_CSTR("game_id", p->id),
+              F_CSTR("result", chess_result_name(p->game->result)),
               F_CSTR("reason", p->game->reason), F_INT("plies", (int64_t)p->game->plies));
     return publish(h, p, keep);
 }
@@ -240,7 +256,8 @@ static err find_unpublished(struct store_read *rd, void *arg)
 {
     struct unpublished *u = arg;
     struct store_rows *rows;
-    TRY(store_query(rd, "SELECT id FROM chess_plays WHERE published = 0 AND result <> 0 LIMIT ?1", ARGS(sql_int(LIST_MAX)), &rows));
+    TRY(store_query(rd, "SELECT id FROM chess_plays WHERE published = 0 AND result <> 0 LIMIT ?1",
+                    ARGS(sql_int(LIST_MAX)), &rows));
     u->count = 0;
     while (store_next(rows))
         u->ids[u->count++] = store_col_text_keep(rows, 0, u->keep);
@@ -302,7 +319,9 @@ static err read_clock(const struct json *body, struct play *p)
     if (json_kind(clock) <= JSON_IS_NULL)
         return OK;
     if (json_kind(clock) != JSON_IS_OBJECT)
-        return ERR(ERR_INVALID, "field 'clock' must be an object like {\"initial\":300,\"increment\":3}, in seconds");
+        return ERR(
+            ERR_INVALID,
+            "field 'clock' must be an object like {\"initial\":300,\"increment\":3}, in seconds");
     TRY(json_need_int(clock, "initial", 1, 86400, &initial_s));
     TRY(json_opt_int(clock, "increment", 0, 3600, &increment_s));
     p->initial_ms = initial_s * 1000;
@@ -316,7 +335,9 @@ static err read_new(struct http_request *rq, struct play *p, str *fen)
     const struct json *body;
     struct chess_position start;
     TRY(http_body_json(rq, &body));
-    p->conditions = (struct chess_conditions){ .rating_self = MODEL_RATING_DEFAULT, .rating_opponent = MODEL_RATING_DEFAULT, .speed = CHESS_RAPID };
+    p->conditions = (struct chess_conditions){ .rating_self = MODEL_RATING_DEFAULT,
+                                               .rating_opponent = MODEL_RATING_DEFAULT,
+                                               .speed = CHESS_RAPID };
     p->temperature = 0.5;
     p->use_for_training = true;
     TRY(read_color(body, &p->person));
@@ -355,7 +376,8 @@ static err insert_tx(struct store_tx *tx, void *arg)
 err play_new(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
-    struct play p = { .game = NEW(http_arena(rq), struct match_game), .spent_ms = NEW_ARRAY(http_arena(rq), int64_t, MATCH_PLIES_MAX) };
+    struct play p = { .game = NEW(http_arena(rq), struct match_game),
+                      .spent_ms = NEW_ARRAY(http_arena(rq), int64_t, MATCH_PLIES_MAX) };
     struct served_model *m;
     struct new_play n = { .play = &p };
     ARENA_TRY(p.game);
@@ -371,8 +393,12 @@ err play_new(struct http_request *rq, struct http_reply *rp)
         answer(&p, m->net);
     err e = store_write(house_store(h), insert_tx, &n);
     if (!e.code) {
-        struct log_labels labels = { .component = STR("play"), .username = p.username, .model_id = p.model_name, .request_id = http_request_id(rq) };
-        log_event(house_log(h), LOG_INFO, &labels, "play.started", NULL, F_CSTR("game_id", p.id), F_CSTR("person", side_name(p.person)));
+        struct log_labels labels = { .component = STR("play"),
+                                     .username = p.username,
+                                     .model_id = p.model_name,
+                                     .request_id = http_request_id(rq) };
+        log_event(house_log(h), LOG_INFO, &labels, "play.started", NULL, F_CSTR("game_id", p.id),
+                  F_CSTR("person", side_name(p.person)));
         metric_add(CHESS_CELL(house_metrics(h), CHESS_M_MOVES, STR("play")), (double)p.game->plies);
         struct json_out *w = http_json(rp);
         json_object_begin(w);
@@ -394,7 +420,7 @@ struct turn {
     arena *keep;
     const struct chess_net *net;
     struct play play;
-    size_t before;       /* plies before this request */
+    size_t before; /* plies before this request */
     bool illegal, flagged;
 };
 
@@ -408,7 +434,8 @@ static err move_tx(struct store_tx *tx, void *arg)
     struct play *p = &t->play;
     t->before = p->game->plies;
     if (is_over(p))
-        return ERR(ERR_CONFLICT, "the game is over: %s, %s", chess_result_name(p->game->result), p->game->reason);
+        return ERR(ERR_CONFLICT, "the game is over: %s, %s", chess_result_name(p->game->result),
+                   p->game->reason);
     int64_t now = clock_wall_ms();
     if (clock_runs(p) && left_ms(p, now) <= 0) {
         p->clock_ms[p->game->position.turn] = 0;
@@ -438,7 +465,8 @@ static err acquire_for(struct http_request *rq, struct served_model **ret_model)
 
 static void count_moves(struct house *h, const struct turn *t)
 {
-    metric_add(CHESS_CELL(house_metrics(h), CHESS_M_MOVES, STR("play")), (double)(t->play.game->plies - t->before));
+    metric_add(CHESS_CELL(house_metrics(h), CHESS_M_MOVES, STR("play")),
+               (double)(t->play.game->plies - t->before));
 }
 
 err play_move(struct http_request *rq, struct http_reply *rp)
@@ -460,8 +488,12 @@ err play_move(struct http_request *rq, struct http_reply *rp)
     TRY(e);
     count_moves(h, &t);
     if (model_log_allowed(chess_model_serve(h))) {
-        struct log_labels labels = { .component = STR("play"), .username = http_user(rq), .model_id = t.play.model_name, .request_id = http_request_id(rq) };
-        log_event(house_log(h), LOG_INFO, &labels, "play.moved", NULL, F_CSTR("game_id", t.play.id), F_STR("uci", t.uci), F_INT("plies", (int64_t)t.play.game->plies));
+        struct log_labels labels = { .component = STR("play"),
+                                     .username = http_user(rq),
+                                     .model_id = t.play.model_name,
+                                     .request_id = http_request_id(rq) };
+        log_event(house_log(h), LOG_INFO, &labels, "play.moved", NULL, F_CSTR("game_id", t.play.id),
+                  F_STR("uci", t.uci), F_INT("plies", (int64_t)t.play.game->plies));
     }
     if (is_over(&t.play))
         TRY(finish(h, &t.play, http_arena(rq)));
@@ -480,7 +512,8 @@ static err resign_tx(struct store_tx *tx, void *arg)
     TRY(play_read(store_tx_read(tx), t->id, t->keep, &t->play));
     t->before = t->play.game->plies;
     if (is_over(&t->play))
-        return ERR(ERR_CONFLICT, "the game is over: %s, %s", chess_result_name(t->play.game->result), t->play.game->reason);
+        return ERR(ERR_CONFLICT, "the game is over: %s, %s",
+                   chess_result_name(t->play.game->result), t->play.game->reason);
     match_resign(t->play.game, t->play.person);
     return play_update(tx, &t->play, t->before);
 }
@@ -508,7 +541,8 @@ static err takeback_tx(struct store_tx *tx, void *arg)
     return play_read(store_tx_read(tx), t->id, t->keep, &t->play);
 }
 
-static err reply_turn(struct http_request *rq, struct http_reply *rp, store_write_fn fn, bool finishes)
+static err reply_turn(struct http_request *rq, struct http_reply *rp, store_write_fn fn,
+                      bool finishes)
 {
     struct house *h = rq_house(rq);
     struct turn t = { .id = http_param(rq, "id"), .keep = http_arena(rq) };
@@ -568,7 +602,8 @@ static err list_rows(struct store_read *rd, void *arg)
     struct listing *l = arg;
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT id, username, person, model_name, model_version, result, reason, created_ms, updated_ms FROM chess_plays"
+                    "SELECT id, username, person, model_name, model_version, result, reason, "
+                    "created_ms, updated_ms FROM chess_plays"
                     " ORDER BY created_ms DESC, id DESC LIMIT ?1 OFFSET ?2",
                     ARGS(sql_int(l->limit), sql_int(l->offset)), &rows));
     while (store_next(rows)) {
@@ -580,7 +615,8 @@ static err list_rows(struct store_read *rd, void *arg)
         json_kv_str(l->out, "modelId", store_col_text(rows, 3));
         json_kv_str(l->out, "modelVersion", store_col_text(rows, 4));
         json_kv_cstr(l->out, "status", result == CHESS_RESULT_UNKNOWN ? "playing" : "finished");
-        json_kv_cstr(l->out, "result", result == CHESS_RESULT_UNKNOWN ? NULL : chess_result_name(result));
+        json_kv_cstr(l->out, "result",
+                     result == CHESS_RESULT_UNKNOWN ? NULL : chess_result_name(result));
         json_kv_str(l->out, "reason", store_col_text(rows, 6));
         json_kv_time_ms(l->out, "startedAt", store_col_int(rows, 7));
         json_kv_time_ms(l->out, "updatedAt", store_col_int(rows, 8));

@@ -15,17 +15,17 @@
 struct play {
     char id[UUID_BYTES];
     str username, model_name, model_version;
-    enum chess_color person;              /* the colour the person plays */
-    struct chess_conditions conditions;   /* what the model pretends to be, and whom it meets */
+    enum chess_color person;            /* the colour the person plays */
+    struct chess_conditions conditions; /* what the model pretends to be, and whom it meets */
     double temperature;
     int64_t top_k;
-    int64_t initial_ms, increment_ms;     /* initial 0: no clock */
-    int64_t clock_ms[2];                  /* left, by colour, when the last move was made */
+    int64_t initial_ms, increment_ms; /* initial 0: no clock */
+    int64_t clock_ms[2];              /* left, by colour, when the last move was made */
     int64_t created_ms, turn_since_ms;
-    int64_t taken_back;                   /* plies; such a game is not used for training */
+    int64_t taken_back; /* plies; such a game is not used for training */
     bool use_for_training, published;
     struct match_game *game;
-    int64_t *spent_ms;                    /* by ply */
+    int64_t *spent_ms; /* by ply */
 };
 
 /* ERR_NOT_FOUND for an unknown id. The game is played again from its rows. */

@@ -24,7 +24,8 @@ static err spawn(const char *origin, int child_fd, pid_t *ret_pid)
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none;
-    char *const argv[] = { (char *)(uintptr_t) "skerry", (char *)(uintptr_t) "--role=plugin", (char *)(uintptr_t)origin, NULL };
+    char *const argv[] = { (char *)(uintptr_t) "skerry", (char *)(uintptr_t) "--role=plugin",
+                           (char *)(uintptr_t)origin, NULL };
     char *const environment[] = { NULL }; /* nothing of ours is the plugin's business */
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, child_fd, STDIN_FILENO);
@@ -32,12 +33,15 @@ static err spawn(const char *origin, int child_fd, pid_t *ret_pid)
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_init(&attr);
     sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attr, &none); /* our threads block all signals; a child must not inherit that */
+    posix_spawnattr_setsigmask(
+        &attr, &none); /* our threads block all signals; a child must not inherit that */
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
     int failed = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attr, argv, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
-    return failed ? ERR(ERR_IO, "starting a child for plugin '%s': %s", origin, strerrordesc_np(failed)) : OK;
+    return failed ? ERR(ERR_IO, "starting a child for plugin '%s': %s", origin,
+                        strerrordesc_np(failed))
+                  : OK;
 }
 
 /* Reads or writes exactly `count` bytes before the deadline (monotonic ms). */
@@ -52,7 +56,8 @@ static err transfer(int fd, void *bytes, size_t count, bool writes, int64_t dead
             continue;
         if (ready == 0)
             return ERR(ERR_TIMEOUT, "it took longer than its time");
-        ssize_t moved = writes ? send(fd, p, count, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd, p, count, MSG_DONTWAIT);
+        ssize_t moved = writes ? send(fd, p, count, MSG_NOSIGNAL | MSG_DONTWAIT)
+                               : recv(fd, p, count, MSG_DONTWAIT);
         if (moved < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (moved <= 0)
@@ -63,11 +68,13 @@ static err transfer(int fd, void *bytes, size_t count, bool writes, int64_t dead
     return OK;
 }
 
-static err read_answer(struct plugin_child *c, int64_t deadline_ms, arena *keep, enum plugin_status *ret_status, str *ret_text)
+static err read_answer(struct plugin_child *c, int64_t deadline_ms, arena *keep,
+                       enum plugin_status *ret_status, str *ret_text)
 {
     unsigned char head[5];
     TRY(transfer(c->fd, head, sizeof head, false, deadline_ms));
-    uint32_t len = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
+    uint32_t len = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 |
+                   (uint32_t)head[3] << 24;
     if (len < 1 || len > PLUGIN_ANSWER_MAX || head[4] > PLUGIN_DESCRIPTION)
         return ERR(ERR_CORRUPT, "it wrote something of its own to standard output");
     char *text = arena_alloc(keep, len, 1, 1);
@@ -109,9 +116,12 @@ static err read_description(struct plugin_child *c, arena *keep)
     if (status != PLUGIN_DESCRIPTION)
         return ERR(ERR_INVALID, "%.*s", STR_ARG(text));
     TRY(json_parse(keep, text, &said));
-    snprintf(c->info.name, sizeof c->info.name, "%.*s", STR_ARG(json_str(json_get(said, "name"), STR_NONE)));
-    snprintf(c->info.version, sizeof c->info.version, "%.*s", STR_ARG(json_str(json_get(said, "version"), STR_NONE)));
-    snprintf(c->info.summary, sizeof c->info.summary, "%.*s", STR_ARG(json_str(json_get(said, "summary"), STR_NONE)));
+    snprintf(c->info.name, sizeof c->info.name, "%.*s",
+             STR_ARG(json_str(json_get(said, "name"), STR_NONE)));
+    snprintf(c->info.version, sizeof c->info.version, "%.*s",
+             STR_ARG(json_str(json_get(said, "version"), STR_NONE)));
+    snprintf(c->info.summary, sizeof c->info.summary, "%.*s",
+             STR_ARG(json_str(json_get(said, "summary"), STR_NONE)));
     c->info.needs = (uint32_t)json_int(json_get(said, "needs"), 0);
     return OK;
 }
@@ -139,12 +149,14 @@ err plugin_child_start(const char *origin, struct plugin_child *ret_child)
     return OK;
 }
 
-err plugin_child_ask(struct plugin_child *c, const char *game_id, str packed_game, arena *keep, enum plugin_status *ret_status, str *ret_text)
+err plugin_child_ask(struct plugin_child *c, const char *game_id, str packed_game, arena *keep,
+                     enum plugin_status *ret_status, str *ret_text)
 {
     int64_t deadline_ms = clock_mono_ns() / 1000000 + PLUGIN_GAME_WAIT_MS;
     size_t len = UUID_BYTES - 1 + packed_game.len;
     if (len > PLUGIN_QUESTION_MAX)
-        return ERR(ERR_TOO_BIG, "the game has %zu bytes, plugins are given at most %d", packed_game.len, PLUGIN_QUESTION_MAX);
+        return ERR(ERR_TOO_BIG, "the game has %zu bytes, plugins are given at most %d",
+                   packed_game.len, PLUGIN_QUESTION_MAX);
     unsigned char *question = arena_alloc(keep, len + 4, 1, 1);
     ARENA_TRY(question);
     for (int i = 0; i < 4; i++)

@@ -30,7 +30,7 @@ struct plugin_info {
 };
 
 struct plugin_child {
-    pid_t pid;  /* 0: not running */
+    pid_t pid; /* 0: not running */
     int fd;
     struct plugin_info info;
 };
@@ -40,8 +40,8 @@ MUST_USE err plugin_child_start(const char *origin, struct plugin_child *ret_chi
 
 /* One game. *ret_status is what the plugin answered; *ret_text (in keep) its JSON or reason. An error means
  * that the child crashed, broke the protocol or took too long, and is gone: the reason says which. */
-MUST_USE err plugin_child_ask(struct plugin_child *c, const char *game_id, str packed_game, arena *keep,
-                              enum plugin_status *ret_status, str *ret_text);
+MUST_USE err plugin_child_ask(struct plugin_child *c, const char *game_id, str packed_game,
+                              arena *keep, enum plugin_status *ret_status, str *ret_text);
 void plugin_child_stop(struct plugin_child *c); /* accepts one that is not running */
 
 /* The child's side: argv[2] is the origin. Returns the exit code. */

@@ -30,9 +30,11 @@ enum {
 
 /* What a computation, malloc, stdio on open descriptors and abort() need. */
 static const uint32_t working_calls[] = {
-    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_exit, SYS_exit_group, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap,
-    SYS_madvise, SYS_futex, SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom, SYS_rt_sigreturn, SYS_rt_sigaction,
-    SYS_rt_sigprocmask, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_sched_yield, SYS_fstat, SYS_newfstatat, SYS_lseek,
+    SYS_read,         SYS_write,        SYS_readv,          SYS_writev,       SYS_exit,
+    SYS_exit_group,   SYS_brk,          SYS_mmap,           SYS_munmap,       SYS_mremap,
+    SYS_madvise,      SYS_futex,        SYS_clock_gettime,  SYS_gettimeofday, SYS_getrandom,
+    SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_getpid,       SYS_gettid,
+    SYS_tgkill,       SYS_sched_yield,  SYS_fstat,          SYS_newfstatat,   SYS_lseek,
 #ifdef SYS_time
     SYS_time,
 #endif
@@ -40,7 +42,8 @@ static const uint32_t working_calls[] = {
 
 /* What the dynamic loader needs besides; openat for reading only, which the filter checks. */
 static const uint32_t loading_calls[] = {
-    SYS_close, SYS_pread64, SYS_mprotect, SYS_readlinkat, SYS_faccessat, SYS_prctl, SYS_seccomp, SYS_getcwd, SYS_statfs,
+    SYS_close,    SYS_pread64, SYS_mprotect, SYS_readlinkat, SYS_faccessat,
+    SYS_prctl,    SYS_seccomp, SYS_getcwd,   SYS_statfs,
 #ifdef SYS_access
     SYS_access,
 #endif
@@ -74,8 +77,10 @@ static void allow(struct program *p, uint32_t call)
 static void allow_open_for_reading(struct program *p)
 {
     add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 4));
-    add(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])));
-    add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 1, 0));
+    add(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                        offsetof(struct seccomp_data, args[2])));
+    add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
+                                        O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 1, 0));
     add(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     add(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
 }
@@ -84,10 +89,12 @@ static void build(struct program *p, enum fence_stage stage)
 {
     p->count = 0;
     /* A 32-bit system call on a 64-bit kernel has other numbers: refused before numbers are looked at. */
-    add(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)));
+    add(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                        offsetof(struct seccomp_data, arch)));
     add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FENCE_ARCH, 1, 0));
     add(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-    add(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+    add(p,
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
     for (size_t i = 0; i < COUNT_OF(working_calls); i++)
         allow(p, working_calls[i]);
     if (stage == FENCE_LOADING) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "apps/chess/plugin_game.h"
 
-
 #include "apps/chess/dataset_file.h"
 #include "apps/chess/game_record.h"
 #include "apps/chess/match.h"
@@ -41,7 +40,8 @@ static void describe_move(struct chess_position *p, chess_move m, struct skerry_
         describe_castling(p, m, out);
     } else {
         out->captured = piece_code(p->board[to]);
-        if ((out->piece & 7) == SKERRY_PAWN && to == p->en_passant && p->en_passant != CHESS_NO_SQUARE) {
+        if ((out->piece & 7) == SKERRY_PAWN && to == p->en_passant &&
+            p->en_passant != CHESS_NO_SQUARE) {
             out->captured = (uint8_t)(SKERRY_PAWN | (p->turn == CHESS_WHITE ? SKERRY_BLACK : 0));
             out->flags |= SKERRY_EN_PASSANT;
         }
@@ -67,8 +67,10 @@ static err describe_moves(const struct pgn_game *g, arena *keep, struct skerry_g
     copy_board(&p, boards[0]);
     for (size_t i = 0; i < g->ply_count; i++) {
         struct skerry_move *m = &moves[i];
-        m->clock_cs = g->clock_cs && g->clock_cs[i] != PGN_CLOCK_NONE ? (int32_t)g->clock_cs[i] : SKERRY_CLOCK_NONE;
-        m->eval_cp = g->eval_cp && g->eval_cp[i] != PGN_EVAL_NONE ? g->eval_cp[i] : SKERRY_EVAL_NONE;
+        m->clock_cs = g->clock_cs && g->clock_cs[i] != PGN_CLOCK_NONE ? (int32_t)g->clock_cs[i]
+                                                                      : SKERRY_CLOCK_NONE;
+        m->eval_cp = g->eval_cp && g->eval_cp[i] != PGN_EVAL_NONE ? g->eval_cp[i]
+                                                                  : SKERRY_EVAL_NONE;
         describe_move(&p, g->moves[i], m);
         copy_board(&p, boards[i + 1]);
     }
@@ -78,7 +80,8 @@ static err describe_moves(const struct pgn_game *g, arena *keep, struct skerry_g
     return OK;
 }
 
-err plugin_game_of(const struct pgn_game *game, const char *id, arena *keep, struct skerry_game *ret_game)
+err plugin_game_of(const struct pgn_game *game, const char *id, arena *keep,
+                   struct skerry_game *ret_game)
 {
     struct game_record record;
     struct skerry_game out = { .abi = SKERRY_PLUGIN_ABI };

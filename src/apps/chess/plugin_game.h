@@ -10,6 +10,7 @@
 #include "engine/chess/pgn.h"
 
 /* Everything lives in keep. */
-MUST_USE err plugin_game_of(const struct pgn_game *game, const char *id, arena *keep, struct skerry_game *ret_game);
+MUST_USE err plugin_game_of(const struct pgn_game *game, const char *id, arena *keep,
+                            struct skerry_game *ret_game);
 
 #endif

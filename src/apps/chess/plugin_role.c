@@ -16,13 +16,22 @@
 #include "base/rand.h"
 #include "engine/chess/pack.h"
 
-enum { KEYS_MAX = 64, KEY_BYTES_MAX = 64, TEXT_BYTES_MAX = 1000, GAME_ARENA_BYTES = 64 * 1024 * 1024 };
+enum {
+    KEYS_MAX = 64,
+    KEY_BYTES_MAX = 64,
+    TEXT_BYTES_MAX = 1000,
+    GAME_ARENA_BYTES = 64 * 1024 * 1024
+};
 
-extern const struct skerry_plugin skerry_plugin_move_count, skerry_plugin_largest_swing, skerry_plugin_queen_trade, skerry_plugin_castling;
+extern const struct skerry_plugin skerry_plugin_move_count, skerry_plugin_largest_swing,
+    skerry_plugin_queen_trade, skerry_plugin_castling;
 
-static const struct skerry_plugin *const builtins[] = { &skerry_plugin_move_count, &skerry_plugin_largest_swing, &skerry_plugin_queen_trade,
+static const struct skerry_plugin *const builtins[] = { &skerry_plugin_move_count,
+                                                        &skerry_plugin_largest_swing,
+                                                        &skerry_plugin_queen_trade,
                                                         &skerry_plugin_castling };
-const char *const plugin_builtin_names[] = { "move_count", "largest_swing", "queen_trade", "castling", NULL };
+const char *const plugin_builtin_names[] = { "move_count", "largest_swing", "queen_trade",
+                                             "castling", NULL };
 
 /* ------------------------------------------------------------------ the result a plugin fills in */
 
@@ -41,7 +50,8 @@ static bool good_key(const char *key)
 {
     size_t len = key ? strlen(key) : 0;
     for (size_t i = 0; i < len; i++)
-        if (!((key[i] >= 'a' && key[i] <= 'z') || (key[i] >= '0' && key[i] <= '9') || key[i] == '_'))
+        if (!((key[i] >= 'a' && key[i] <= 'z') || (key[i] >= '0' && key[i] <= '9') ||
+              key[i] == '_'))
             return false;
     return len > 0 && len <= KEY_BYTES_MAX;
 }
@@ -128,11 +138,13 @@ static bool write_frame(enum plugin_status status, str text)
     if (text.len > PLUGIN_ANSWER_MAX - 1)
         text.len = PLUGIN_ANSWER_MAX - 1;
     uint32_t len = (uint32_t)text.len + 1;
-    unsigned char head[5] = { (unsigned char)len, (unsigned char)(len >> 8), (unsigned char)(len >> 16), (unsigned char)(len >> 24),
+    unsigned char head[5] = { (unsigned char)len, (unsigned char)(len >> 8),
+                              (unsigned char)(len >> 16), (unsigned char)(len >> 24),
                               (unsigned char)status };
     size_t done = 0, total = sizeof head + text.len;
     while (done < total) {
-        const char *from = done < sizeof head ? (const char *)head + done : text.ptr + (done - sizeof head);
+        const char *from = done < sizeof head ? (const char *)head + done
+                                              : text.ptr + (done - sizeof head);
         size_t left = done < sizeof head ? sizeof head - done : total - done;
         ssize_t put = write(STDOUT_FILENO, from, left);
         if (put < 0 && errno == EINTR)
@@ -159,7 +171,8 @@ static void write_values(const struct answer *a, struct buf *out)
     buf_add_char(out, '}');
 }
 
-static bool answer_game(const struct skerry_plugin *plugin, struct answer *a, str question, struct buf *out)
+static bool answer_game(const struct skerry_plugin *plugin, struct answer *a, str question,
+                        struct buf *out)
 {
     char id[UUID_BYTES] = { 0 };
     arena keep;
@@ -168,7 +181,8 @@ static bool answer_game(const struct skerry_plugin *plugin, struct answer *a, st
     memcpy(id, question.ptr, UUID_BYTES - 1);
     arena_init(&keep, GAME_ARENA_BYTES);
     pgn = NEW(&keep, struct pgn_game);
-    err e = pgn ? pack_game_read(str_sub(question, UUID_BYTES - 1, question.len), &keep, pgn) : arena_check(&keep);
+    err e = pgn ? pack_game_read(str_sub(question, UUID_BYTES - 1, question.len), &keep, pgn)
+                : arena_check(&keep);
     if (!e.code)
         e = plugin_game_of(pgn, id, &keep, &game);
     enum plugin_status status = PLUGIN_FAILED;
@@ -178,13 +192,18 @@ static bool answer_game(const struct skerry_plugin *plugin, struct answer *a, st
     } else {
         a->count = 0;
         a->reason[0] = '\0';
-        struct skerry_result result = { SKERRY_PLUGIN_ABI, a, set_int, set_real, set_text, set_bool, set_reason };
+        struct skerry_result result = { SKERRY_PLUGIN_ABI, a,        set_int,   set_real,
+                                        set_text,          set_bool, set_reason };
         int said = plugin->analyse(&game, &result);
-        status = said == SKERRY_DONE ? PLUGIN_DONE : said == SKERRY_SKIPPED ? PLUGIN_SKIPPED : PLUGIN_FAILED;
+        status = said == SKERRY_DONE      ? PLUGIN_DONE
+                 : said == SKERRY_SKIPPED ? PLUGIN_SKIPPED
+                                          : PLUGIN_FAILED;
         if (status == PLUGIN_DONE)
             write_values(a, out);
         else
-            buf_add_cstr(out, a->reason[0] ? a->reason : status == PLUGIN_SKIPPED ? "no answer for this game" : "the plugin gave no reason");
+            buf_add_cstr(out, a->reason[0]               ? a->reason
+                              : status == PLUGIN_SKIPPED ? "no answer for this game"
+                                                         : "the plugin gave no reason");
     }
     arena_deinit(&keep);
     return write_frame(status, buf_str(out));
@@ -206,10 +225,12 @@ static const struct skerry_plugin *load(const char *origin, char reason[200])
         return NULL;
     }
     if (plugin->abi < 1 || plugin->abi > SKERRY_PLUGIN_ABI) {
-        snprintf(reason, 200, "it was built for interface %u, this program has %u: build it again", plugin->abi, (unsigned)SKERRY_PLUGIN_ABI);
+        snprintf(reason, 200, "it was built for interface %u, this program has %u: build it again",
+                 plugin->abi, (unsigned)SKERRY_PLUGIN_ABI);
         return NULL;
     }
-    if (!plugin->name || !good_key(plugin->name) || !plugin->version || !plugin->version[0] || !plugin->summary || !plugin->analyse) {
+    if (!plugin->name || !good_key(plugin->name) || !plugin->version || !plugin->version[0] ||
+        !plugin->summary || !plugin->analyse) {
         snprintf(reason, 200, "it needs a lower-case name, a version, a summary and a function");
         return NULL;
     }
@@ -258,7 +279,8 @@ int plugin_role(int argc, char **argv)
         return 1;
     unsigned char head[4];
     while (read_all(head, sizeof head)) {
-        uint32_t len = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
+        uint32_t len = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 |
+                       (uint32_t)head[3] << 24;
         if (len < UUID_BYTES || len > PLUGIN_QUESTION_MAX || !read_all(question, len))
             return 1;
         if (!answer_game(plugin, a, str_from(question, len), &out))

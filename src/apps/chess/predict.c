@@ -34,8 +34,10 @@ err chess_conditions_read(const struct json *body, struct chess_conditions *cond
     TRY(json_opt_str(body, "speed", &speed));
     enum chess_speed class = (enum chess_speed)conditions->speed;
     if (speed.len && !chess_speed_find(speed, &class))
-        return ERR(ERR_INVALID, "field 'speed' must be ultraBullet, bullet, blitz, rapid, classical or correspondence");
-    conditions->speed = (uint8_t)class;
+        return ERR(
+            ERR_INVALID,
+            "field 'speed' must be ultraBullet, bullet, blitz, rapid, classical or correspondence");
+    conditions->speed = (uint8_t) class;
     conditions->rating_self = (uint16_t)self;
     conditions->rating_opponent = (uint16_t)opponent;
     return OK;
@@ -48,10 +50,12 @@ static err play_history(const struct json *body, struct chess_position *p)
     if (json_kind(history) <= JSON_IS_NULL)
         return OK;
     if (json_kind(history) != JSON_IS_ARRAY || json_count(history) > HISTORY_MAX)
-        return ERR(ERR_INVALID, "field 'history' must be an array of at most %d UCI moves", HISTORY_MAX);
+        return ERR(ERR_INVALID, "field 'history' must be an array of at most %d UCI moves",
+                   HISTORY_MAX);
     for (size_t i = 0; i < json_count(history); i++) {
         chess_move m = CHESS_MOVE_NONE;
-        TRY(err_wrap(chess_uci_parse(p, json_str(json_at(history, i), STR_NONE), &m), "field 'history', move %zu", i + 1));
+        TRY(err_wrap(chess_uci_parse(p, json_str(json_at(history, i), STR_NONE), &m),
+                     "field 'history', move %zu", i + 1));
         chess_move_make(p, m);
     }
     return OK;
@@ -106,7 +110,8 @@ static void sort_moves(const struct chess_prediction *pred, uint8_t order[CHESS_
     }
 }
 
-static void write_policy(struct buf *out, const struct question *q, const struct chess_prediction *pred)
+static void write_policy(struct buf *out, const struct question *q,
+                         const struct chess_prediction *pred)
 {
     uint8_t order[CHESS_MOVES_MAX];
     int shown = q->top_k > 0 && q->top_k < pred->move_count ? (int)q->top_k : pred->move_count;
@@ -126,7 +131,8 @@ static void write_policy(struct buf *out, const struct question *q, const struct
     buf_add_char(out, ']');
 }
 
-static void write_reply(struct buf *out, const struct question *q, const struct chess_prediction *pred, chess_move move,
+static void write_reply(struct buf *out, const struct question *q,
+                        const struct chess_prediction *pred, chess_move move,
                         const struct served_model *m, int64_t started_ns)
 {
     char uci[CHESS_UCI_BYTES];
@@ -159,21 +165,28 @@ static void write_reply(struct buf *out, const struct question *q, const struct 
     buf_add_cstr(out, ",\"latencyMs\":");
     int64_t us = (clock_mono_ns() - started_ns) / 1000;
     buf_add_i64(out, us / 1000);
-    char fraction[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10) };
+    char fraction[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                         (char)('0' + us % 10) };
     buf_add_bytes(out, fraction, sizeof fraction);
     buf_add_char(out, '}');
 }
 
-static void log_predict(struct house *h, struct http_request *rq, const struct served_model *m, const struct question *q, const char *move, int64_t ns)
+static void log_predict(struct house *h, struct http_request *rq, const struct served_model *m,
+                        const struct question *q, const char *move, int64_t ns)
 {
     if (!model_log_allowed(chess_model_serve(h)))
         return;
-    struct log_labels labels = { .component = STR("serve"), .model_id = str_of(m->name), .username = http_user(rq), .request_id = http_request_id(rq) };
-    log_event(house_log(h), LOG_INFO, &labels, "predict.completed", NULL, F_CSTR("model_version", m->version), F_STR("fen", q->fen),
-              F_CSTR("top_move", move), F_REAL("lat_ms", (double)ns / 1e6));
+    struct log_labels labels = { .component = STR("serve"),
+                                 .model_id = str_of(m->name),
+                                 .username = http_user(rq),
+                                 .request_id = http_request_id(rq) };
+    log_event(house_log(h), LOG_INFO, &labels, "predict.completed", NULL,
+              F_CSTR("model_version", m->version), F_STR("fen", q->fen), F_CSTR("top_move", move),
+              F_REAL("lat_ms", (double)ns / 1e6));
 }
 
-static err answer(struct http_request *rq, struct http_reply *rp, const struct json *body, struct served_model *m)
+static err answer(struct http_request *rq, struct http_reply *rp, const struct json *body,
+                  struct served_model *m)
 {
     struct house *h = rq_house(rq);
     struct question q;
@@ -187,7 +200,8 @@ static err answer(struct http_request *rq, struct http_reply *rp, const struct j
     }
     if (!e.code)
         e = play_history(body, &q.position);
-    if (e.code == ERR_CONFLICT) { /* an illegal move in the history is the caller's mistake, not a state */
+    if (e.code ==
+        ERR_CONFLICT) { /* an illegal move in the history is the caller's mistake, not a state */
         metric_add(m->illegal, 1);
         e.code = ERR_INVALID;
     }
@@ -199,7 +213,9 @@ static err answer(struct http_request *rq, struct http_reply *rp, const struct j
     struct rng rng;
     chess_net_predict(m->net, &q.position, &q.conditions, &pred);
     rng_init(&rng, q.has_seed ? (uint64_t)q.seed : (uint64_t)started_ns);
-    chess_move move = pred.move_count ? chess_prediction_pick(&pred, q.temperature, (int)q.top_k, &rng) : CHESS_MOVE_NONE;
+    chess_move move = pred.move_count
+                          ? chess_prediction_pick(&pred, q.temperature, (int)q.top_k, &rng)
+                          : CHESS_MOVE_NONE;
     http_set_header(rp, "X-Component", STR("serve"));
     write_reply(http_text(rp, "application/json"), &q, &pred, move, m, started_ns);
     int64_t spent_ns = clock_mono_ns() - started_ns;

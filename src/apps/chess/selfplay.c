@@ -18,12 +18,12 @@
 
 enum {
     GAMES_MAX = 10000,
-    BATCH = 16,               /* games between two looks at stop and progress */
-    OPENING_PLIES = 8,        /* drawn at OPENING_TEMPERATURE, so that pairs differ */
+    BATCH = 16,        /* games between two looks at stop and progress */
+    OPENING_PLIES = 8, /* drawn at OPENING_TEMPERATURE, so that pairs differ */
     PGN_BYTES_MAX = 256 * 1024 * 1024,
     GAME_PGN_BYTES_MAX = 64 * 1024,
     LIST_MAX = 100,
-    RATING = 1500,            /* both sides pretend to be equal: the match compares the nets */
+    RATING = 1500, /* both sides pretend to be equal: the match compares the nets */
 };
 static const double OPENING_TEMPERATURE = 1.0;
 
@@ -39,10 +39,13 @@ struct match_tally {
     uint64_t plies;
 };
 
-static chess_move choose(const struct match_plan *plan, const struct served_model *m, const struct match_game *g, double temperature, struct rng *rng)
+static chess_move choose(const struct match_plan *plan, const struct served_model *m,
+                         const struct match_game *g, double temperature, struct rng *rng)
 {
     struct chess_prediction pred;
-    struct chess_conditions conditions = { .rating_self = RATING, .rating_opponent = RATING, .speed = CHESS_BLITZ };
+    struct chess_conditions conditions = { .rating_self = RATING,
+                                           .rating_opponent = RATING,
+                                           .speed = CHESS_BLITZ };
     int64_t started_ns = clock_mono_ns();
     chess_net_predict(m->net, &g->position, &conditions, &pred);
     metric_observe(plan->move_seconds, (double)(clock_mono_ns() - started_ns) / 1e9);
@@ -61,9 +64,11 @@ static void play_game(const struct match_plan *plan, size_t number, struct match
     while (g->result == CHESS_RESULT_UNKNOWN) {
         bool in_opening = g->plies < OPENING_PLIES;
         size_t white = number & 1;
-        const struct served_model *mover = plan->player[g->position.turn == CHESS_WHITE ? white : !white];
+        const struct served_model *mover =
+            plan->player[g->position.turn == CHESS_WHITE ? white : !white];
         /* The opening is the candidate's choice in both games of a pair, so that both are the same. */
-        chess_move m = choose(plan, in_opening ? plan->player[0] : mover, g, in_opening ? OPENING_TEMPERATURE : plan->temperature,
+        chess_move m = choose(plan, in_opening ? plan->player[0] : mover, g,
+                              in_opening ? OPENING_TEMPERATURE : plan->temperature,
                               in_opening ? &opening : &rest);
         match_move(g, m, PGN_CLOCK_NONE, true);
     }
@@ -142,7 +147,8 @@ static err report_progress(struct match_run *r, int64_t played)
 
 static err play_all(struct match_run *r)
 {
-    struct batch b = { .plan = &r->plan, .games = NEW_ARRAY(run_arena(r->run), struct match_game, BATCH) };
+    struct batch b = { .plan = &r->plan,
+                       .games = NEW_ARRAY(run_arena(r->run), struct match_game, BATCH) };
     ARENA_TRY(b.games);
     for (int64_t played = 0; played < r->games;) {
         size_t count = r->games - played < BATCH ? (size_t)(r->games - played) : BATCH;
@@ -193,7 +199,9 @@ static err publish(struct match_run *r)
     if (!e.code)
         e = run_result(r->run, buf_str(&report));
     if (!e.code && r->plan.player[0] != r->plan.player[1])
-        metric_set(CHESS_CELL(house_metrics(r->h), CHESS_M_ELO, str_of(r->plan.player[0]->name), str_of(r->plan.player[0]->version)), elo.difference);
+        metric_set(CHESS_CELL(house_metrics(r->h), CHESS_M_ELO, str_of(r->plan.player[0]->name),
+                              str_of(r->plan.player[0]->version)),
+                   elo.difference);
     buf_deinit(&report);
     return e;
 }
@@ -222,8 +230,10 @@ static err read_plan(struct match_run *r, const struct json *payload)
     TRY(acquire(r->h, baseline.len ? baseline : candidate, &r->plan.player[1]));
     run_set_model(r->run, str_of(r->plan.player[0]->name));
     TRY(run_model_in(r->run, str_of(r->plan.player[0]->id)));
-    TRY(run_param_fmt(r->run, "candidate", "%s@%s", r->plan.player[0]->name, r->plan.player[0]->version));
-    TRY(run_param_fmt(r->run, "baseline", "%s@%s", r->plan.player[1]->name, r->plan.player[1]->version));
+    TRY(run_param_fmt(r->run, "candidate", "%s@%s", r->plan.player[0]->name,
+                      r->plan.player[0]->version));
+    TRY(run_param_fmt(r->run, "baseline", "%s@%s", r->plan.player[1]->name,
+                      r->plan.player[1]->version));
     TRY(run_param_fmt(r->run, "games", "%lld", (long long)r->games));
     TRY(run_param_fmt(r->run, "seed", "%lld", (long long)seed));
     return run_param_fmt(r->run, "temperature", "%g", r->plan.temperature);
@@ -245,7 +255,8 @@ err selfplay_run(struct run *run, const struct json *payload)
     if (!e.code)
         e = publish(&r);
     if (!e.code)
-        RUN_LOG(run, LOG_INFO, "selfplay.completed", NULL, F_INT("games", r.games), F_REAL("elo", elo_of(&r.tally).difference));
+        RUN_LOG(run, LOG_INFO, "selfplay.completed", NULL, F_INT("games", r.games),
+                F_REAL("elo", elo_of(&r.tally).difference));
     metric_add(active, -1);
     metrics_drop(m, &chess_metrics[CHESS_M_SELFPLAY_ELO], "run_id", str_of(run_id(run)));
     metrics_drop(m, &chess_metrics[CHESS_M_SELFPLAY_WIN_RATE], "run_id", str_of(run_id(run)));
@@ -270,7 +281,8 @@ err selfplay_start(struct http_request *rq, struct http_reply *rp)
     TRY(json_opt_str(body, "baselineId", &baseline));
     TRY(json_opt_int(body, "games", 1, GAMES_MAX, &games));
     TRY(json_opt_int(body, "seed", 0, INT64_MAX, &seed));
-    TRY(json_opt_int(body, "concurrency", 1, 1024, &concurrency)); /* accepted; all cores are used anyway */
+    TRY(json_opt_int(body, "concurrency", 1, 1024,
+                     &concurrency)); /* accepted; all cores are used anyway */
     TRY(json_opt_real(body, "temperature", 0, 10, &temperature));
     TRY(acquire(rq_house(rq), candidate, &m)); /* unknown models are refused now, not in the job */
     model_release(m);
@@ -291,7 +303,9 @@ err selfplay_start(struct http_request *rq, struct http_reply *rp)
     json_object_end(&w);
     err e = buf_check(&payload);
     if (!e.code)
-        e = app_start_job(rq, rp, &(struct job_spec){ .kind = "chess.match", .payload = buf_str(&payload) }, 202, "/v1/selfplay/");
+        e = app_start_job(rq, rp,
+                          &(struct job_spec){ .kind = "chess.match", .payload = buf_str(&payload) },
+                          202, "/v1/selfplay/");
     buf_deinit(&payload);
     return e;
 }
@@ -302,7 +316,8 @@ static err find_match(struct http_request *rq, struct job_info *ret_info)
     struct job_info info = { 0 };
     TRY(job_get_by_run(house_jobs(rq_house(rq)), id, http_arena(rq), &info));
     if (strcmp(info.kind, "chess.match") != 0)
-        return ERR(ERR_NOT_FOUND, "run %.*s is a %s, not a match", STR_ARG(str_sub(id, 0, 60)), info.kind);
+        return ERR(ERR_NOT_FOUND, "run %.*s is a %s, not a match", STR_ARG(str_sub(id, 0, 60)),
+                   info.kind);
     *ret_info = info;
     return OK;
 }
@@ -373,7 +388,8 @@ err selfplay_metrics(struct http_request *rq, struct http_reply *rp)
     if (info.result.len)
         TRY(json_parse(http_arena(rq), info.result, &result));
     double games = json_num(json_get(result, "games"), 0);
-    const struct metric_cell *seconds = chess_cell(house_metrics(rq_house(rq)), CHESS_M_SELFPLAY_MOVE_SECONDS);
+    const struct metric_cell *seconds = chess_cell(house_metrics(rq_house(rq)),
+                                                   CHESS_M_SELFPLAY_MOVE_SECONDS);
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_str(w, "runId", info.run_id);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* train_job.c -- the job chess.train: a dataset in, a registered model version out.
  *
- * Every half minute the trainer's whole state is kept as the run's artifact checkpoint.bin; a job that
- * was paused, stopped by a restart or killed goes on from there, with the same numbers as if nothing had
- * happened. Registering is the last step and is done once: a version that carries this run's id is found
- * again instead of being made twice.
+ * Every half minute (CHESS_CHECKPOINT_SECONDS) the trainer's whole state is kept as the run's artifact
+ * checkpoint.bin; a job that was paused, stopped by a restart or killed goes on from there, with the same
+ * numbers as if nothing had happened. Registering is the last step and is done once: a version that
+ * carries this run's id is found again instead of being made twice.
  */
+#include <stdio.h>
 
 #include "apps/chess/chess_app.h"
 #include "apps/chess/chess_metrics.h"
@@ -14,7 +15,7 @@
 #include "base/clock.h"
 
 enum {
-    CHECKPOINT_EVERY_MS = 30000, /* at most this much work is done twice */
+    CHECKPOINT_EVERY_MIN_MS = 10,
     METRIC_EVERY_MS = 1000,
     CHECKPOINT_BYTES_MAX = 512 * 1024 * 1024,
     JUDGED_MAX = 50000, /* held-out positions for the numbers at registration; +-0.2 % at top-1 */
@@ -24,13 +25,17 @@ enum {
 
 const char train_params_schema[] =
     "\"epochs\":{\"type\":\"integer\",\"default\":10},\"batchSize\":{\"type\":\"integer\"},"
-    "\"learningRate\":{\"type\":\"number\"},\"weightDecay\":{\"type\":\"number\"},\"dropout\":{\"type\":\"number\"},"
+    "\"learningRate\":{\"type\":\"number\"},\"weightDecay\":{\"type\":\"number\"},\"dropout\":{"
+    "\"type\":\"number\"},"
     "\"minutes\":{\"type\":\"number\"},\"patience\":{\"type\":\"integer\",\"default\":3},"
-    "\"seed\":{\"type\":\"integer\",\"default\":1},\"book\":{\"type\":\"boolean\",\"default\":true}";
+    "\"seed\":{\"type\":\"integer\",\"default\":1},\"book\":{\"type\":\"boolean\",\"default\":"
+    "true}";
 
 err train_params_read(const struct json *params, struct chess_train_options *ret_options)
 {
-    struct chess_train_options o = { .dropout = -1, .weight_decay = -1, .epochs = 10, .patience = 3, .book = true, .seed = 1 };
+    struct chess_train_options o = {
+        .dropout = -1, .weight_decay = -1, .epochs = 10, .patience = 3, .book = true, .seed = 1
+    };
     int64_t batch = 0, epochs = o.epochs, seed = 1, patience = o.patience, threads = 0;
     TRY(json_opt_int(params, "epochs", 1, 10000, &epochs));
     TRY(json_opt_int(params, "batchSize", 1, 65536, &batch));
@@ -72,7 +77,9 @@ struct training {
     struct chess_train_options options;
     struct chess_trainer *trainer;
     str model_name;
+    int64_t checkpoint_every_ms;                /* at most this much work is done twice */
     int64_t next_metric_ms, next_checkpoint_ms; /* monotonic */
+    int64_t step;                               /* done, as of the last tick */
     int64_t last_step, last_step_ns;
     struct metric_cell *loss, *accuracy, *rate, *step_seconds;
 };
@@ -90,7 +97,9 @@ static err open_data(struct training *t, const struct json *payload)
     chess_dataset_source(t->data, CHESS_VALID, &t->valid);
     chess_dataset_source(t->data, CHESS_TEST, &t->test);
     if (t->train.count == 0)
-        return ERR(ERR_INVALID, "dataset %.*s@%.*s has no training rows: widen its filter or its split", STR_ARG(t->info.name), STR_ARG(t->info.version));
+        return ERR(ERR_INVALID,
+                   "dataset %.*s@%.*s has no training rows: widen its filter or its split",
+                   STR_ARG(t->info.name), STR_ARG(t->info.version));
     return OK;
 }
 
@@ -117,7 +126,8 @@ static err restore(struct training *t)
     struct artifact_info found;
     str bytes;
     arena scratch;
-    err e = track_artifact_get(house_track(t->h), str_of(run_id(t->run)), STR("checkpoint.bin"), run_arena(t->run), &found);
+    err e = track_artifact_get(house_track(t->h), str_of(run_id(t->run)), STR("checkpoint.bin"),
+                               run_arena(t->run), &found);
     if (e.code == ERR_NOT_FOUND)
         return OK;
     TRY(e);
@@ -127,13 +137,29 @@ static err restore(struct training *t)
         e = chess_trainer_restore(t->trainer, bytes);
     arena_deinit(&scratch);
     if (!e.code)
-        RUN_LOG(t->run, LOG_INFO, "training.resumed", "goes on from its checkpoint", F_INT("bytes", found.bytes));
+        RUN_LOG(t->run, LOG_INFO, "training.resumed", "goes on from its checkpoint",
+                F_INT("bytes", found.bytes));
     return err_wrap(e, "resuming from the checkpoint");
 }
 
+struct landmark {
+    struct job *job;
+    char cursor[40];
+};
+
+static err landmark_tx(struct store_tx *tx, void *arg)
+{
+    struct landmark *l = arg;
+    return job_cursor_save(l->job, tx, str_of(l->cursor));
+}
+
+/* The state is the artifact; the cursor tells the scheduler that this try got ahead, so that a long
+ * training outlives any number of restarts, and one that kills its process each time does not. */
 static err checkpoint(struct training *t)
 {
     struct buf bytes;
+    struct landmark landmark = { .job = run_job(t->run) };
+    snprintf(landmark.cursor, sizeof landmark.cursor, "{\"step\":%lld}", (long long)t->step);
     buf_init(&bytes, CHECKPOINT_BYTES_MAX);
     err e = chess_trainer_checkpoint(t->trainer, &bytes);
     if (!e.code)
@@ -141,7 +167,7 @@ static err checkpoint(struct training *t)
     if (!e.code)
         e = run_artifact(t->run, "checkpoint.bin", buf_str(&bytes));
     buf_deinit(&bytes);
-    return e;
+    return e.code ? e : store_write(run_store(t->run), landmark_tx, &landmark);
 }
 
 static err report_metrics(struct training *t, const struct chess_train_report *r)
@@ -149,7 +175,8 @@ static err report_metrics(struct training *t, const struct chess_train_report *r
     struct run *run = t->run;
     int64_t now_ns = clock_mono_ns();
     if (t->last_step_ns && r->step > t->last_step)
-        metric_observe(t->step_seconds, (double)(now_ns - t->last_step_ns) / 1e9 / (double)(r->step - t->last_step));
+        metric_observe(t->step_seconds,
+                       (double)(now_ns - t->last_step_ns) / 1e9 / (double)(r->step - t->last_step));
     t->last_step = r->step;
     t->last_step_ns = now_ns;
     metric_set(t->loss, r->loss);
@@ -166,7 +193,8 @@ static err report_metrics(struct training *t, const struct chess_train_report *r
 static err report_evaluation(struct training *t, const struct chess_train_report *r)
 {
     metric_set(t->accuracy, r->valid_top1);
-    RUN_LOG(t->run, LOG_INFO, "training.epoch", NULL, F_INT("step", r->step), F_INT("epoch", r->epoch), F_REAL("val_loss", r->valid_loss),
+    RUN_LOG(t->run, LOG_INFO, "training.epoch", NULL, F_INT("step", r->step),
+            F_INT("epoch", r->epoch), F_REAL("val_loss", r->valid_loss),
             F_REAL("val_acc", r->valid_top1), F_REAL("samples_per_s", r->samples_per_s));
     TRY(run_metric(t->run, "val_loss", r->valid_loss, r->step));
     TRY(run_metric(t->run, "val_acc", r->valid_top1, r->step));
@@ -178,15 +206,16 @@ static err tick(void *arg, const struct chess_train_report *r)
 {
     struct training *t = arg;
     int64_t now_ms = clock_mono_ns() / 1000000;
+    t->step = r->step;
     run_progress(t->run, (int64_t)(r->progress * 10000), 10000);
-    if (now_ms >= t->next_metric_ms) {
+    if (now_ms >= t->next_metric_ms || r->evaluated) {
         t->next_metric_ms = now_ms + METRIC_EVERY_MS;
         TRY(report_metrics(t, r));
     }
     if (r->evaluated)
         TRY(report_evaluation(t, r));
     if (now_ms >= t->next_checkpoint_ms) {
-        t->next_checkpoint_ms = now_ms + CHECKPOINT_EVERY_MS;
+        t->next_checkpoint_ms = now_ms + t->checkpoint_every_ms;
         TRY(checkpoint(t));
     }
     return run_check(t->run);
@@ -206,7 +235,8 @@ static void thinned_get(void *arg, size_t index, struct chess_sample *ret_sample
     t->all->get(t->all->arg, index * t->stride, ret_sample);
 }
 
-static err judge(struct training *t, const struct chess_net *net, struct chess_score *ret_score, const char **ret_split)
+static err judge(struct training *t, const struct chess_net *net, struct chess_score *ret_score,
+                 const char **ret_split)
 {
     const struct chess_sample_source *held_out = t->test.count ? &t->test : &t->valid;
     *ret_split = t->test.count ? "test" : "valid";
@@ -215,7 +245,9 @@ static err judge(struct training *t, const struct chess_net *net, struct chess_s
         *ret_split = "train";
     }
     struct thinned thinned = { held_out, (held_out->count + JUDGED_MAX - 1) / JUDGED_MAX };
-    struct chess_sample_source some = { .count = held_out->count / thinned.stride, .get = thinned_get, .arg = &thinned };
+    struct chess_sample_source some = { .count = held_out->count / thinned.stride,
+                                        .get = thinned_get,
+                                        .arg = &thinned };
     return chess_net_score(net, &some, NULL, NULL, house_compute(t->h), ret_score);
 }
 
@@ -246,7 +278,9 @@ static bool find_registered(struct training *t, struct model_version_info *ret_i
 {
     struct model_version_info *versions;
     size_t count;
-    err e = model_list(house_track(t->h), &(struct model_filter){ .name = t->model_name, .limit = 1000 }, run_arena(t->run), &versions, &count);
+    err e = model_list(house_track(t->h),
+                       &(struct model_filter){ .name = t->model_name, .limit = 1000 },
+                       run_arena(t->run), &versions, &count);
     for (size_t i = 0; !e.code && i < count; i++) {
         if (str_eq(versions[i].run_id, str_of(run_id(t->run)))) {
             *ret_info = versions[i];
@@ -256,7 +290,8 @@ static bool find_registered(struct training *t, struct model_version_info *ret_i
     return false;
 }
 
-static err register_model(struct training *t, const struct chess_net *net, str metrics, struct model_version_info *ret_info)
+static err register_model(struct training *t, const struct chess_net *net, str metrics,
+                          struct model_version_info *ret_info)
 {
     struct buf bytes;
     struct blob_info blob;
@@ -269,7 +304,8 @@ static err register_model(struct training *t, const struct chess_net *net, str m
     if (!e.code)
         e = run_artifact(t->run, "model/net.bin", buf_str(&bytes));
     if (!e.code)
-        e = blob_put(house_blobs(t->h), buf_str(&bytes), &blob); /* the same bytes: one copy, and a pin for the registry's row */
+        e = blob_put(house_blobs(t->h), buf_str(&bytes),
+                     &blob); /* the same bytes: one copy, and a pin for the registry's row */
     buf_deinit(&bytes);
     TRY(e);
     struct model_spec spec = { .name = t->model_name,
@@ -333,7 +369,8 @@ done:
 static void open_cells(struct training *t)
 {
     struct metrics *m = house_metrics(t->h);
-    str run = str_of(run_id(t->run)), dataset = str_of(t->info.id), user = run_labels(t->run)->username, component = STR("training");
+    str run = str_of(run_id(t->run)), dataset = str_of(t->info.id),
+        user = run_labels(t->run)->username, component = STR("training");
     t->loss = CHESS_CELL(m, CHESS_M_TRAINING_LOSS, run, dataset, user, component);
     t->accuracy = CHESS_CELL(m, CHESS_M_TRAINING_ACCURACY, run, dataset, user, component);
     t->rate = CHESS_CELL(m, CHESS_M_TRAINING_RATE, run, dataset, user, component);
@@ -343,9 +380,11 @@ static void open_cells(struct training *t)
 /* Gauges that carry a run id are for live runs only: the history is in the run's metrics. */
 static void drop_cells(struct training *t)
 {
-    static const enum chess_metric gauges[] = { CHESS_M_TRAINING_LOSS, CHESS_M_TRAINING_ACCURACY, CHESS_M_TRAINING_RATE };
+    static const enum chess_metric gauges[] = { CHESS_M_TRAINING_LOSS, CHESS_M_TRAINING_ACCURACY,
+                                                CHESS_M_TRAINING_RATE };
     for (size_t i = 0; i < COUNT_OF(gauges); i++)
-        metrics_drop(house_metrics(t->h), &chess_metrics[gauges[i]], "run_id", str_of(run_id(t->run)));
+        metrics_drop(house_metrics(t->h), &chess_metrics[gauges[i]], "run_id",
+                     str_of(run_id(t->run)));
 }
 
 err train_run(struct run *run, const struct json *payload)
@@ -364,9 +403,15 @@ err train_run(struct run *run, const struct json *payload)
         return e;
     }
     open_cells(&t);
-    metric_add(CHESS_CELL(house_metrics(t.h), CHESS_M_TRAINING_RUNS, run_labels(run)->username, STR("training")), 1);
-    RUN_LOG(run, LOG_INFO, "training.started", NULL, F_INT("rows", (int64_t)t.train.count), F_INT("attempt", job_attempt(run_job(run))));
-    t.next_checkpoint_ms = clock_mono_ns() / 1000000 + CHECKPOINT_EVERY_MS;
+    metric_add(CHESS_CELL(house_metrics(t.h), CHESS_M_TRAINING_RUNS, run_labels(run)->username,
+                          STR("training")),
+               1);
+    RUN_LOG(run, LOG_INFO, "training.started", NULL, F_INT("rows", (int64_t)t.train.count),
+            F_INT("attempt", job_attempt(run_job(run))));
+    t.checkpoint_every_ms = (int64_t)(setting_real(t.h, "CHESS_CHECKPOINT_SECONDS") * 1000);
+    if (t.checkpoint_every_ms < CHECKPOINT_EVERY_MIN_MS)
+        t.checkpoint_every_ms = CHECKPOINT_EVERY_MIN_MS;
+    t.next_checkpoint_ms = clock_mono_ns() / 1000000 + t.checkpoint_every_ms;
     e = chess_trainer_new(&t.options, &t.train, t.valid.count ? &t.valid : NULL, &t.trainer);
     if (!e.code)
         e = restore(&t);
@@ -380,9 +425,11 @@ err train_run(struct run *run, const struct json *payload)
     if (!e.code)
         e = finish(&t);
     if (!e.code)
-        RUN_LOG(run, LOG_INFO, "training.completed", NULL, F_STR("model", t.model_name), F_INT("step", t.last_step));
+        RUN_LOG(run, LOG_INFO, "training.completed", NULL, F_STR("model", t.model_name),
+                F_INT("step", t.last_step));
     else
-        RUN_LOG(run, e.code == ERR_CANCELLED ? LOG_INFO : LOG_ERROR, e.code == ERR_CANCELLED ? "training.stopped" : "training.failed", e.msg);
+        RUN_LOG(run, e.code == ERR_CANCELLED ? LOG_INFO : LOG_ERROR,
+                e.code == ERR_CANCELLED ? "training.stopped" : "training.failed", e.msg);
     drop_cells(&t);
     chess_trainer_free(t.trainer);
     chess_dataset_close(t.data);

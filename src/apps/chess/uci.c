@@ -39,10 +39,13 @@ static str next_word(str *rest)
 
 static void say_hello(const struct uci *u)
 {
-    printf("id name Skerry %s@%s\nid author the Skerry engineers\n", u->model->name, u->model->version);
+    printf("id name Skerry %s@%s\nid author the Skerry engineers\n", u->model->name,
+           u->model->version);
     printf("option name Rating type spin default %d min 0 max 4000\n", u->conditions.rating_self);
-    printf("option name OpponentRating type spin default %d min 0 max 4000\n", u->conditions.rating_opponent);
-    printf("option name Temperature type spin default %d min 0 max 1000\n", (int)(u->temperature * 100));
+    printf("option name OpponentRating type spin default %d min 0 max 4000\n",
+           u->conditions.rating_opponent);
+    printf("option name Temperature type spin default %d min 0 max 1000\n",
+           (int)(u->temperature * 100));
     printf("option name TopK type spin default %d min 0 max 256\n", (int)u->top_k);
     printf("option name MultiPV type spin default 1 min 1 max %d\n", MULTI_MAX);
     printf("option name UCI_Chess960 type check default false\n");
@@ -72,7 +75,8 @@ static void set_option(struct uci *u, str rest)
     else if (is_number && number >= 1 && number <= MULTI_MAX && str_eq_nocase(name, STR("MultiPV")))
         u->multi = number;
     else
-        printf("info string option %.*s=%.*s is not known or out of range\n", STR_ARG(name), STR_ARG(value));
+        printf("info string option %.*s=%.*s is not known or out of range\n", STR_ARG(name),
+               STR_ARG(value));
 }
 
 /* position [startpos | fen F] [moves m...]: a position with an illegal move is not taken over. */
@@ -136,7 +140,8 @@ static void go(struct uci *u)
     }
     char uci[CHESS_UCI_BYTES];
     show_lines(u, &pred);
-    chess_uci_write(&u->position, chess_prediction_pick(&pred, u->temperature, (int)u->top_k, &u->rng), uci);
+    chess_uci_write(&u->position,
+                    chess_prediction_pick(&pred, u->temperature, (int)u->top_k, &u->rng), uci);
     printf("bestmove %s\n", uci);
 }
 
@@ -183,7 +188,10 @@ static err talk(struct uci *u)
 
 err verb_uci(struct house *h, const struct verb_args *args)
 {
-    struct uci u = { .conditions = { .rating_self = 1500, .rating_opponent = 1500, .speed = CHESS_RAPID }, .multi = 1 };
+    struct uci u = {
+        .conditions = { .rating_self = 1500, .rating_opponent = 1500, .speed = CHESS_RAPID },
+        .multi = 1
+    };
     str version = args->count ? str_of(args->values[0]) : STR_NONE;
     str name = str_split(&version, '@');
     rng_init(&u.rng, (uint64_t)clock_mono_ns());

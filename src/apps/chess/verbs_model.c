@@ -36,7 +36,8 @@ static void write_value(struct json_out *w, str value)
 }
 
 /* Writes "--name value" pairs as members; words without dashes go to `words`. `known` lists the options. */
-static err write_options(struct json_out *w, const struct verb_args *args, const char *known, const char **words, int words_max, int *ret_words)
+static err write_options(struct json_out *w, const struct verb_args *args, const char *known,
+                         const char **words, int words_max, int *ret_words)
 {
     int count = 0;
     for (int i = 0; i < args->count; i++) {
@@ -71,14 +72,16 @@ static err run_chess_job(struct house *h, const char *kind, const struct buf *pa
     struct job_info info;
     TRY(buf_check(payload));
     arena_init(&keep, VERB_ARENA_BYTES);
-    err e = app_run_job(h, &(struct job_spec){ .kind = kind, .payload = buf_str(payload) }, json, &keep, &info);
+    err e = app_run_job(h, &(struct job_spec){ .kind = kind, .payload = buf_str(payload) }, json,
+                        &keep, &info);
     arena_deinit(&keep);
     return e;
 }
 
 /* ------------------------------------------------------------------ train */
 
-static err train(struct house *h, const struct verb_args *args, struct buf *params, struct buf *payload)
+static err train(struct house *h, const struct verb_args *args, struct buf *params,
+                 struct buf *payload)
 {
     const char *words[2] = { NULL, NULL };
     int count;
@@ -87,7 +90,10 @@ static err train(struct house *h, const struct verb_args *args, struct buf *para
     const struct json *parsed;
     json_out_init(&w, params);
     json_object_begin(&w);
-    TRY(write_options(&w, args, " epochs batch-size learning-rate weight-decay dropout minutes patience seed threads book ", words, 2, &count));
+    TRY(write_options(
+        &w, args,
+        " epochs batch-size learning-rate weight-decay dropout minutes patience seed threads book ",
+        words, 2, &count));
     json_object_end(&w);
     if (count == 0)
         return ERR(ERR_INVALID, "name the dataset to train on: skerry chess train DATASET [MODEL]");
@@ -126,7 +132,8 @@ err verb_train(struct house *h, const struct verb_args *args)
 
 /* ------------------------------------------------------------------ evaluate, match: CANDIDATE [BASELINE] */
 
-static err run_pair(struct house *h, const struct verb_args *args, const char *kind, const char *known)
+static err run_pair(struct house *h, const struct verb_args *args, const char *kind,
+                    const char *known)
 {
     const char *words[2] = { NULL, NULL };
     int count = 0;
@@ -149,7 +156,8 @@ static err run_pair(struct house *h, const struct verb_args *args, const char *k
 err verb_evaluate(struct house *h, const struct verb_args *args)
 {
     if (args->count == 0)
-        return ERR(ERR_INVALID, "name the model version to judge: skerry chess evaluate chess-policy@1");
+        return ERR(ERR_INVALID,
+                   "name the model version to judge: skerry chess evaluate chess-policy@1");
     return run_pair(h, args, "chess.evaluate", " suite dataset-id ");
 }
 

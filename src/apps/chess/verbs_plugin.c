@@ -29,15 +29,17 @@ static err compile(const char *source, const char *include, const char *out)
     if (pid < 0)
         return ERR_SYS("starting the compiler");
     if (pid == 0) {
-        execlp(cc && cc[0] ? cc : "cc", cc && cc[0] ? cc : "cc", "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra",
-               include_option, source, "-o", out, "-lm", (char *)NULL);
+        execlp(cc && cc[0] ? cc : "cc", cc && cc[0] ? cc : "cc", "-O2", "-g", "-fPIC", "-shared",
+               "-fvisibility=hidden", "-Wall", "-Wextra", include_option, source, "-o", out, "-lm",
+               (char *)NULL);
         _exit(127);
     }
     int status;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return ERR(ERR_NOT_FOUND, "there is no C compiler '%s': install gcc, or set CC", cc && cc[0] ? cc : "cc");
+        return ERR(ERR_NOT_FOUND, "there is no C compiler '%s': install gcc, or set CC",
+                   cc && cc[0] ? cc : "cc");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return ERR(ERR_INVALID, "compiling '%s' failed: see above", source);
     return OK;
@@ -46,7 +48,8 @@ static err compile(const char *source, const char *include, const char *out)
 /* Builds in a folder of its own, tries the plugin in a fenced child, and only then moves it in. */
 static err build_in(struct house *h, const char *source, const char *work, bool json)
 {
-    char include[FS_PATH_BYTES], header[FS_PATH_BYTES], built[FS_PATH_BYTES], folder[FS_PATH_BYTES], final[FS_PATH_BYTES], name[80];
+    char include[FS_PATH_BYTES], header[FS_PATH_BYTES], built[FS_PATH_BYTES], folder[FS_PATH_BYTES],
+        final[FS_PATH_BYTES], name[80];
     struct plugin_child child;
     TRY(fs_join(include, work, "skerry"));
     TRY(fs_mkdirs(include));
@@ -63,20 +66,24 @@ static err build_in(struct house *h, const char *source, const char *work, bool 
     if (rename(built, final) != 0)
         return ERR_SYS("moving the plugin to '%s'", final);
     if (json)
-        printf("{\"name\":\"%s\",\"version\":\"%s\",\"path\":\"%s\"}\n", child.info.name, child.info.version, final);
+        printf("{\"name\":\"%s\",\"version\":\"%s\",\"path\":\"%s\"}\n", child.info.name,
+               child.info.version, final);
     else
-        printf("built %s version %s into %s\n%s\nIt runs over all games with the next pass: skerry chess analyse\n", child.info.name, child.info.version,
-               final, child.info.summary);
+        printf("built %s version %s into %s\n%s\nIt runs over all games with the next pass: skerry "
+               "chess analyse\n",
+               child.info.name, child.info.version, final, child.info.summary);
     return OK;
 }
 
 static err build(struct house *h, const char *file, bool json)
 {
-    char source[PATH_MAX], folder[FS_PATH_BYTES], work[FS_PATH_BYTES], name[HEX_ID_BYTES + 8], id[HEX_ID_BYTES];
+    char source[PATH_MAX], folder[FS_PATH_BYTES], work[FS_PATH_BYTES], name[HEX_ID_BYTES + 8],
+        id[HEX_ID_BYTES];
     if (!realpath(file, source))
         return ERR_SYS("reading '%s'", file);
     rand_hex_id(id);
-    snprintf(name, sizeof name, ".build-%s", id); /* inside the plugin folder: the move at the end is a rename */
+    snprintf(name, sizeof name, ".build-%s",
+             id); /* inside the plugin folder: the move at the end is a rename */
     TRY(analytics_folder(h, folder));
     TRY(fs_join(work, folder, name));
     TRY(fs_mkdirs(work));
@@ -102,7 +109,9 @@ err verb_analyse(struct house *h, const struct verb_args *args)
     if (args->count)
         return ERR(ERR_INVALID, "'%s': analyse takes no argument", args->values[0]);
     arena_init(&keep, VERB_ARENA_BYTES);
-    err e = app_run_job(h, &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") }, args->json, &keep, &info);
+    err e = app_run_job(
+        h, &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") },
+        args->json, &keep, &info);
     arena_deinit(&keep);
     return e;
 }

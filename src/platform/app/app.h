@@ -24,7 +24,14 @@ struct app;
 
 /* ------------------------------------------------------------------ settings */
 
-enum setting_type { SETTING_UNSET, SETTING_STR, SETTING_INT, SETTING_REAL, SETTING_BOOL, SETTING_BYTES };
+enum setting_type {
+    SETTING_UNSET,
+    SETTING_STR,
+    SETTING_INT,
+    SETTING_REAL,
+    SETTING_BOOL,
+    SETTING_BYTES
+};
 
 /* From the environment, else from $SKERRY_HOME/.env or ./.env, else the default. */
 struct setting {
@@ -32,10 +39,10 @@ struct setting {
     enum setting_type type;
     const char *fallback; /* default, as text */
     const char *help;
-    bool is_secret;   /* shown as "(set)" */
+    bool is_secret; /* shown as "(set)" */
 };
-str setting_str(const struct house *h, const char *name);      /* asserts that the name is declared */
-int64_t setting_int(const struct house *h, const char *name);  /* INT, BYTES ("64M") and BOOL */
+str setting_str(const struct house *h, const char *name); /* asserts that the name is declared */
+int64_t setting_int(const struct house *h, const char *name); /* INT, BYTES ("64M") and BOOL */
 double setting_real(const struct house *h, const char *name);
 bool setting_bool(const struct house *h, const char *name);
 
@@ -43,15 +50,15 @@ bool setting_bool(const struct house *h, const char *name);
 
 /* How an app's datasets are built and read: behind the generic /v1/datasets routes. */
 struct dataset_kind {
-    const char *name;      /* "chess.positions"; NULL ends a table */
-    const char *build_job; /* job kind that builds one; payload {"datasetId":...} */
+    const char *name;          /* "chess.positions"; NULL ends a table */
+    const char *build_job;     /* job kind that builds one; payload {"datasetId":...} */
     const char *filter_schema; /* JSON Schema of filter's properties */
     /* Checks a filter and split before anything is registered. */
     err (*check)(struct house *h, const struct json *filter, const struct json *split);
     /* Writes `limit` rows from row `cursor` on, as JSON objects into an open array. */
     err (*sample)(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
                   struct json_out *out);
-    const char *formats;   /* "pgn csv ndjson" */
+    const char *formats; /* "pgn csv ndjson" */
     /* Starts a streamed export. */
     err (*export_open)(struct house *h, const struct dataset_info *info, str format, str split,
                        struct http_stream *ret_stream, const char **ret_content_type);
@@ -59,10 +66,11 @@ struct dataset_kind {
 
 /* How an app's models are trained, loaded and served: behind /v1/trainings, /v1/models, /v1/evaluations. */
 struct model_kind {
-    const char *name;      /* "chess.policy"; NULL ends a table */
+    const char *name;         /* "chess.policy"; NULL ends a table */
     const char *dataset_kind; /* what it is trained on */
-    const char *train_job; /* payload {"datasetId","model","params":{...}} */
-    const char *evaluate_job; /* payload {"candidate":"name@3","baseline":"name@2" or null,"suite","datasetId"} */
+    const char *train_job;    /* payload {"datasetId","model","params":{...}} */
+    const char *
+        evaluate_job; /* payload {"candidate":"name@3","baseline":"name@2" or null,"suite","datasetId"} */
     const char *params_schema; /* JSON Schema of params' properties, with defaults */
     /* Checks the params of a training before anything is queued. */
     err (*check)(struct house *h, const struct json *params);
@@ -78,13 +86,13 @@ struct model_kind {
 
 struct verb_args {
     int count;
-    char **values;   /* what follows the verb, options included */
-    bool json;       /* --json was given (and removed) */
+    char **values; /* what follows the verb, options included */
+    bool json;     /* --json was given (and removed) */
 };
 struct verb {
-    const char *name;    /* "import"; NULL ends a table */
-    const char *usage;   /* "skerry chess import FILE... [--dataset NAME]" */
-    const char *help;    /* what it does, in a paragraph, with examples */
+    const char *name;  /* "import"; NULL ends a table */
+    const char *usage; /* "skerry chess import FILE... [--dataset NAME]" */
+    const char *help;  /* what it does, in a paragraph, with examples */
     err (*run)(struct house *h, const struct verb_args *args);
     bool needs_no_house; /* runs without store and settings (h is NULL) */
 };
@@ -114,10 +122,11 @@ struct app {
     const struct verb *verbs;
     const struct page *pages;
     const struct role *roles;
-    size_t state_bytes;  /* zeroed memory for app_state() */
+    size_t state_bytes;                         /* zeroed memory for app_state() */
     err (*start)(struct house *h, void *state); /* after migrations, before routes and workers */
-    void (*stop)(struct house *h, void *state); /* also after a failed start; accepts half-built state */
-    blob_roots_fn roots; /* blobs that its own tables refer to; arg is struct house * */
+    void (*stop)(struct house *h,
+                 void *state); /* also after a failed start; accepts half-built state */
+    blob_roots_fn roots;       /* blobs that its own tables refer to; arg is struct house * */
     /* Adds members to the STATUS block: open object. May be NULL. */
     err (*status)(struct house *h, struct json_out *out);
 };
@@ -139,7 +148,7 @@ enum house_mode {
 
 struct house_options {
     enum house_mode mode;
-    const char *home;  /* NULL: SKERRY_HOME, else ~/.skerry */
+    const char *home;              /* NULL: SKERRY_HOME, else ~/.skerry */
     const struct app *const *apps; /* NULL: app_registry */
     bool quiet;
 };
@@ -161,7 +170,7 @@ struct jobs *house_jobs(const struct house *h);
 struct track *house_track(const struct house *h);
 struct history *house_history(const struct house *h);
 struct auth *house_auth(const struct house *h);
-struct pool *house_compute(const struct house *h); /* one thread a core */
+struct pool *house_compute(const struct house *h);     /* one thread a core */
 struct http_server *house_http(const struct house *h); /* NULL in a verb */
 int64_t house_started_ms(const struct house *h);
 void *app_state(const struct house *h, const struct app *app);
@@ -177,7 +186,8 @@ static inline struct house *run_house(const struct run *r)
     return (struct house *)run_ctx(r);
 }
 
-const struct dataset_kind *house_dataset_kind(const struct house *h, str name); /* empty: the first */
+const struct dataset_kind *house_dataset_kind(const struct house *h,
+                                              str name); /* empty: the first */
 const struct model_kind *house_model_kind(const struct house *h, str name);
 
 /* Collects blobs that nobody refers to; logs what it did. */
@@ -188,8 +198,8 @@ MUST_USE err house_status_text(struct house *h, arena *keep, struct buf *out);
 MUST_USE err house_status_json(struct house *h, arena *keep, struct json_out *out);
 
 /* Moves an alias to a version and makes it serve; puts the alias back when it cannot be loaded. */
-MUST_USE err house_promote(struct house *h, str name, str version, str alias, str username, str reason,
-                           arena *keep, struct model_version_info *ret_info);
+MUST_USE err house_promote(struct house *h, str name, str version, str alias, str username,
+                           str reason, arena *keep, struct model_version_info *ret_info);
 
 /* /openapi.json, from the tables. */
 MUST_USE err openapi_write(const struct app *const *apps, struct buf *out);
@@ -201,13 +211,13 @@ MUST_USE err app_add_job_tx(struct house *h, struct store_tx *tx, const struct j
 
 /* Adds a job for the one who asks, with a run id made here and known at once. When an unfinished job with
  * the same key exists, its ids are given. */
-MUST_USE err app_queue_job(struct http_request *rq, const struct job_spec *spec, char ret_run_id[HEX_ID_BYTES],
-                           char ret_job_id[UUID_BYTES]);
+MUST_USE err app_queue_job(struct http_request *rq, const struct job_spec *spec,
+                           char ret_run_id[HEX_ID_BYTES], char ret_job_id[UUID_BYTES]);
 
 /* The same, and answers `status` with {"runId","jobId","status":"queued"} and Location
  * <location_prefix><runId>: what every route that starts work does. */
-MUST_USE err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec,
-                           int status, const char *location_prefix);
+MUST_USE err app_start_job(struct http_request *rq, struct http_reply *rp,
+                           const struct job_spec *spec, int status, const char *location_prefix);
 
 /* For verbs: adds the job, runs it here with a progress bar and ETA (plain lines when stderr is not a
  * terminal), prints the result as text lines or JSON. */

@@ -8,7 +8,6 @@
 
 enum { NAMES_MAX = 65536 };
 
-
 static err add_name(struct map *seen, const char *what, const char *name)
 {
     union map_value *value;
@@ -31,19 +30,24 @@ static err check_routes(const struct app *app)
 {
     for (const struct route *r = app->routes; r && r->method; r++) {
         if (r->access == ACCESS_UNSET)
-            return ERR(ERR_INVALID, "route %s %s of app %s does not state its access", r->method, r->path, app->name);
+            return ERR(ERR_INVALID, "route %s %s of app %s does not state its access", r->method,
+                       r->path, app->name);
         if (!r->summary || !r->summary[0])
-            return ERR(ERR_INVALID, "route %s %s of app %s has no summary", r->method, r->path, app->name);
+            return ERR(ERR_INVALID, "route %s %s of app %s has no summary", r->method, r->path,
+                       app->name);
         if (!r->run)
-            return ERR(ERR_INVALID, "route %s %s of app %s has no handler", r->method, r->path, app->name);
+            return ERR(ERR_INVALID, "route %s %s of app %s has no handler", r->method, r->path,
+                       app->name);
         if (r->path[0] != '/')
-            return ERR(ERR_INVALID, "route '%s' of app %s does not start with /", r->path, app->name);
+            return ERR(ERR_INVALID, "route '%s' of app %s does not start with /", r->path,
+                       app->name);
         /* Apps live in /v1; only the platform owns paths beside it. Aliases are free: they are the
          * literal paths of the seeds. */
         if (app != &app_core && strncmp(r->path, "/v1/", 4) != 0)
             return ERR(ERR_INVALID, "route '%s' of app %s is outside /v1/", r->path, app->name);
         if (r->is_inline && r->is_upload)
-            return ERR(ERR_INVALID, "route '%s' of app %s cannot be inline and an upload", r->path, app->name);
+            return ERR(ERR_INVALID, "route '%s' of app %s cannot be inline and an upload", r->path,
+                       app->name);
     }
     return OK;
 }
@@ -53,7 +57,8 @@ static err check_migrations(const struct app *app)
     int expected = 1;
     for (const struct store_migration *m = app->migrations; m && m->number; m++, expected++)
         if (m->number != expected || !m->sql)
-            return ERR(ERR_INVALID, "migration %d of app %s: step %d was expected, with SQL", m->number, app->name, expected);
+            return ERR(ERR_INVALID, "migration %d of app %s: step %d was expected, with SQL",
+                       m->number, app->name, expected);
     return OK;
 }
 
@@ -80,19 +85,24 @@ static err check_references(const struct app *const *apps, const struct app *app
 {
     for (const struct job_schedule *s = app->schedules; s && s->name; s++)
         if (!has_job(apps, s->kind))
-            return ERR(ERR_INVALID, "schedule %s of app %s: there is no job kind '%s'", s->name, app->name, s->kind);
+            return ERR(ERR_INVALID, "schedule %s of app %s: there is no job kind '%s'", s->name,
+                       app->name, s->kind);
     for (const struct dataset_kind *k = app->dataset_kinds; k && k->name; k++)
         if (!has_job(apps, k->build_job))
-            return ERR(ERR_INVALID, "dataset kind %s: there is no job kind '%s'", k->name, k->build_job);
+            return ERR(ERR_INVALID, "dataset kind %s: there is no job kind '%s'", k->name,
+                       k->build_job);
     for (const struct model_kind *k = app->model_kinds; k && k->name; k++)
         if (!has_job(apps, k->train_job) || !has_job(apps, k->evaluate_job))
-            return ERR(ERR_INVALID, "model kind %s: job kind '%s' or '%s' is missing", k->name, k->train_job, k->evaluate_job);
+            return ERR(ERR_INVALID, "model kind %s: job kind '%s' or '%s' is missing", k->name,
+                       k->train_job, k->evaluate_job);
     for (const struct job_kind *k = app->jobs; k && k->name; k++)
         if (k->metric && !find_metric(apps, k->metric))
-            return ERR(ERR_INVALID, "job kind %s: there is no metric family '%s'", k->name, k->metric);
+            return ERR(ERR_INVALID, "job kind %s: there is no metric family '%s'", k->name,
+                       k->metric);
     for (const struct route *r = app->routes; r && r->method; r++)
         if (r->metric && !find_metric(apps, r->metric))
-            return ERR(ERR_INVALID, "route %s %s: there is no metric family '%s'", r->method, r->path, r->metric);
+            return ERR(ERR_INVALID, "route %s %s: there is no metric family '%s'", r->method,
+                       r->path, r->metric);
     return OK;
 }
 
@@ -101,21 +111,27 @@ static err check_named_rows(const struct app *app, struct map *seen)
     for (const struct job_kind *k = app->jobs; k && k->name; k++) {
         TRY(add_name(seen, "job kind", k->name));
         if (!k->help || !k->run || !k->component || !has_shape(k->name, "._-"))
-            return ERR(ERR_INVALID, "job kind '%s' of app %s needs help, run, component and a lower-case name", k->name, app->name);
+            return ERR(ERR_INVALID,
+                       "job kind '%s' of app %s needs help, run, component and a lower-case name",
+                       k->name, app->name);
     }
     for (const struct setting *s = app->settings; s && s->name; s++) {
         TRY(add_name(seen, "setting", s->name));
         if (s->type == SETTING_UNSET || !s->fallback || !s->help)
-            return ERR(ERR_INVALID, "setting '%s' of app %s needs a type, a default and help", s->name, app->name);
+            return ERR(ERR_INVALID, "setting '%s' of app %s needs a type, a default and help",
+                       s->name, app->name);
     }
     for (const struct metric_family *f = app->metrics; f && f->name; f++) {
         TRY(add_name(seen, "metric family", f->name));
         if (f->type == METRIC_UNSET || !f->help || !has_shape(f->name, "_:"))
-            return ERR(ERR_INVALID, "metric family '%s' of app %s needs a type, help and a lower-case name", f->name, app->name);
+            return ERR(ERR_INVALID,
+                       "metric family '%s' of app %s needs a type, help and a lower-case name",
+                       f->name, app->name);
     }
     for (const struct verb *v = app->verbs; v && v->name; v++)
         if (!v->usage || !v->help || !v->run)
-            return ERR(ERR_INVALID, "verb '%s' of app %s needs usage, help and run", v->name, app->name);
+            return ERR(ERR_INVALID, "verb '%s' of app %s needs usage, help and run", v->name,
+                       app->name);
     return OK;
 }
 

@@ -30,7 +30,8 @@ static const struct range *range_of(const struct http_request *rq)
     return &ranges[0];
 }
 
-static void write_points(struct json_out *w, const char *label, const char *metric, const struct metric_point *points, size_t count)
+static void write_points(struct json_out *w, const char *label, const char *metric,
+                         const struct metric_point *points, size_t count)
 {
     json_object_begin(w);
     json_kv_cstr(w, "label", label);
@@ -49,7 +50,8 @@ static void write_points(struct json_out *w, const char *label, const char *metr
 }
 
 /* One series of a registered family over the request's range. label may be empty. */
-static err query(struct http_request *rq, const char *name, str label, enum history_function function, struct metric_point **ret_points,
+static err query(struct http_request *rq, const char *name, str label,
+                 enum history_function function, struct metric_point **ret_points,
                  size_t *ret_count)
 {
     const struct range *range = range_of(rq);
@@ -64,7 +66,8 @@ static err query(struct http_request *rq, const char *name, str label, enum hist
     return history_query(house_history(rq_house(rq)), &q, http_arena(rq), ret_points, ret_count);
 }
 
-static err reply_one(struct http_request *rq, struct http_reply *rp, const char *label, const char *metric, str match, enum history_function function)
+static err reply_one(struct http_request *rq, struct http_reply *rp, const char *label,
+                     const char *metric, str match, enum history_function function)
 {
     struct metric_point *points;
     size_t count;
@@ -97,7 +100,8 @@ err core_chart_throughput(struct http_request *rq, struct http_reply *rp)
 {
     str label;
     TRY(run_label(rq, &label));
-    return reply_one(rq, rp, "steps_per_s", "chs_training_step_duration_seconds_count", label, HISTORY_RATE);
+    return reply_one(rq, rp, "steps_per_s", "chs_training_step_duration_seconds_count", label,
+                     HISTORY_RATE);
 }
 
 err core_chart_rps(struct http_request *rq, struct http_reply *rp)
@@ -133,7 +137,8 @@ err core_chart_error_rate(struct http_request *rq, struct http_reply *rp)
 {
     struct metric_point *failed, *all;
     size_t failed_count, count;
-    TRY(query(rq, "chs_api_requests_total", STR("outcome=\"error\""), HISTORY_RATE, &failed, &failed_count));
+    TRY(query(rq, "chs_api_requests_total", STR("outcome=\"error\""), HISTORY_RATE, &failed,
+              &failed_count));
     TRY(query(rq, "chs_api_requests_total", STR_NONE, HISTORY_RATE, &all, &count));
     size_t f = 0;
     for (size_t i = 0; i < count; i++) {
@@ -165,7 +170,8 @@ err core_chart_utilization(struct http_request *rq, struct http_reply *rp)
     json_key(w, "series");
     json_array_begin(w);
     write_points(w, "cpu_pct", "process_cpu_seconds_total", cpu, count);
-    write_points(w, "gpu_pct", NULL, NULL, 0); /* no accelerator is used: an empty series, not zeros */
+    write_points(w, "gpu_pct", NULL, NULL,
+                 0); /* no accelerator is used: an empty series, not zeros */
     write_points(w, "vram_pct", NULL, NULL, 0);
     json_array_end(w);
     json_object_end(w);
@@ -189,7 +195,8 @@ err core_chart_training(struct http_request *rq, struct http_reply *rp)
         ARENA_TRY(key);
         struct metric_point *points;
         size_t count;
-        TRY(track_metric_history(house_track(rq_house(rq)), str_of(run_id), str_of(key), since, 2000, http_arena(rq), &points, &count));
+        TRY(track_metric_history(house_track(rq_house(rq)), str_of(run_id), str_of(key), since,
+                                 2000, http_arena(rq), &points, &count));
         write_points(w, key, key, points, count);
     }
     json_array_end(w);
@@ -202,19 +209,22 @@ err core_chart_series(struct http_request *rq, struct http_reply *rp)
 {
     str name = http_query(rq, "metric"), fn = http_query(rq, "fn");
     if (!name.len)
-        return ERR(ERR_INVALID, "query parameter 'metric' is required: the name of a series, as GET /metrics shows them");
+        return ERR(ERR_INVALID, "query parameter 'metric' is required: the name of a series, as "
+                                "GET /metrics shows them");
     if (fn.len && !str_eq(fn, STR("rate")) && !str_eq(fn, STR("value")))
         return ERR(ERR_INVALID, "query parameter 'fn' must be rate or value");
     char *metric = arena_cstr(http_arena(rq), name);
     ARENA_TRY(metric);
-    return reply_one(rq, rp, metric, metric, http_query(rq, "match"), str_eq(fn, STR("rate")) ? HISTORY_RATE : HISTORY_VALUE);
+    return reply_one(rq, rp, metric, metric, http_query(rq, "match"),
+                     str_eq(fn, STR("rate")) ? HISTORY_RATE : HISTORY_VALUE);
 }
 
 static err latency_ms(struct http_request *rq, double q, double *ret_ms)
 {
     int64_t now = clock_wall_ms();
     double seconds;
-    TRY(history_quantile(house_history(rq_house(rq)), STR("chs_api_request_seconds"), NULL, 0, q, now - 300000, now, &seconds));
+    TRY(history_quantile(house_history(rq_house(rq)), STR("chs_api_request_seconds"), NULL, 0, q,
+                         now - 300000, now, &seconds));
     *ret_ms = seconds * 1000; /* NAN stays NAN, and is written as null */
     return OK;
 }
@@ -242,8 +252,13 @@ static err recent_error_rate(struct http_request *rq, double *ret_share)
     str label = STR("outcome=\"error\"");
     double sums[2] = { 0, 0 };
     for (int i = 0; i < 2; i++) {
-        struct history_query q = { .name = STR("chs_api_requests_total"), .labels = &label, .label_count = (size_t)i,
-                                   .function = HISTORY_RATE, .from_ms = now - 300000, .to_ms = now, .step_ms = 300000 };
+        struct history_query q = { .name = STR("chs_api_requests_total"),
+                                   .labels = &label,
+                                   .label_count = (size_t)i,
+                                   .function = HISTORY_RATE,
+                                   .from_ms = now - 300000,
+                                   .to_ms = now,
+                                   .step_ms = 300000 };
         struct metric_point *points;
         size_t count;
         TRY(history_query(house_history(rq_house(rq)), &q, http_arena(rq), &points, &count));

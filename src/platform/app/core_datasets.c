@@ -8,14 +8,16 @@ enum { LIST_MAX = 100, SAMPLE_MAX = 1000 };
 
 static err find(struct http_request *rq, struct dataset_info *ret_info)
 {
-    return dataset_get(house_track(rq_house(rq)), http_param(rq, "id"), http_query(rq, "version"), http_arena(rq), ret_info);
+    return dataset_get(house_track(rq_house(rq)), http_param(rq, "id"), http_query(rq, "version"),
+                       http_arena(rq), ret_info);
 }
 
 static err find_kind(struct house *h, str name, const struct dataset_kind **ret_kind)
 {
     const struct dataset_kind *kind = house_dataset_kind(h, name);
     if (!kind)
-        return ERR(ERR_UNSUPPORTED, "this build has no code for datasets of kind '%.*s'", STR_ARG(name));
+        return ERR(ERR_UNSUPPORTED, "this build has no code for datasets of kind '%.*s'",
+                   STR_ARG(name));
     *ret_kind = kind;
     return OK;
 }
@@ -98,7 +100,9 @@ err core_dataset_create(struct http_request *rq, struct http_reply *rp)
     char run_id[HEX_ID_BYTES];
     TRY(read_creation(rq, &c));
     rand_hex_id(run_id);
-    c.job = (struct job_spec){ .kind = c.kind->build_job, .username = http_user(rq), .run_id = str_of(run_id) };
+    c.job = (struct job_spec){ .kind = c.kind->build_job,
+                               .username = http_user(rq),
+                               .run_id = str_of(run_id) };
     TRY(store_write(house_store(h), create_tx, &c));
     jobs_wake(house_jobs(h));
     dataset_announce(house_track(h), &c.info);
@@ -148,7 +152,8 @@ static void write_dataset(struct json_out *w, const struct dataset_info *d, aren
     json_kv_time_ms(w, "updatedAt", d->updated_ms);
 }
 
-static err versions_of(struct http_request *rq, str name, struct dataset_info **ret_infos, size_t *ret_count)
+static err versions_of(struct http_request *rq, str name, struct dataset_info **ret_infos,
+                       size_t *ret_count)
 {
     struct dataset_filter filter = { .name = name, .sort = "createdAt", .limit = 1000 };
     return dataset_list(house_track(rq_house(rq)), &filter, http_arena(rq), ret_infos, ret_count);
@@ -160,11 +165,14 @@ err core_datasets_list(struct http_request *rq, struct http_reply *rp)
     TRY(http_query_int(rq, "limit", 1, LIST_MAX, &limit));
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &offset));
     str sort = http_query(rq, "sort");
-    if (sort.len && !str_eq(sort, STR("size")) && !str_eq(sort, STR("rows")) && !str_eq(sort, STR("createdAt")))
+    if (sort.len && !str_eq(sort, STR("size")) && !str_eq(sort, STR("rows")) &&
+        !str_eq(sort, STR("createdAt")))
         return ERR(ERR_INVALID, "query parameter 'sort' must be size, rows or createdAt");
     struct dataset_filter filter = {
         .q = http_query(rq, "q"),
-        .sort = str_eq(sort, STR("size")) ? "size" : str_eq(sort, STR("rows")) ? "rows" : "createdAt",
+        .sort = str_eq(sort, STR("size"))   ? "size"
+                : str_eq(sort, STR("rows")) ? "rows"
+                                            : "createdAt",
         .newest_only = true,
         .limit = limit + 1, /* one more tells whether there is a next page */
         .offset = offset,
@@ -219,13 +227,14 @@ static err profile_part(struct http_request *rq, const char *part, const struct 
     struct dataset_info d;
     TRY(find(rq, &d));
     if (!str_eq(d.state, STR("ready")))
-        return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: its profile exists when it is ready", STR_ARG(d.name),
-                   STR_ARG(d.version), STR_ARG(d.state));
+        return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: its profile exists when it is ready",
+                   STR_ARG(d.name), STR_ARG(d.version), STR_ARG(d.state));
     const struct json *profile;
     TRY(json_parse(http_arena(rq), d.profile, &profile));
     const struct json *found = json_get(profile, part);
     if (!found)
-        return ERR(ERR_NOT_FOUND, "dataset %.*s@%.*s has no %s in its profile", STR_ARG(d.name), STR_ARG(d.version), part);
+        return ERR(ERR_NOT_FOUND, "dataset %.*s@%.*s has no %s in its profile", STR_ARG(d.name),
+                   STR_ARG(d.version), part);
     *ret_part = found;
     return OK;
 }
@@ -353,14 +362,15 @@ err core_dataset_history(struct http_request *rq, struct http_reply *rp)
 
 /* ------------------------------------------------------------------ rows */
 
-static err find_ready(struct http_request *rq, struct dataset_info *ret_info, const struct dataset_kind **ret_kind)
+static err find_ready(struct http_request *rq, struct dataset_info *ret_info,
+                      const struct dataset_kind **ret_kind)
 {
     struct dataset_info d;
     const struct dataset_kind *kind = NULL;
     TRY(find(rq, &d));
     if (!str_eq(d.state, STR("ready")))
-        return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: rows can be read when it is ready", STR_ARG(d.name),
-                   STR_ARG(d.version), STR_ARG(d.state));
+        return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: rows can be read when it is ready",
+                   STR_ARG(d.name), STR_ARG(d.version), STR_ARG(d.state));
     TRY(find_kind(rq_house(rq), d.kind, &kind));
     *ret_info = d;
     *ret_kind = kind;
@@ -405,11 +415,13 @@ err core_dataset_export(struct http_request *rq, struct http_reply *rp)
     TRY(find_ready(rq, &d, &kind));
     str format = http_query(rq, "format");
     if (!has_word(kind->formats, format))
-        return ERR(ERR_INVALID, "query parameter 'format' is '%.*s'; datasets of kind %s are exported as: %s", STR_ARG(format),
-                   kind->name, kind->formats);
+        return ERR(ERR_INVALID,
+                   "query parameter 'format' is '%.*s'; datasets of kind %s are exported as: %s",
+                   STR_ARG(format), kind->name, kind->formats);
     struct http_stream stream;
     const char *content_type;
-    TRY(kind->export_open(rq_house(rq), &d, format, http_query(rq, "split"), &stream, &content_type));
+    TRY(kind->export_open(rq_house(rq), &d, format, http_query(rq, "split"), &stream,
+                          &content_type));
     str file = arena_fmt(http_arena(rq), "attachment; filename=\"%s.%.*s\"", d.id, STR_ARG(format));
     if (file.ptr)
         http_set_header(rp, "Content-Disposition", file);
@@ -422,7 +434,8 @@ err core_dataset_delete(struct http_request *rq, struct http_reply *rp)
     struct dataset_info d;
     TRY(find(rq, &d));
     TRY(dataset_delete(house_track(rq_house(rq)), str_of(d.id)));
-    TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), STR("dataset.delete"), str_of(d.id), STR_NONE));
+    TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), STR("dataset.delete"), str_of(d.id),
+                   STR_NONE));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_cstr(w, "deleted", d.id);

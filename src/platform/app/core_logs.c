@@ -31,7 +31,8 @@ static err read_range(str text, int64_t *ms)
     }
     err e = str_to_i64(str_sub(text, 0, text.len - 1), &value);
     if (unit == 0 || e.code || value < 1 || value > 100000)
-        return ERR(ERR_INVALID, "query parameter 'range' is '%.*s': write 45s, 30m, 2h or 7d", STR_ARG(text));
+        return ERR(ERR_INVALID, "query parameter 'range' is '%.*s': write 45s, 30m, 2h or 7d",
+                   STR_ARG(text));
     *ms = value * unit;
     return OK;
 }

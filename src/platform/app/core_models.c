@@ -6,7 +6,8 @@
 
 enum { LIST_MAX = 1000 };
 
-static err list(struct http_request *rq, const struct model_filter *filter, struct model_version_info **ret_infos, size_t *ret_count)
+static err list(struct http_request *rq, const struct model_filter *filter,
+                struct model_version_info **ret_infos, size_t *ret_count)
 {
     return model_list(house_track(rq_house(rq)), filter, http_arena(rq), ret_infos, ret_count);
 }
@@ -21,7 +22,8 @@ err core_models_list(struct http_request *rq, struct http_reply *rp)
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "modelId", infos[i].name);
-        json_kv_str(w, "displayName", infos[i].display_name.len ? infos[i].display_name : infos[i].name);
+        json_kv_str(w, "displayName",
+                    infos[i].display_name.len ? infos[i].display_name : infos[i].name);
         json_kv_str(w, "kind", infos[i].kind);
         json_kv_int(w, "latestVersion", infos[i].version);
         json_kv_raw(w, "tags", infos[i].tags);
@@ -67,7 +69,8 @@ err core_model_versions(struct http_request *rq, struct http_reply *rp)
     str name = http_param(rq, "id");
     TRY(list(rq, &(struct model_filter){ .name = name, .limit = LIST_MAX }, &infos, &count));
     if (count == 0)
-        return ERR(ERR_NOT_FOUND, "there is no registered model '%.*s'; GET /v1/models lists them", STR_ARG(name));
+        return ERR(ERR_NOT_FOUND, "there is no registered model '%.*s'; GET /v1/models lists them",
+                   STR_ARG(name));
     struct json_out *w = http_json(rp);
     json_array_begin(w);
     for (size_t i = 0; i < count; i++) {
@@ -79,12 +82,14 @@ err core_model_versions(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-static err kind_of(struct house *h, const struct model_version_info *m, const struct model_kind **ret_kind)
+static err kind_of(struct house *h, const struct model_version_info *m,
+                   const struct model_kind **ret_kind)
 {
     const struct model_kind *kind = house_model_kind(h, m->kind);
     if (m->kind.len == 0 || !kind)
-        return ERR(ERR_UNSUPPORTED, "model %.*s version %lld is of kind '%.*s', which this build cannot load", STR_ARG(m->name),
-                   (long long)m->version, STR_ARG(m->kind));
+        return ERR(ERR_UNSUPPORTED,
+                   "model %.*s version %lld is of kind '%.*s', which this build cannot load",
+                   STR_ARG(m->name), (long long)m->version, STR_ARG(m->kind));
     *ret_kind = kind;
     return OK;
 }
@@ -145,8 +150,8 @@ err core_model_load(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-err house_promote(struct house *h, str name, str version, str alias, str username, str reason, arena *keep,
-                 struct model_version_info *ret_info)
+err house_promote(struct house *h, str name, str version, str alias, str username, str reason,
+                  arena *keep, struct model_version_info *ret_info)
 {
     struct model_version_info next, before;
     const struct model_kind *kind = NULL;
@@ -159,7 +164,8 @@ err house_promote(struct house *h, str name, str version, str alias, str usernam
     err e = kind->load(h, &next, alias);
     if (e.code && !found.code) {
         /* What cannot be loaded must not stay promoted: the next start would have no model. */
-        err back = model_promote(house_track(h), name, before.version, alias, username, STR("the new version could not be loaded"));
+        err back = model_promote(house_track(h), name, before.version, alias, username,
+                                 STR("the new version could not be loaded"));
         if (back.code)
             log_error(house_log(h), NULL, "model.promote_undo_failed", &back);
     }
@@ -181,7 +187,8 @@ err core_model_promote(struct http_request *rq, struct http_reply *rp)
     TRY(json_opt_str(body, "alias", &alias));
     TRY(json_opt_str(body, "from", &from));
     TRY(json_opt_str(body, "reason", &reason));
-    TRY(house_promote(h, name, version.len ? version : from, alias, http_user(rq), reason, http_arena(rq), &m));
+    TRY(house_promote(h, name, version.len ? version : from, alias, http_user(rq), reason,
+                      http_arena(rq), &m));
     TRY(auth_audit(house_auth(h), http_user(rq), STR("model.promote"), str_of(m.id), STR_NONE));
     reply_active(rp, &m, alias);
     return OK;
@@ -193,7 +200,8 @@ err core_model_promotions(struct http_request *rq, struct http_reply *rp)
     struct promotion *rows;
     size_t count;
     TRY(http_query_int(rq, "limit", 1, LIST_MAX, &limit));
-    TRY(model_promotions(house_track(rq_house(rq)), http_param(rq, "id"), limit, http_arena(rq), &rows, &count));
+    TRY(model_promotions(house_track(rq_house(rq)), http_param(rq, "id"), limit, http_arena(rq),
+                         &rows, &count));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_key(w, "items");

@@ -79,7 +79,8 @@ err core_run_metric(struct http_request *rq, struct http_reply *rp)
     int64_t limit = 1000;
     TRY(http_query_int(rq, "limit", 1, POINTS_MAX, &limit));
     TRY(find_run(rq, &run));
-    TRY(track_metric_history(house_track(rq_house(rq)), run.run_id, http_param(rq, "key"), 0, (size_t)limit, http_arena(rq), &points, &count));
+    TRY(track_metric_history(house_track(rq_house(rq)), run.run_id, http_param(rq, "key"), 0,
+                             (size_t)limit, http_arena(rq), &points, &count));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_str(w, "runId", run.run_id);
@@ -105,7 +106,8 @@ err core_run_artifacts(struct http_request *rq, struct http_reply *rp)
     struct artifact_info *artifacts;
     size_t count;
     TRY(find_run(rq, &run));
-    TRY(track_artifact_list(house_track(rq_house(rq)), run.run_id, http_arena(rq), &artifacts, &count));
+    TRY(track_artifact_list(house_track(rq_house(rq)), run.run_id, http_arena(rq), &artifacts,
+                            &count));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_key(w, "items");
@@ -140,9 +142,12 @@ static const char *content_type_of(str path)
 {
     static const struct {
         const char *ending, *type;
-    } types[] = { { ".json", "application/json" },     { ".txt", "text/plain; charset=utf-8" }, { ".csv", "text/csv; charset=utf-8" },
-                  { ".pgn", "application/x-chess-pgn" }, { ".svg", "image/svg+xml" },           { ".png", "image/png" },
-                  { ".ndjson", "application/x-ndjson" }, { ".md", "text/markdown; charset=utf-8" } };
+    } types[] = {
+        { ".json", "application/json" },       { ".txt", "text/plain; charset=utf-8" },
+        { ".csv", "text/csv; charset=utf-8" }, { ".pgn", "application/x-chess-pgn" },
+        { ".svg", "image/svg+xml" },           { ".png", "image/png" },
+        { ".ndjson", "application/x-ndjson" }, { ".md", "text/markdown; charset=utf-8" }
+    };
     for (size_t i = 0; i < COUNT_OF(types); i++)
         if (str_ends(path, str_of(types[i].ending)))
             return types[i].type;
@@ -156,9 +161,11 @@ err core_run_artifact(struct http_request *rq, struct http_reply *rp)
     struct blob_reader *reader;
     int64_t bytes;
     TRY(find_run(rq, &run));
-    TRY(track_artifact_get(house_track(rq_house(rq)), run.run_id, http_param(rq, "path"), http_arena(rq), &artifact));
+    TRY(track_artifact_get(house_track(rq_house(rq)), run.run_id, http_param(rq, "path"),
+                           http_arena(rq), &artifact));
     TRY(blob_reader_open(house_blobs(rq_house(rq)), &artifact.blob, 0, &reader, &bytes));
-    http_stream(rp, content_type_of(artifact.path), (struct http_stream){ .pull = pull_blob, .done = close_blob, .arg = reader });
+    http_stream(rp, content_type_of(artifact.path),
+                (struct http_stream){ .pull = pull_blob, .done = close_blob, .arg = reader });
     return OK;
 }
 
@@ -166,7 +173,8 @@ err core_lineage(struct http_request *rq, struct http_reply *rp)
 {
     int64_t depth = 3;
     TRY(http_query_int(rq, "depth", 1, 20, &depth));
-    return track_lineage_json(house_track(rq_house(rq)), http_param(rq, "id"), (int)depth, http_json(rp));
+    return track_lineage_json(house_track(rq_house(rq)), http_param(rq, "id"), (int)depth,
+                              http_json(rp));
 }
 
 /* ------------------------------------------------------------------ jobs */
@@ -203,7 +211,10 @@ static void write_job(struct json_out *w, const struct job_info *j)
 
 err core_jobs_list(struct http_request *rq, struct http_reply *rp)
 {
-    struct job_filter filter = { .kind = http_query(rq, "kind"), .state = http_query(rq, "status"), .username = http_query(rq, "username"), .limit = 50 };
+    struct job_filter filter = { .kind = http_query(rq, "kind"),
+                                 .state = http_query(rq, "status"),
+                                 .username = http_query(rq, "username"),
+                                 .limit = 50 };
     struct job_info *jobs;
     size_t count;
     TRY(http_query_int(rq, "limit", 1, LIST_MAX, &filter.limit));
@@ -275,7 +286,8 @@ static ptrdiff_t pull_job(void *arg, char *out, size_t max)
     buf_init(&text, max);
     ptrdiff_t count = 0;
     err e = job_get(watch->jobs, str_of(watch->id), &keep, &job);
-    bool changed = !watch->sent_any || job.state != watch->last_state || job.done != watch->last_done;
+    bool changed = !watch->sent_any || job.state != watch->last_state ||
+                   job.done != watch->last_done;
     if (e.code) {
         count = -1;
     } else if (changed) {
@@ -287,7 +299,8 @@ static ptrdiff_t pull_job(void *arg, char *out, size_t max)
         watch->sent_any = true;
         watch->last_done = job.done;
         watch->last_state = job.state;
-        watch->ended = job.state == JOB_SUCCEEDED || job.state == JOB_FAILED || job.state == JOB_STOPPED;
+        watch->ended = job.state == JOB_SUCCEEDED || job.state == JOB_FAILED ||
+                       job.state == JOB_STOPPED;
         if (text.failed) {
             count = -1;
         } else {
@@ -304,7 +317,8 @@ err core_job_events(struct http_request *rq, struct http_reply *rp)
 {
     struct job_info job;
     TRY(job_get(house_jobs(rq_house(rq)), http_param(rq, "id"), http_arena(rq), &job));
-    struct job_watch *watch = calloc(1, sizeof *watch); /* outlives the request's arena: freed by done */
+    struct job_watch *watch = calloc(
+        1, sizeof *watch); /* outlives the request's arena: freed by done */
     if (!watch)
         return ERR(ERR_NO_MEMORY, "no memory to watch a job");
     watch->jobs = house_jobs(rq_house(rq));

@@ -19,7 +19,7 @@
 #define SKERRY_COMMIT "unknown"
 #endif
 
-enum { METRICS_BYTES_MAX = 16 * 1024 * 1024, OPENAPI_BYTES_MAX = 4 * 1024 * 1024 };
+#define JOBS_KEPT_MS (90LL * 24 * 3600 * 1000)
 
 err core_health(struct http_request *rq, struct http_reply *rp)
 {
@@ -54,7 +54,8 @@ err core_health_deps(struct http_request *rq, struct http_reply *rp)
     err blobs = blobs_usage(h->blobs, &usage);
     err disk = fs_free_bytes(h->home, &free_bytes);
     if (!disk.code && free_bytes < 64 * 1024 * 1024)
-        disk = ERR(ERR_NO_SPACE, "%lld MiB are left in '%s'", (long long)(free_bytes >> 20), h->home);
+        disk = ERR(ERR_NO_SPACE, "%lld MiB are left in '%s'", (long long)(free_bytes >> 20),
+                   h->home);
     bool ready = !store.code && !blobs.code && !disk.code;
     char text[96];
     http_status(rp, ready ? 200 : 503);
@@ -62,7 +63,8 @@ err core_health_deps(struct http_request *rq, struct http_reply *rp)
     json_object_begin(w);
     json_kv_cstr(w, "status", ready ? "ok" : "degraded");
     write_dependency(w, "store", &store, store_engine(h->store));
-    snprintf(text, sizeof text, "%lld blobs, %lld bytes", (long long)usage.count, (long long)usage.bytes);
+    snprintf(text, sizeof text, "%lld blobs, %lld bytes", (long long)usage.count,
+             (long long)usage.bytes);
     write_dependency(w, "blobs", &blobs, text);
     snprintf(text, sizeof text, "%lld MiB free", (long long)(free_bytes >> 20));
     write_dependency(w, "disk", &disk, text);
@@ -75,7 +77,9 @@ err core_metrics(struct http_request *rq, struct http_reply *rp)
     struct house *h = rq_house(rq);
     process_metrics_update(h->metrics);
     bool open = str_contains(http_header(rq, "Accept"), STR("application/openmetrics-text"));
-    struct buf *out = http_text(rp, open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8");
+    struct buf *out = http_text(rp,
+                                open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                     : "text/plain; version=0.0.4; charset=utf-8");
     metrics_write(h->metrics, open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS, out);
     return OK;
 }
@@ -114,7 +118,8 @@ static err gather_status(struct house *h, arena *keep, struct status *s)
     TRY(track_run_list(h->track, &training, keep, &runs, &count));
     if ((s->has_run = count > 0))
         s->run = runs[0];
-    TRY(model_list(h->track, &(struct model_filter){ .newest_only = true, .limit = 50 }, keep, &models, &count));
+    TRY(model_list(h->track, &(struct model_filter){ .newest_only = true, .limit = 50 }, keep,
+                   &models, &count));
     for (size_t i = 0; i < count && !s->has_model; i++) {
         err e = model_get(h->track, models[i].name, STR("prod"), keep, &s->model);
         if (e.code && e.code != ERR_NOT_FOUND)
@@ -129,13 +134,15 @@ static err gather_status(struct house *h, arena *keep, struct status *s)
     }
     int64_t now = clock_wall_ms();
     double seconds = NAN;
-    TRY(history_quantile(h->history, STR("chs_predict_latency_seconds"), NULL, 0, 0.5, now - 24 * 3600000LL, now, &seconds));
+    TRY(history_quantile(h->history, STR("chs_predict_latency_seconds"), NULL, 0, 0.5,
+                         now - 24 * 3600000LL, now, &seconds));
     s->p50_ms = seconds * 1000;
     return OK;
 }
 
 /* What apps add: members like "games". */
-static err app_members(struct house *h, arena *keep, const struct json **ret_members, struct json_out *into)
+static err app_members(struct house *h, arena *keep, const struct json **ret_members,
+                       struct json_out *into)
 {
     struct buf text;
     struct json_out w;
@@ -162,10 +169,11 @@ static void write_infra(struct house *h, struct buf *out)
 {
     struct server_address server;
     if (h->mode == HOUSE_SERVE)
-        buf_add_fmt(out, "Infra: up  (one process, pid %d, %s, %.1f MiB resident)\n", (int)getpid(), store_engine(h->store),
-                    (double)process_resident_bytes() / 1048576);
+        buf_add_fmt(out, "Infra: up  (one process, pid %d, %s, %.1f MiB resident)\n", (int)getpid(),
+                    store_engine(h->store), (double)process_resident_bytes() / 1048576);
     else if (server_find(h->home, &server))
-        buf_add_fmt(out, "Infra: up  (one process, pid %d, port %d, %s)\n", server.pid, server.port, store_engine(h->store));
+        buf_add_fmt(out, "Infra: up  (one process, pid %d, port %d, %s)\n", server.pid, server.port,
+                    store_engine(h->store));
     else
         buf_add_cstr(out, "Infra: down  (skerry serve starts it)\n");
 }
@@ -179,16 +187,19 @@ err house_status_text(struct house *h, arena *keep, struct buf *out)
     buf_add_cstr(out, "STATUS\n");
     buf_add_fmt(out, "Repo: skerry  Commit/Tag: %s (%s)\n", SKERRY_VERSION, SKERRY_COMMIT);
     write_infra(h, out);
-    buf_add_fmt(out, "Data: games=%lld, datasets=%lld", (long long)json_int(json_get(members, "games"), 0), (long long)s.dataset_names);
+    buf_add_fmt(out, "Data: games=%lld, datasets=%lld",
+                (long long)json_int(json_get(members, "games"), 0), (long long)s.dataset_names);
     if (s.has_dataset)
         buf_add_fmt(out, " (latest=%.*s@%.*s)", STR_ARG(s.latest.name), STR_ARG(s.latest.version));
     buf_add_char(out, '\n');
     if (s.has_run)
-        buf_add_fmt(out, "Training: last_run=%.*s status=%.*s\n", STR_ARG(s.run.run_id), STR_ARG(s.run.status));
+        buf_add_fmt(out, "Training: last_run=%.*s status=%.*s\n", STR_ARG(s.run.run_id),
+                    STR_ARG(s.run.status));
     else
         buf_add_cstr(out, "Training: last_run=none\n");
     if (s.has_model)
-        buf_add_fmt(out, "Model: prod=%.*s@%lld", STR_ARG(s.model.name), (long long)s.model.version);
+        buf_add_fmt(out, "Model: prod=%.*s@%lld", STR_ARG(s.model.name),
+                    (long long)s.model.version);
     else
         buf_add_cstr(out, "Model: prod=none");
     if (isfinite(s.p50_ms))
@@ -198,14 +209,16 @@ err house_status_text(struct house *h, arena *keep, struct buf *out)
     char iso[CLOCK_ISO_BYTES];
     clock_iso(s.promotion.at_ms, iso);
     if (s.has_promotion)
-        buf_add_fmt(out, "Changes since last chat: %.*s %lld -> %lld promoted to %.*s at %s\n", STR_ARG(s.promotion.name),
-                    (long long)s.promotion.from_version, (long long)s.promotion.to_version, STR_ARG(s.promotion.alias), iso);
+        buf_add_fmt(out, "Changes since last chat: %.*s %lld -> %lld promoted to %.*s at %s\n",
+                    STR_ARG(s.promotion.name), (long long)s.promotion.from_version,
+                    (long long)s.promotion.to_version, STR_ARG(s.promotion.alias), iso);
     else
         buf_add_cstr(out, "Changes since last chat: none\n");
     struct job_counts failed;
     TRY(job_counts(h->jobs, STR_NONE, &failed));
     if (failed.by_state[JOB_FAILED])
-        buf_add_fmt(out, "Blocker/Risiken: %lld failed jobs (GET /v1/jobs?status=failed)\n", (long long)failed.by_state[JOB_FAILED]);
+        buf_add_fmt(out, "Blocker/Risiken: %lld failed jobs (GET /v1/jobs?status=failed)\n",
+                    (long long)failed.by_state[JOB_FAILED]);
     else
         buf_add_cstr(out, "Blocker/Risiken: none\n");
     return buf_check(out);
@@ -231,14 +244,16 @@ err house_status_json(struct house *h, arena *keep, struct json_out *w)
     json_kv_int(w, "datasets", s.dataset_names);
     json_key(w, "latestDataset");
     if (s.has_dataset)
-        json_out_fmt(w, "%.*s@%.*s", STR_ARG(str_sub(s.latest.name, 0, 200)), STR_ARG(s.latest.version));
+        json_out_fmt(w, "%.*s@%.*s", STR_ARG(str_sub(s.latest.name, 0, 200)),
+                     STR_ARG(s.latest.version));
     else
         json_out_null(w);
     json_kv_cstr(w, "lastRun", s.has_run ? s.run.run_id.ptr : NULL);
     json_kv_cstr(w, "lastRunStatus", s.has_run ? s.run.status.ptr : NULL);
     json_key(w, "prod");
     if (s.has_model)
-        json_out_fmt(w, "%.*s@%lld", STR_ARG(str_sub(s.model.name, 0, 200)), (long long)s.model.version);
+        json_out_fmt(w, "%.*s@%lld", STR_ARG(str_sub(s.model.name, 0, 200)),
+                     (long long)s.model.version);
     else
         json_out_null(w);
     json_kv_real(w, "serveLatencyP50Ms", s.p50_ms);
@@ -255,7 +270,8 @@ err house_status_json(struct house *h, arena *keep, struct json_out *w)
 err core_status(struct http_request *rq, struct http_reply *rp)
 {
     if (str_starts(http_header(rq, "Accept"), STR("text/plain")))
-        return house_status_text(rq_house(rq), http_arena(rq), http_text(rp, "text/plain; charset=utf-8"));
+        return house_status_text(rq_house(rq), http_arena(rq),
+                                 http_text(rp, "text/plain; charset=utf-8"));
     return house_status_json(rq_house(rq), http_arena(rq), http_json(rp));
 }
 
@@ -388,20 +404,36 @@ err core_collect(struct http_request *rq, struct http_reply *rp)
     return app_start_job(rq, rp, &job, 202, "/v1/runs/");
 }
 
+/* Finished jobs are history: their runs stay, the rows of the queue need not. */
+static err purge_jobs(struct run *run)
+{
+    int64_t removed, before_ms = clock_wall_ms() - JOBS_KEPT_MS;
+    do {
+        TRY(run_check(run));
+        TRY(jobs_purge(house_jobs(run_house(run)), before_ms, &removed));
+    } while (removed == JOBS_PURGE_MAX);
+    return OK;
+}
+
 err core_collect_run(struct run *run, const struct json *payload)
 {
     struct blob_gc_report report;
+    TRY(purge_jobs(run));
     TRY(house_collect(run_house(run), -1, &report));
     TRY(run_metric(run, "removed_blobs", (double)report.removed_count, 0));
     TRY(run_metric(run, "removed_bytes", (double)report.removed_bytes, 0));
     TRY(run_metric(run, "missing_blobs", (double)report.missing_count, 0));
-    str text = arena_fmt(run_arena(run), "{\"kept\":%lld,\"removed\":%lld,\"removedBytes\":%lld,\"missing\":%lld}", (long long)report.kept_count,
-                         (long long)report.removed_count, (long long)report.removed_bytes, (long long)report.missing_count);
+    str text = arena_fmt(run_arena(run),
+                         "{\"kept\":%lld,\"removed\":%lld,\"removedBytes\":%lld,\"missing\":%lld}",
+                         (long long)report.kept_count, (long long)report.removed_count,
+                         (long long)report.removed_bytes, (long long)report.missing_count);
     ARENA_TRY(text.ptr);
     TRY(run_artifact(run, "report.json", text));
     if (report.missing_count)
-        return ERR(ERR_CORRUPT, "%lld blobs are referred to but missing, the first is %s: restore them from a backup", (long long)report.missing_count,
-                   report.first_missing.hex);
+        return ERR(
+            ERR_CORRUPT,
+            "%lld blobs are referred to but missing, the first is %s: restore them from a backup",
+            (long long)report.missing_count, report.first_missing.hex);
     return run_result(run, text);
 }
 

@@ -53,7 +53,8 @@ static err find_job(struct http_request *rq, enum work work, struct job_info *re
     TRY(core_run_id_parse(http_param(rq, "runId"), run_id));
     TRY(job_get_by_run(house_jobs(rq_house(rq)), str_of(run_id), http_arena(rq), &info));
     if (!is_work(rq_house(rq), info.kind, work))
-        return ERR(ERR_NOT_FOUND, "run %s is a %s, not %s", run_id, info.kind, work == WORK_TRAINING ? "a training" : "an evaluation");
+        return ERR(ERR_NOT_FOUND, "run %s is a %s, not %s", run_id, info.kind,
+                   work == WORK_TRAINING ? "a training" : "an evaluation");
     *ret_info = info;
     return OK;
 }
@@ -64,7 +65,8 @@ static err read_priority(const struct json *body, int *ret_priority)
 {
     str priority = STR("normal");
     TRY(json_opt_str(body, "priority", &priority));
-    if (!str_eq(priority, STR("low")) && !str_eq(priority, STR("normal")) && !str_eq(priority, STR("high")))
+    if (!str_eq(priority, STR("low")) && !str_eq(priority, STR("normal")) &&
+        !str_eq(priority, STR("high")))
         return ERR(ERR_INVALID, "field 'priority' must be low, normal or high");
     *ret_priority = str_eq(priority, STR("low")) ? -10 : str_eq(priority, STR("high")) ? 10 : 0;
     return OK;
@@ -94,11 +96,12 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     TRY(read_priority(body, &job.priority));
     TRY(dataset_get(house_track(h), dataset_id, version, http_arena(rq), &dataset));
     if (!str_eq(dataset.state, STR("ready")))
-        return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: train on it when it is ready", STR_ARG(dataset.name),
-                   STR_ARG(dataset.version), STR_ARG(dataset.state));
+        return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: train on it when it is ready",
+                   STR_ARG(dataset.name), STR_ARG(dataset.version), STR_ARG(dataset.state));
     const struct model_kind *kind = kind_for_dataset(h, dataset.kind);
     if (!kind)
-        return ERR(ERR_UNSUPPORTED, "no model of this build is trained on datasets of kind '%.*s'", STR_ARG(dataset.kind));
+        return ERR(ERR_UNSUPPORTED, "no model of this build is trained on datasets of kind '%.*s'",
+                   STR_ARG(dataset.kind));
     TRY(kind->check(h, body));
 
     struct buf payload;
@@ -137,8 +140,8 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     struct house *h = rq_house(rq);
     const struct json *body;
     struct model_version_info candidate, baseline;
-    str name, baseline_name = STR_NONE, candidate_version = STR_NONE, baseline_version = STR_NONE, suite = STR("topk"),
-              dataset = STR_NONE;
+    str name, baseline_name = STR_NONE, candidate_version = STR_NONE, baseline_version = STR_NONE,
+              suite = STR("topk"), dataset = STR_NONE;
     TRY(http_body_json(rq, &body));
     TRY(json_need_str(body, "candidateModelId", &name));
     TRY(json_opt_str(body, "candidateVersion", &candidate_version));
@@ -151,9 +154,11 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
         TRY(model_get(house_track(h), baseline_name, baseline_version, http_arena(rq), &baseline));
     const struct model_kind *kind = house_model_kind(h, candidate.kind);
     if (!kind)
-        return ERR(ERR_UNSUPPORTED, "this build cannot evaluate models of kind '%.*s'", STR_ARG(candidate.kind));
+        return ERR(ERR_UNSUPPORTED, "this build cannot evaluate models of kind '%.*s'",
+                   STR_ARG(candidate.kind));
     if (!has_word(kind->suites, suite))
-        return ERR(ERR_INVALID, "field 'suite' is '%.*s'; models of kind %s have: %s", STR_ARG(suite), kind->name, kind->suites);
+        return ERR(ERR_INVALID, "field 'suite' is '%.*s'; models of kind %s have: %s",
+                   STR_ARG(suite), kind->name, kind->suites);
     struct buf payload;
     struct json_out w;
     char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
@@ -161,10 +166,12 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     json_out_init(&w, &payload);
     json_object_begin(&w);
     json_key(&w, "candidate");
-    json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(candidate.name, 0, 500)), (long long)candidate.version);
+    json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(candidate.name, 0, 500)),
+                 (long long)candidate.version);
     json_key(&w, "baseline");
     if (baseline_name.len)
-        json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(baseline.name, 0, 500)), (long long)baseline.version);
+        json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(baseline.name, 0, 500)),
+                     (long long)baseline.version);
     else
         json_out_null(&w);
     json_kv_str(&w, "suite", suite);
@@ -172,7 +179,9 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     json_object_end(&w);
     err e = buf_check(&payload);
     if (!e.code)
-        e = app_queue_job(rq, &(struct job_spec){ .kind = kind->evaluate_job, .payload = buf_str(&payload) }, run_id, job_id);
+        e = app_queue_job(
+            rq, &(struct job_spec){ .kind = kind->evaluate_job, .payload = buf_str(&payload) },
+            run_id, job_id);
     buf_deinit(&payload);
     TRY(e);
     str location = arena_fmt(http_arena(rq), "/v1/evaluations/%s", run_id);
@@ -197,8 +206,8 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* Jobs of all model kinds, newest first; one more than asked for tells whether there are more. */
-static err list_work(struct http_request *rq, enum work work, str state, int64_t limit, int64_t offset, struct job_info **ret_infos,
-                     size_t *ret_count)
+static err list_work(struct http_request *rq, enum work work, str state, int64_t limit,
+                     int64_t offset, struct job_info **ret_infos, size_t *ret_count)
 {
     struct house *h = rq_house(rq);
     size_t kinds = 0, count = 0;
@@ -212,7 +221,9 @@ static err list_work(struct http_request *rq, enum work work, str state, int64_t
         for (const struct model_kind *k = house_apps(h)[i]->model_kinds; k && k->name; k++) {
             struct job_info *infos;
             size_t n;
-            struct job_filter filter = { .kind = str_of(work_job(k, work)), .state = state, .limit = (int64_t)each_max };
+            struct job_filter filter = { .kind = str_of(work_job(k, work)),
+                                         .state = state,
+                                         .limit = (int64_t)each_max };
             TRY(job_list(house_jobs(h), &filter, http_arena(rq), &infos, &n));
             memcpy(all + count, infos, n * sizeof *infos);
             count += n;
@@ -236,10 +247,12 @@ static err state_filter(str status, str *ret_state)
 {
     if (str_eq(status, STR("finished")))
         *ret_state = STR("succeeded");
-    else if (status.len == 0 || str_eq(status, STR("active")) || str_eq(status, STR("failed")) || str_eq(status, STR("stopped")))
+    else if (status.len == 0 || str_eq(status, STR("active")) || str_eq(status, STR("failed")) ||
+             str_eq(status, STR("stopped")))
         *ret_state = status;
     else
-        return ERR(ERR_INVALID, "query parameter 'status' must be active, finished, failed or stopped");
+        return ERR(ERR_INVALID,
+                   "query parameter 'status' must be active, finished, failed or stopped");
     return OK;
 }
 
@@ -263,7 +276,8 @@ err core_trainings_list(struct http_request *rq, struct http_reply *rp)
         json_kv_cstr(w, "status", job_state_name(infos[i].state));
         json_kv_real(w, "progress", progress_of(&infos[i]));
         json_kv_time_ms(w, "createdAt", infos[i].created_ms);
-        json_kv_time_ms(w, "updatedAt", infos[i].finished_ms ? infos[i].finished_ms : infos[i].started_ms);
+        json_kv_time_ms(w, "updatedAt",
+                        infos[i].finished_ms ? infos[i].finished_ms : infos[i].started_ms);
         json_object_end(w);
     }
     json_array_end(w);
@@ -282,8 +296,10 @@ err core_trainings_count(struct http_request *rq, struct http_reply *rp)
             struct job_counts counts;
             TRY(job_counts(house_jobs(h), str_of(k->train_job), &counts));
             for (int s = 0; s <= JOB_STOPPED; s++) {
-                bool is_active = s == JOB_WAITING || s == JOB_QUEUED || s == JOB_RUNNING || s == JOB_PAUSED;
-                if (state.len == 0 || (str_eq(state, STR("active")) && is_active) || str_eq(state, str_of(job_state_name((enum job_state)s))))
+                bool is_active = s == JOB_WAITING || s == JOB_QUEUED || s == JOB_RUNNING ||
+                                 s == JOB_PAUSED;
+                if (state.len == 0 || (str_eq(state, STR("active")) && is_active) ||
+                    str_eq(state, str_of(job_state_name((enum job_state)s))))
                     total += counts.by_state[s];
             }
         }
@@ -340,7 +356,8 @@ static err write_artifact_uris(struct http_request *rq, struct json_out *w, str 
     json_object_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_key_str(w, artifacts[i].path);
-        json_out_fmt(w, "/v1/runs/%.*s/artifacts/%.*s", STR_ARG(run_id), STR_ARG(str_sub(artifacts[i].path, 0, 500)));
+        json_out_fmt(w, "/v1/runs/%.*s/artifacts/%.*s", STR_ARG(run_id),
+                     STR_ARG(str_sub(artifacts[i].path, 0, 500)));
     }
     json_object_end(w);
     return OK;
@@ -372,7 +389,10 @@ err core_training_get(struct http_request *rq, struct http_reply *rp)
         json_out_null(w);
     json_kv_raw(w, "result", info.result);
     json_kv_cstr(w, "error", info.error.len ? info.error.ptr : NULL);
-    json_kv_time_ms(w, "updatedAt", info.finished_ms ? info.finished_ms : info.started_ms ? info.started_ms : info.created_ms);
+    json_kv_time_ms(w, "updatedAt",
+                    info.finished_ms  ? info.finished_ms
+                    : info.started_ms ? info.started_ms
+                                      : info.created_ms);
     json_object_end(w);
     return OK;
 }
@@ -383,7 +403,8 @@ err core_training_artifacts(struct http_request *rq, struct http_reply *rp)
     struct artifact_info *artifacts;
     size_t count;
     TRY(find_job(rq, WORK_TRAINING, &info));
-    TRY(track_artifact_list(house_track(rq_house(rq)), info.run_id, http_arena(rq), &artifacts, &count));
+    TRY(track_artifact_list(house_track(rq_house(rq)), info.run_id, http_arena(rq), &artifacts,
+                            &count));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_key(w, "items");
@@ -393,7 +414,8 @@ err core_training_artifacts(struct http_request *rq, struct http_reply *rp)
         json_kv_str(w, "name", artifacts[i].path);
         json_kv_int(w, "sizeBytes", artifacts[i].bytes);
         json_key(w, "downloadUrl");
-        json_out_fmt(w, "/v1/runs/%.*s/artifacts/%.*s", STR_ARG(info.run_id), STR_ARG(str_sub(artifacts[i].path, 0, 500)));
+        json_out_fmt(w, "/v1/runs/%.*s/artifacts/%.*s", STR_ARG(info.run_id),
+                     STR_ARG(str_sub(artifacts[i].path, 0, 500)));
         json_object_end(w);
     }
     json_array_end(w);
@@ -443,7 +465,8 @@ err core_training_control(struct http_request *rq, struct http_reply *rp)
 
 /* ------------------------------------------------------------------ evaluations */
 
-static err write_evaluation(struct http_request *rq, struct json_out *w, const struct job_info *info, bool whole)
+static err write_evaluation(struct http_request *rq, struct json_out *w,
+                            const struct job_info *info, bool whole)
 {
     const struct json *payload, *result = NULL;
     TRY(json_parse(http_arena(rq), info->payload, &payload));

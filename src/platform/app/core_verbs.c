@@ -53,7 +53,8 @@ static err config_text(struct house *h, arena *keep, struct buf *out)
 {
     for (size_t i = 0; i < h->settings.count; i++) {
         const struct setting_value *v = &h->settings.values[i];
-        buf_add_fmt(out, "%-24s %-14.*s (%s)\n    %s\n", v->setting->name, STR_ARG(shown_value(v)), setting_source_name(v->source), v->setting->help);
+        buf_add_fmt(out, "%-24s %-14.*s (%s)\n    %s\n", v->setting->name, STR_ARG(shown_value(v)),
+                    setting_source_name(v->source), v->setting->help);
     }
     return OK;
 }
@@ -80,8 +81,9 @@ static err config_json(struct house *h, arena *keep, struct buf *out)
 /* "NAME=default  # help": what .env.example holds. A tidy test keeps the file equal to this. */
 static err config_example(struct house *h, arena *keep, struct buf *out)
 {
-    buf_add_cstr(out, "# Settings of Skerry with their defaults. Copy to .env in the data folder or here.\n"
-                      "# Written by: skerry config --example\n");
+    buf_add_cstr(
+        out, "# Settings of Skerry with their defaults. Copy to .env in the data folder or here.\n"
+             "# Written by: skerry config --example\n");
     for (size_t i = 0; i < h->settings.count; i++) {
         const struct setting *s = h->settings.values[i].setting;
         buf_add_fmt(out, "\n# %s\n#%s=%s\n", s->help, s->name, s->fallback);
@@ -120,22 +122,26 @@ static size_t examine(struct house *h, struct finding *out)
     err e = store_check(h->store);
     look_at(&out[n], "store", &e, "restore a backup: docs/operations.md");
     if (!e.code)
-        snprintf(out[n].state, sizeof out[n].state, "%s, integrity check clean", store_engine(h->store));
+        snprintf(out[n].state, sizeof out[n].state, "%s, integrity check clean",
+                 store_engine(h->store));
     e = blobs_usage(h->blobs, &usage);
     look_at(&out[++n], "blobs", &e, "check the permissions of the blobs folder");
     if (!e.code)
-        snprintf(out[n].state, sizeof out[n].state, "%lld blobs, %lld bytes", (long long)usage.count, (long long)usage.bytes);
+        snprintf(out[n].state, sizeof out[n].state, "%lld blobs, %lld bytes",
+                 (long long)usage.count, (long long)usage.bytes);
     e = fs_free_bytes(h->home, &free_bytes);
     if (!e.code && free_bytes < (int64_t)256 << 20)
         e = ERR(ERR_NO_SPACE, "only %lld MiB free", (long long)(free_bytes >> 20));
     look_at(&out[++n], "disk", &e, "make room, or move SKERRY_HOME");
     if (!e.code)
-        snprintf(out[n].state, sizeof out[n].state, "%lld MiB free in %s", (long long)(free_bytes >> 20), h->home);
+        snprintf(out[n].state, sizeof out[n].state, "%lld MiB free in %s",
+                 (long long)(free_bytes >> 20), h->home);
     e = access(h->home, W_OK) == 0 ? OK : ERR_SYS("'%s' cannot be written", h->home);
     look_at(&out[++n], "data folder", &e, "run as its owner, or set SKERRY_HOME");
     out[++n] = (struct finding){ .what = "server", .is_good = true };
     if (server_find(h->home, &server))
-        snprintf(out[n].state, sizeof out[n].state, "running, pid %d, http://127.0.0.1:%d", server.pid, server.port);
+        snprintf(out[n].state, sizeof out[n].state, "running, pid %d, http://127.0.0.1:%d",
+                 server.pid, server.port);
     else
         snprintf(out[n].state, sizeof out[n].state, "not running (skerry serve starts it)");
     out[++n] = (struct finding){ .what = "cores", .is_good = true };
@@ -186,7 +192,8 @@ static err models_text(struct house *h, arena *keep, struct buf *out)
     if (count == 0)
         buf_add_cstr(out, "No model is registered yet: train one (skerry chess train --help).\n");
     for (size_t i = 0; i < count; i++)
-        buf_add_fmt(out, "%-24.*s %4lld  %-12.*s %9lld bytes  run %.*s\n", STR_ARG(models[i].name), (long long)models[i].version, STR_ARG(models[i].aliases),
+        buf_add_fmt(out, "%-24.*s %4lld  %-12.*s %9lld bytes  run %.*s\n", STR_ARG(models[i].name),
+                    (long long)models[i].version, STR_ARG(models[i].aliases),
                     (long long)models[i].bytes, STR_ARG(models[i].run_id));
     return OK;
 }
@@ -225,8 +232,9 @@ static err promote(struct house *h, const struct verb_args *args, arena *keep)
     struct server_address server;
     struct model_version_info m;
     if (!server_find(h->home, &server)) {
-        TRY(house_promote(h, str_of(args->values[0]), str_of(args->values[1]), str_of(alias), setting_str(h, "SKERRY_USER"),
-                          STR("asked for on the command line"), keep, &m));
+        TRY(house_promote(h, str_of(args->values[0]), str_of(args->values[1]), str_of(alias),
+                          setting_str(h, "SKERRY_USER"), STR("asked for on the command line"), keep,
+                          &m));
         printf("%.*s version %lld is now %s\n", STR_ARG(m.name), (long long)m.version, alias);
         return OK;
     }
@@ -269,11 +277,14 @@ static err key_create(struct house *h, const struct verb_args *args, arena *keep
     str id, key;
     if (args->count > 2)
         TRY(access_parse(str_of(args->values[2]), &role));
-    TRY(auth_key_create(h->auth, setting_str(h, "SKERRY_USER"), str_of(args->values[1]), role, STR("made on the command line"), keep, &id, &key));
+    TRY(auth_key_create(h->auth, setting_str(h, "SKERRY_USER"), str_of(args->values[1]), role,
+                        STR("made on the command line"), keep, &id, &key));
     if (args->json)
         printf("{\"id\":\"%.*s\",\"key\":\"%.*s\"}\n", STR_ARG(id), STR_ARG(key));
     else
-        printf("%.*s\n(id %.*s, role %s; this key is shown once. A running server knows it after its next start.)\n", STR_ARG(key), STR_ARG(id), access_name(role));
+        printf("%.*s\n(id %.*s, role %s; this key is shown once. A running server knows it after "
+               "its next start.)\n",
+               STR_ARG(key), STR_ARG(id), access_name(role));
     return OK;
 }
 
@@ -293,7 +304,8 @@ static err run_verb_job(struct house *h, const char *kind, str payload, bool jso
     arena keep;
     struct job_info info;
     arena_init(&keep, VERB_ARENA_BYTES);
-    err e = app_run_job(h, &(struct job_spec){ .kind = kind, .payload = payload }, json, &keep, &info);
+    err e = app_run_job(h, &(struct job_spec){ .kind = kind, .payload = payload }, json, &keep,
+                        &info);
     arena_deinit(&keep);
     return e;
 }
@@ -308,7 +320,8 @@ err core_verb_backup(struct house *h, const struct verb_args *args)
     else if (!getcwd(folder, sizeof folder))
         return ERR_SYS("asking for the current folder");
     else
-        TRY(fs_join(full, folder, args->values[0])); /* the server may do the job, from its own folder */
+        TRY(fs_join(full, folder,
+                    args->values[0])); /* the server may do the job, from its own folder */
     struct buf payload;
     struct json_out w;
     buf_init(&payload, JOB_PAYLOAD_MAX);

@@ -156,10 +156,14 @@ static err take_server_lock(struct house *h)
 {
     char path[FS_PATH_BYTES], note[96];
     TRY(fs_join(path, h->home, "serve.lock"));
-    int len = snprintf(note, sizeof note, "pid %d, port %lld", (int)getpid(), (long long)setting_int(h, "API_PORT"));
+    int len = snprintf(note, sizeof note, "pid %d, port %lld", (int)getpid(),
+                       (long long)setting_int(h, "API_PORT"));
     err e = fs_lock(path, str_from(note, (size_t)len), &h->lock_fd);
     if (e.code == ERR_CONFLICT)
-        return err_wrap(e, "another 'skerry serve' uses the data folder '%s'; stop it, or set SKERRY_HOME and API_PORT for a second one", h->home);
+        return err_wrap(e,
+                        "another 'skerry serve' uses the data folder '%s'; stop it, or set "
+                        "SKERRY_HOME and API_PORT for a second one",
+                        h->home);
     return e;
 }
 
@@ -239,7 +243,6 @@ static err open_jobs(struct house *h)
         .metrics = h->metrics,
         .log = h->log,
         .worker = worker.ptr,
-        .sole_worker = h->mode == HOUSE_SERVE,
         .execute = house_execute_job,
         .arg = h,
     };
@@ -258,15 +261,24 @@ static err open_rooms(struct house *h, bool quiet)
     TRY(open_store(h));
     /* Jobs before tracking: tracking asks which runs' jobs are unfinished. */
     TRY(open_jobs(h));
-    struct track_options track = { .store = h->store, .blobs = h->blobs, .log = h->log, .metrics = h->metrics,
-                                   .jobs = h->jobs, .sole_worker = h->mode == HOUSE_SERVE, .ctx = h };
+    struct track_options track = { .store = h->store,
+                                   .blobs = h->blobs,
+                                   .log = h->log,
+                                   .metrics = h->metrics,
+                                   .jobs = h->jobs,
+                                   .sole_worker = h->mode == HOUSE_SERVE,
+                                   .ctx = h };
     TRY(track_open(&track, &h->track));
     char *user = arena_cstr(&h->keep, setting_str(h, "SKERRY_USER"));
     ARENA_TRY(user);
-    TRY(auth_open(&(struct auth_options){ .store = h->store, .default_user = user }, &h->auth));
+    TRY(auth_open(
+        &(struct auth_options){
+            .store = h->store, .log = h->log, .metrics = h->metrics, .default_user = user },
+        &h->auth));
     TRY(history_open(h->store, h->metrics, &h->history));
     int threads = (int)setting_int(h, "SKERRY_COMPUTE_THREADS");
-    return pool_open("compute", threads > 0 ? threads : thread_core_count(), COMPUTE_QUEUE_MAX, &h->compute);
+    return pool_open("compute", threads > 0 ? threads : thread_core_count(), COMPUTE_QUEUE_MAX,
+                     &h->compute);
 }
 
 static err start_apps(struct house *h)
@@ -287,7 +299,8 @@ err house_open(const struct house_options *options, struct house **ret_house)
     struct house *h = calloc(1, sizeof *h);
     if (!h)
         return ERR(ERR_NO_MEMORY, "no memory to start");
-    signal(SIGPIPE, SIG_IGN); /* a client that leaves is an error of its write, not of the process */
+    signal(SIGPIPE,
+           SIG_IGN); /* a client that leaves is an error of its write, not of the process */
     h->mode = options->mode;
     h->apps = options->apps ? options->apps : app_registry;
     h->lock_fd = -1;
@@ -296,7 +309,8 @@ err house_open(const struct house_options *options, struct house **ret_house)
     while (h->apps[h->app_count])
         h->app_count++;
 
-    err e = h->app_count <= HOUSE_APPS_MAX ? OK : ERR(ERR_TOO_BIG, "more than %d apps", HOUSE_APPS_MAX);
+    err e = h->app_count <= HOUSE_APPS_MAX ? OK
+                                           : ERR(ERR_TOO_BIG, "more than %d apps", HOUSE_APPS_MAX);
     if (!e.code)
         e = app_check_all(h->apps);
     if (!e.code)
@@ -424,10 +438,12 @@ err house_serve(struct house *h)
         if (h->apps[i]->schedules)
             TRY(jobs_schedule(h->jobs, h->apps[i]->schedules));
     TRY(jobs_start(h->jobs, (int)setting_int(h, "SKERRY_WORKERS")));
-    TRY(history_start(h->history, HISTORY_INTERVAL_MS, setting_int(h, "SKERRY_METRICS_DAYS") * 24 * 3600 * 1000));
+    TRY(history_start(h->history, HISTORY_INTERVAL_MS,
+                      setting_int(h, "SKERRY_METRICS_DAYS") * 24 * 3600 * 1000));
     TRY(open_http(h));
     TRY(note_port(h));
-    log_event(h->log, LOG_INFO, NULL, "serve.started", NULL, F_INT("port", http_port(h->http)), F_CSTR("home", h->home));
+    log_event(h->log, LOG_INFO, NULL, "serve.started", NULL, F_INT("port", http_port(h->http)),
+              F_CSTR("home", h->home));
     return OK;
 }
 
@@ -446,10 +462,12 @@ err house_collect(struct house *h, int64_t min_age_ms, struct blob_gc_report *re
 {
     const struct blob_owner owners[] = { { track_roots, h->track }, { app_roots, h } };
     struct blob_gc_report report;
-    TRY(blobs_collect(h->blobs, owners, COUNT_OF(owners), min_age_ms < 0 ? COLLECT_MIN_AGE_MS : min_age_ms, &report));
+    TRY(blobs_collect(h->blobs, owners, COUNT_OF(owners),
+                      min_age_ms < 0 ? COLLECT_MIN_AGE_MS : min_age_ms, &report));
     enum log_level level = report.missing_count ? LOG_ERROR : LOG_INFO;
-    log_event(h->log, level, NULL, "blobs.collected", NULL, F_INT("kept", report.kept_count), F_INT("removed", report.removed_count),
-              F_INT("removed_bytes", report.removed_bytes), F_INT("missing", report.missing_count));
+    log_event(h->log, level, NULL, "blobs.collected", NULL, F_INT("kept", report.kept_count),
+              F_INT("removed", report.removed_count), F_INT("removed_bytes", report.removed_bytes),
+              F_INT("missing", report.missing_count));
     *ret_report = report;
     return OK;
 }

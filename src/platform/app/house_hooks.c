@@ -8,8 +8,8 @@
 #include "platform/app/house_private.h"
 
 /* The SLA buckets of the reference (0.1 .. 10 s) plus those where this server lives. */
-static const double request_buckets[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                          0.05,   0.1,     0.3,    1,     3,      10 };
+static const double request_buckets[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                          0.025,  0.05,    0.1,    0.3,   1,      3,     10 };
 
 enum { FAMILY_REQUESTS, FAMILY_SECONDS, FAMILY_PROBLEMS };
 
@@ -50,7 +50,8 @@ err house_watch_routes(struct house *h)
             struct route_watch *w = &h->watches[h->watch_count++];
             w->route = r;
             /* Made now, so that every route is exposed, with zero, from the start. */
-            w->seconds = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_SECONDS], str_of(r->method), str_of(r->path));
+            w->seconds = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_SECONDS],
+                                     str_of(r->method), str_of(r->path));
         }
     }
     return OK;
@@ -81,12 +82,15 @@ err house_authorise(void *ctx, struct http_request *rq, enum access needed)
     return e;
 }
 
-static void count_request(struct house *h, struct route_watch *w, int outcome, int user_kind, int64_t duration_ns)
+static void count_request(struct house *h, struct route_watch *w, int outcome, int user_kind,
+                          int64_t duration_ns)
 {
     metric_observe(w->seconds, (double)duration_ns / 1e9);
-    struct metric_cell *cell = atomic_load_explicit(&w->requests[outcome][user_kind], memory_order_relaxed);
+    struct metric_cell *cell = atomic_load_explicit(&w->requests[outcome][user_kind],
+                                                    memory_order_relaxed);
     if (!cell) {
-        cell = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REQUESTS], str_of(w->route->method), str_of(w->route->path),
+        cell = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REQUESTS],
+                           str_of(w->route->method), str_of(w->route->path),
                            str_of(outcomes[outcome]), str_of(user_kinds[user_kind]));
         atomic_store_explicit(&w->requests[outcome][user_kind], cell, memory_order_relaxed);
     }
@@ -108,18 +112,24 @@ static bool may_log(struct route_watch *w, int64_t now_s, int64_t *ret_suppresse
     return true;
 }
 
-void house_request_finished(void *ctx, const struct http_request *rq, int status, int64_t duration_ns,
-                            int64_t bytes_out, const err *e)
+void house_request_finished(void *ctx, const struct http_request *rq, int status,
+                            int64_t duration_ns, int64_t bytes_out, const err *e)
 {
     struct house *h = ctx;
     const struct route *route = http_route(rq);
     struct route_watch *w = route ? find_watch(h, route) : NULL;
     int64_t suppressed = 0;
     if (w)
-        count_request(h, w, status >= 500 ? 2 : status >= 400 ? 1 : 0, http_user(rq).len ? 0 : 1, duration_ns);
+        count_request(h, w,
+                      status >= 500   ? 2
+                      : status >= 400 ? 1
+                                      : 0,
+                      http_user(rq).len ? 0 : 1, duration_ns);
     if (!may_log(w ? w : &h->unknown, clock_mono_ns() / 1000000000, &suppressed))
         return;
-    struct log_labels labels = { .component = STR("http"), .request_id = http_request_id(rq), .username = http_user(rq) };
+    struct log_labels labels = { .component = STR("http"),
+                                 .request_id = http_request_id(rq),
+                                 .username = http_user(rq) };
     enum log_level level = status >= 500 ? LOG_ERROR : status >= 400 ? LOG_WARN : LOG_INFO;
     struct log_field fields[9];
     size_t n = 0;
@@ -136,7 +146,8 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
         fields[n++] = F_CSTR("at", e->file);
         fields[n++] = F_INT("line", e->line);
     }
-    log_event_fields(h->log, level, &labels, "http.request", e && e->code ? e->msg : NULL, fields, n);
+    log_event_fields(h->log, level, &labels, "http.request", e && e->code ? e->msg : NULL, fields,
+                     n);
 }
 
 /* ------------------------------------------------------------------ jobs */
@@ -145,7 +156,8 @@ err house_execute_job(void *arg, struct job *job, const struct job_kind *kind)
 {
     struct house *h = arg;
     struct run *run = NULL;
-    TRY(run_begin(h->track, &(struct run_options){ .job = job, .component = kind->component }, &run));
+    TRY(run_begin(h->track, &(struct run_options){ .job = job, .component = kind->component },
+                  &run));
     const struct json *payload = NULL;
     err e = json_parse(run_arena(run), job_payload(job), &payload);
     if (!e.code)

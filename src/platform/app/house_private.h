@@ -16,11 +16,12 @@ enum { REQUEST_LINES_PER_S = 20 };
 
 struct route_watch {
     const struct route *route;
-    _Atomic int64_t second;     /* the second that `lines` counts */
+    _Atomic int64_t second; /* the second that `lines` counts */
     _Atomic int lines;
-    _Atomic int64_t suppressed; /* since the last line written */
-    struct metric_cell *seconds;                /* duration histogram */
-    struct metric_cell *_Atomic requests[3][2]; /* by outcome and user kind, made when first needed */
+    _Atomic int64_t suppressed;  /* since the last line written */
+    struct metric_cell *seconds; /* duration histogram */
+    struct metric_cell
+        *_Atomic requests[3][2]; /* by outcome and user kind, made when first needed */
 };
 
 struct house {
@@ -55,8 +56,8 @@ struct house {
 /* house_hooks.c: what happens around requests and jobs. */
 err house_watch_routes(struct house *h);
 err house_authorise(void *ctx, struct http_request *rq, enum access needed);
-void house_request_finished(void *ctx, const struct http_request *rq, int status, int64_t duration_ns,
-                            int64_t bytes_out, const err *e);
+void house_request_finished(void *ctx, const struct http_request *rq, int status,
+                            int64_t duration_ns, int64_t bytes_out, const err *e);
 err house_execute_job(void *arg, struct job *job, const struct job_kind *kind);
 extern const struct metric_family house_metrics_table[];
 

@@ -30,9 +30,11 @@ static void write_parameter(struct json_out *w, str name, const char *in, str ty
     json_kv_bool(w, "required", required);
     json_key(w, "schema");
     json_object_begin(w);
-    json_kv_cstr(w, "type", str_eq(type, STR("int")) ? "integer" : str_eq(type, STR("real")) ? "number"
-                            : str_eq(type, STR("bool"))                                      ? "boolean"
-                                                                                             : "string");
+    json_kv_cstr(w, "type",
+                 str_eq(type, STR("int"))    ? "integer"
+                 : str_eq(type, STR("real")) ? "number"
+                 : str_eq(type, STR("bool")) ? "boolean"
+                                             : "string");
     json_object_end(w);
     json_object_end(w);
 }
@@ -82,8 +84,10 @@ static void write_body(struct json_out *w, const struct route *r)
     json_object_begin(w);
     if (r->is_upload) {
         json_kv_raw(w, "multipart/form-data",
-                    STR("{\"schema\":{\"type\":\"object\",\"properties\":{\"file\":{\"type\":\"string\",\"format\":\"binary\"}}}}"));
-        json_kv_raw(w, "application/octet-stream", STR("{\"schema\":{\"type\":\"string\",\"format\":\"binary\"}}"));
+                    STR("{\"schema\":{\"type\":\"object\",\"properties\":{\"file\":{\"type\":"
+                        "\"string\",\"format\":\"binary\"}}}}"));
+        json_kv_raw(w, "application/octet-stream",
+                    STR("{\"schema\":{\"type\":\"string\",\"format\":\"binary\"}}"));
     }
     if (r->body) {
         json_key(w, "application/json");
@@ -132,7 +136,8 @@ static void write_operation_id(struct json_out *w, const char *method, const cha
     for (const char *c = method; *c && n + 1 < sizeof id; c++)
         id[n++] = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
     for (const char *c = path; *c && n + 2 < sizeof id; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9');
         if (plain)
             id[n++] = *c;
         else if (id[n - 1] != '_')
@@ -143,7 +148,8 @@ static void write_operation_id(struct json_out *w, const char *method, const cha
     json_kv_str(w, "operationId", str_from(id, n));
 }
 
-static void write_operation(struct json_out *w, const struct app *app, const struct route *r, const char *path)
+static void write_operation(struct json_out *w, const struct app *app, const struct route *r,
+                            const char *path)
 {
     char method[8];
     size_t n = 0;
@@ -251,8 +257,10 @@ static void write_jobs(struct json_out *w, const struct app *const *apps)
 static const char components[] =
     "{\"responses\":{\"Problem\":{\"description\":\"What went wrong, and what to do.\",\"content\":"
     "{\"application/problem+json\":{\"schema\":{\"type\":\"object\",\"properties\":{"
-    "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
-    "\"detail\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"requestId\":{\"type\":\"string\"}}}}}}},"
+    "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":"
+    "\"integer\"},"
+    "\"detail\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"requestId\":{\"type\":"
+    "\"string\"}}}}}}},"
     "\"securitySchemes\":{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}}";
 
 err openapi_write(const struct app *const *apps, struct buf *out)
@@ -265,7 +273,8 @@ err openapi_write(const struct app *const *apps, struct buf *out)
     json_object_begin(&w);
     json_kv_cstr(&w, "title", "Skerry");
     json_kv_cstr(&w, "version", SKERRY_VERSION);
-    json_kv_cstr(&w, "description", "The machine-learning loop on one small machine. Written from the route tables.");
+    json_kv_cstr(&w, "description",
+                 "The machine-learning loop on one small machine. Written from the route tables.");
     json_object_end(&w);
     json_key(&w, "paths");
     json_object_begin(&w);

@@ -11,10 +11,14 @@ enum { FAMILY_CPU, FAMILY_RESIDENT, FAMILY_FDS, FAMILY_START };
 
 /* Names as the Prometheus client libraries have them. */
 const struct metric_family process_metrics[] = {
-    { .name = "process_cpu_seconds_total", .type = METRIC_COUNTER, .help = "User and system CPU time spent." },
+    { .name = "process_cpu_seconds_total",
+      .type = METRIC_COUNTER,
+      .help = "User and system CPU time spent." },
     { .name = "process_resident_memory_bytes", .type = METRIC_GAUGE, .help = "Resident memory." },
     { .name = "process_open_fds", .type = METRIC_GAUGE, .help = "Open file descriptors." },
-    { .name = "process_start_time_seconds", .type = METRIC_GAUGE, .help = "Start time, seconds since 1970 UTC." },
+    { .name = "process_start_time_seconds",
+      .type = METRIC_GAUGE,
+      .help = "Start time, seconds since 1970 UTC." },
     { 0 },
 };
 
@@ -47,7 +51,8 @@ void process_metrics_update(struct metrics *m)
     double spent = (double)clock_cpu_ns() / 1e9 - metric_value(cpu);
     if (spent > 0)
         metric_add(cpu, spent);
-    metric_set(metric_cell_plain(m, &process_metrics[FAMILY_RESIDENT]), (double)process_resident_bytes());
+    metric_set(metric_cell_plain(m, &process_metrics[FAMILY_RESIDENT]),
+               (double)process_resident_bytes());
     metric_set(metric_cell_plain(m, &process_metrics[FAMILY_FDS]), (double)open_fds());
     struct metric_cell *start = metric_cell_plain(m, &process_metrics[FAMILY_START]);
     if (metric_value(start) == 0)

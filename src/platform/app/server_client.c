@@ -40,9 +40,12 @@ bool server_find(const char *home, struct server_address *ret_server)
     return true;
 }
 
-static err exchange(int fd, const struct server_address *server, const char *path, str body, struct buf *reply)
+static err exchange(int fd, const struct server_address *server, const char *path, str body,
+                    struct buf *reply)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)server->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)server->port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct timeval wait = { .tv_sec = REPLY_WAIT_S };
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
@@ -51,8 +54,10 @@ static err exchange(int fd, const struct server_address *server, const char *pat
     const char *key = getenv("SKERRY_KEY");
     struct buf request;
     buf_init(&request, body.len + 4096);
-    buf_add_fmt(&request, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n", path,
-                server->port, body.len);
+    buf_add_fmt(&request,
+                "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Type: "
+                "application/json\r\nContent-Length: %zu\r\n",
+                path, server->port, body.len);
     if (key && key[0])
         buf_add_fmt(&request, "Authorization: Bearer %s\r\n", key);
     buf_add_cstr(&request, "\r\n");
@@ -89,12 +94,17 @@ static err read_reply(str reply, arena *keep, str *ret_body)
     }
     const struct json *problem = NULL;
     err e = json_parse(keep, body, &problem);
-    str detail = e.code ? STR("no reason given") : json_str(json_get(problem, "detail"), STR("no reason given"));
-    enum err_code code = status == 404 ? ERR_NOT_FOUND : status == 409 ? ERR_CONFLICT : status < 500 ? ERR_INVALID : ERR_UPSTREAM;
+    str detail = e.code ? STR("no reason given")
+                        : json_str(json_get(problem, "detail"), STR("no reason given"));
+    enum err_code code = status == 404   ? ERR_NOT_FOUND
+                         : status == 409 ? ERR_CONFLICT
+                         : status < 500  ? ERR_INVALID
+                                         : ERR_UPSTREAM;
     return ERR(code, "the server answered %d: %.*s", status, STR_ARG(detail));
 }
 
-err server_post(const struct server_address *server, const char *path, str json_body, arena *keep, str *ret_body)
+err server_post(const struct server_address *server, const char *path, str json_body, arena *keep,
+                str *ret_body)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)

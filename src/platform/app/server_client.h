@@ -16,6 +16,7 @@ bool server_find(const char *home, struct server_address *ret_server);
 
 /* One request to 127.0.0.1:port, with SKERRY_KEY from the environment as bearer key. The body of a reply
  * below 400 lives in keep; a problem reply becomes an error with its detail. */
-MUST_USE err server_post(const struct server_address *server, const char *path, str json_body, arena *keep, str *ret_body);
+MUST_USE err server_post(const struct server_address *server, const char *path, str json_body,
+                         arena *keep, str *ret_body);
 
 #endif

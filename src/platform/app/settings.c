@@ -75,13 +75,16 @@ err setting_parse_bytes(str text, int64_t *ret_bytes)
     str digits = text;
     if (text.len) {
         switch (text.ptr[text.len - 1]) {
-        case 'K': case 'k':
+        case 'K':
+        case 'k':
             shift = 10;
             break;
-        case 'M': case 'm':
+        case 'M':
+        case 'm':
             shift = 20;
             break;
-        case 'G': case 'g':
+        case 'G':
+        case 'g':
             shift = 30;
             break;
         default:
@@ -189,7 +192,8 @@ static err load_one(const struct setting *setting, const struct map *home_file,
     return parse_value(value);
 }
 
-err settings_load(const struct app *const *apps, const char *home, arena *keep, struct settings *ret_settings)
+err settings_load(const struct app *const *apps, const char *home, arena *keep,
+                  struct settings *ret_settings)
 {
     size_t count = 0;
     for (size_t i = 0; apps[i]; i++)

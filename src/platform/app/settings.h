@@ -10,7 +10,12 @@
 
 #include "platform/app/app.h"
 
-enum setting_source { SETTING_FROM_DEFAULT, SETTING_FROM_ENV, SETTING_FROM_HOME_FILE, SETTING_FROM_LOCAL_FILE };
+enum setting_source {
+    SETTING_FROM_DEFAULT,
+    SETTING_FROM_ENV,
+    SETTING_FROM_HOME_FILE,
+    SETTING_FROM_LOCAL_FILE
+};
 
 struct setting_value {
     const struct setting *setting;

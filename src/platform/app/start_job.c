@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "platform/app/app.h"
 
-err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec, char ret_id[UUID_BYTES],
-                   bool *ret_is_new)
+err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec,
+                   char ret_id[UUID_BYTES], bool *ret_is_new)
 {
     const struct job_kind *kind = jobs_kind(house_jobs(h), str_of(spec->kind));
     TRY(job_add_tx(house_jobs(h), tx, spec, ret_id, ret_is_new));
@@ -37,8 +37,8 @@ static err add_tx(struct store_tx *tx, void *arg)
     return app_add_job_tx(a->h, tx, a->spec, a->id, &a->is_new);
 }
 
-err app_queue_job(struct http_request *rq, const struct job_spec *spec, char ret_run_id[HEX_ID_BYTES],
-                  char ret_job_id[UUID_BYTES])
+err app_queue_job(struct http_request *rq, const struct job_spec *spec,
+                  char ret_run_id[HEX_ID_BYTES], char ret_job_id[UUID_BYTES])
 {
     struct house *h = rq_house(rq);
     struct job_spec job = *spec;
@@ -60,8 +60,8 @@ err app_queue_job(struct http_request *rq, const struct job_spec *spec, char ret
     return OK;
 }
 
-err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec, int status,
-                  const char *location_prefix)
+err app_start_job(struct http_request *rq, struct http_reply *rp, const struct job_spec *spec,
+                  int status, const char *location_prefix)
 {
     char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
     TRY(app_queue_job(rq, spec, run_id, job_id));
@@ -121,7 +121,8 @@ static void show_progress(void *arg, const struct job_info *info)
     for (int i = 0; i < BAR_CELLS; i++)
         bar[i] = i < full ? '#' : '.';
     bar[BAR_CELLS] = '\0';
-    fprintf(stderr, "\r%-16s [%s] %3.0f %%  %s, %s left\033[K", info->kind, bar, share * 100, spent, eta);
+    fprintf(stderr, "\r%-16s [%s] %3.0f %%  %s, %s left\033[K", info->kind, bar, share * 100, spent,
+            eta);
     fflush(stderr);
     p->shown = true;
 }
@@ -152,7 +153,15 @@ static err print_result(const struct job_info *info, bool json, arena *keep)
     return OK;
 }
 
-err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *keep, struct job_info *ret_info)
+static enum err_code failed_code(const struct job_info *info)
+{
+    if (info->state != JOB_FAILED || !info->error_code.len)
+        return ERR_CANCELLED;
+    return err_code_find(info->error_code.ptr, info->error_code.len);
+}
+
+err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *keep,
+                struct job_info *ret_info)
 {
     char id[UUID_BYTES];
     bool is_new;
@@ -160,7 +169,8 @@ err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *
     if (job.username.len == 0)
         job.username = setting_str(h, "SKERRY_USER");
     TRY(job_add(house_jobs(h), &job, id, &is_new));
-    struct progress progress = { .is_terminal = isatty(STDERR_FILENO), .started_ms = clock_mono_ns() / 1000000 };
+    struct progress progress = { .is_terminal = isatty(STDERR_FILENO),
+                                 .started_ms = clock_mono_ns() / 1000000 };
     progress.next_ms = progress.is_terminal ? 0 : progress.started_ms + PLAIN_LINE_MS;
     struct job_info info;
     err e = jobs_run_until(house_jobs(h), str_of(id), show_progress, &progress, keep, &info);
@@ -168,8 +178,8 @@ err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *
         fputs("\r\033[K", stderr);
     TRY(e);
     if (info.state != JOB_SUCCEEDED)
-        return ERR(info.state == JOB_FAILED ? ERR_INVALID : ERR_CANCELLED, "%s %s: %.*s", info.kind, job_state_name(info.state),
-                   STR_ARG(info.error));
+        return ERR(failed_code(&info), "%s %s: %.*s",
+                   info.kind, job_state_name(info.state), STR_ARG(info.error));
     *ret_info = info;
     return print_result(&info, json, keep);
 }

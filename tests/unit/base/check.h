@@ -13,13 +13,14 @@
 #include "base/err.h"
 
 /* The message of an unexpected error is what the reader wants to see. */
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err check_err_ = (call);                                                                   \
-        if (check_err_.code)                                                                       \
-            fail_msg("%s: %s", #call, check_err_.msg);                                             \
+#define assert_ok(call)                                \
+    do {                                               \
+        err check_err_ = (call);                       \
+        if (check_err_.code)                           \
+            fail_msg("%s: %s", #call, check_err_.msg); \
     } while (0)
 
-#define assert_err(call, wanted) assert_string_equal(err_code_name((call).code), err_code_name(wanted))
+#define assert_err(call, wanted) \
+    assert_string_equal(err_code_name((call).code), err_code_name(wanted))
 
 #endif

@@ -103,8 +103,10 @@ static void strings_are_terminated_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_is_zeroed_aligned_and_distinct), cmocka_unit_test(the_cap_holds),
-        cmocka_unit_test(small_pieces_fill_the_cap),             cmocka_unit_test(hooks_run_once_in_reverse),
+        cmocka_unit_test(memory_is_zeroed_aligned_and_distinct),
+        cmocka_unit_test(the_cap_holds),
+        cmocka_unit_test(small_pieces_fill_the_cap),
+        cmocka_unit_test(hooks_run_once_in_reverse),
         cmocka_unit_test(strings_are_terminated_copies),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);

@@ -32,7 +32,12 @@ static void numbers_are_written_shortest(void **state)
     static const struct {
         double value;
         const char *text;
-    } cases[] = { { 0.1, "0.1" }, { 1, "1" }, { -2.5, "-2.5" }, { 1e21, "1e+21" }, { 1.0 / 3, "0.3333333333333333" }, { 123456789012, "123456789012" } };
+    } cases[] = { { 0.1, "0.1" },
+                  { 1, "1" },
+                  { -2.5, "-2.5" },
+                  { 1e21, "1e+21" },
+                  { 1.0 / 3, "0.3333333333333333" },
+                  { 123456789012, "123456789012" } };
     struct buf b;
     buf_init(&b, 1000);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

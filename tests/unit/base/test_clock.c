@@ -8,7 +8,10 @@ static void instants_are_written_and_read(void **state)
     static const struct {
         int64_t ms;
         const char *iso;
-    } cases[] = { { 0, "1970-01-01T00:00:00.000Z" }, { 1795257753123, "2026-11-21T10:42:33.123Z" }, { -1, "1969-12-31T23:59:59.999Z" }, { 951782400000, "2000-02-29T00:00:00.000Z" } };
+    } cases[] = { { 0, "1970-01-01T00:00:00.000Z" },
+                  { 1795257753123, "2026-11-21T10:42:33.123Z" },
+                  { -1, "1969-12-31T23:59:59.999Z" },
+                  { 951782400000, "2000-02-29T00:00:00.000Z" } };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char iso[CLOCK_ISO_BYTES];
         int64_t ms = 1;
@@ -33,8 +36,19 @@ static void offsets_and_dates_are_read(void **state)
 /* A date that does not exist must not become another one. */
 static void impossible_dates_are_refused(void **state)
 {
-    static const char *const bad[] = { "", "2026", "2026-02-30", "2026-13-01", "2026-00-10", "2026-01-00", "2026-11-21T25:00:00Z", "2026-11-21T10:60:00Z",
-                                       "2026-11-21T10:00:00", "2026-11-21T10:00:00.Z", "2026-11-21x", "????.??.??", "2026-11-21T10:00:00+25:00" };
+    static const char *const bad[] = { "",
+                                       "2026",
+                                       "2026-02-30",
+                                       "2026-13-01",
+                                       "2026-00-10",
+                                       "2026-01-00",
+                                       "2026-11-21T25:00:00Z",
+                                       "2026-11-21T10:60:00Z",
+                                       "2026-11-21T10:00:00",
+                                       "2026-11-21T10:00:00.Z",
+                                       "2026-11-21x",
+                                       "????.??.??",
+                                       "2026-11-21T10:00:00+25:00" };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int64_t ms = 77;
         assert_err(clock_parse(str_of(bad[i]), &ms), ERR_INVALID);

@@ -26,7 +26,11 @@ static void errno_becomes_code_and_text(void **state)
     static const struct {
         int number;
         enum err_code code;
-    } cases[] = { { ENOENT, ERR_NOT_FOUND }, { EACCES, ERR_DENIED }, { ENOSPC, ERR_NO_SPACE }, { EIO, ERR_IO }, { ENOMEM, ERR_NO_MEMORY } };
+    } cases[] = { { ENOENT, ERR_NOT_FOUND },
+                  { EACCES, ERR_DENIED },
+                  { ENOSPC, ERR_NO_SPACE },
+                  { EIO, ERR_IO },
+                  { ENOMEM, ERR_NO_MEMORY } };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         errno = cases[i].number;
         err e = ERR_SYS("opening '%s'", "file");

@@ -110,7 +110,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(durable_writes_replace_whole, make_root, drop_root),
         cmocka_unit_test_setup_teardown(folders_are_made_and_removed, make_root, drop_root),
         cmocka_unit_test_setup_teardown(lists_stop_at_the_first_error, make_root, drop_root),
-        cmocka_unit_test_setup_teardown(the_second_lock_is_refused_with_the_note, make_root, drop_root),
+        cmocka_unit_test_setup_teardown(the_second_lock_is_refused_with_the_note, make_root,
+                                        drop_root),
         cmocka_unit_test_setup_teardown(maps_show_the_bytes, make_root, drop_root),
     };
     return cmocka_run_group_tests_name("fs", tests, NULL, NULL);

@@ -29,8 +29,22 @@ static const struct json *parse(const char *text)
 /* Everything here is refused, with a reason: what one parser accepts and another does not is a hole. */
 static void hostile_text_is_refused(void **state)
 {
-    static const char *const bad[] = { "", "{", "[1,]", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "[1] junk", "\"\\u0000\"", "{\"a\":1,\"a\":2}", "01", "1e999",
-                                       "99999999999999999999", "nul", "\"\xFF\"", "'a'", "{a:1}", "[NaN]" };
+    static const char *const bad[] = { "",
+                                       "{",
+                                       "[1,]",
+                                       "{\"a\":1,}",
+                                       "{\"a\":1 \"b\":2}",
+                                       "[1] junk",
+                                       "\"\\u0000\"",
+                                       "{\"a\":1,\"a\":2}",
+                                       "01",
+                                       "1e999",
+                                       "99999999999999999999",
+                                       "nul",
+                                       "\"\xFF\"",
+                                       "'a'",
+                                       "{a:1}",
+                                       "[NaN]" };
     const struct json *root;
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_err(json_parse(&keep, str_of(bad[i]), &root), ERR_INVALID);
@@ -39,12 +53,14 @@ static void hostile_text_is_refused(void **state)
     memset(deep + 200, ']', 200);
     assert_err(json_parse(&keep, str_from(deep, 400), &root), ERR_INVALID);
     assert_ok(json_parse(&keep, str_from(deep + 140, 120), &root)); /* 60 levels */
-    assert_ok(json_parse(&keep, STR("\"[[[[\\\"[[[[\""), &root));   /* brackets in a string are text */
+    assert_ok(
+        json_parse(&keep, STR("\"[[[[\\\"[[[[\""), &root)); /* brackets in a string are text */
 }
 
 static void getters_accept_what_is_not_there(void **state)
 {
-    const struct json *root = parse("{\"a\":\"x\",\"n\":3,\"r\":2.5,\"b\":true,\"z\":null,\"l\":[1,2],\"w\":4.0}");
+    const struct json *root = parse(
+        "{\"a\":\"x\",\"n\":3,\"r\":2.5,\"b\":true,\"z\":null,\"l\":[1,2],\"w\":4.0}");
     assert_true(str_eq(json_str(json_get(root, "a"), STR_NONE), STR("x")));
     assert_true(str_eq(json_str(json_get(root, "n"), STR("other")), STR("other")));
     assert_int_equal(json_int(json_get(root, "n"), 0), 3);
@@ -104,7 +120,8 @@ static void the_writer_puts_the_commas(void **state)
     json_kv_raw(&w, "raw", STR("[1]"));
     json_kv_time_ms(&w, "t", 0);
     json_object_end(&w);
-    assert_string_equal(b.ptr, "{\"a\":1,\"l\":[\"x\\\"\\\\\\n\\u0001\",null,{}],\"b\":false,\"n\":null,\"raw\":[1],\"t\":null}");
+    assert_string_equal(b.ptr, "{\"a\":1,\"l\":[\"x\\\"\\\\\\n\\u0001\",null,{}],\"b\":false,\"n\":"
+                               "null,\"raw\":[1],\"t\":null}");
     const struct json *again = parse(b.ptr);
     struct buf copy;
     buf_init(&copy, 4096);

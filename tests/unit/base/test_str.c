@@ -71,7 +71,9 @@ static void numbers_are_finite_and_whole(void **state)
     double value = 7;
     assert_ok(str_to_f64(STR("-1.5e3"), &value));
     assert_true(value == -1500);
-    static const str bad[] = { STR_INIT(""), STR_INIT("nan"), STR_INIT("inf"), STR_INIT("1e999"), STR_INIT("1x"), STR_INIT("0x1p3"), STR_INIT(" 1") };
+    static const str bad[] = { STR_INIT(""),      STR_INIT("nan"), STR_INIT("inf"),
+                               STR_INIT("1e999"), STR_INIT("1x"),  STR_INIT("0x1p3"),
+                               STR_INIT(" 1") };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_err(str_to_f64(bad[i], &value), ERR_INVALID);
 }
@@ -85,11 +87,11 @@ static void utf8_is_checked(void **state)
     } cases[] = {
         { STR_INIT("ascii"), 5 },
         { STR_INIT("\xC3\xA9\xE2\x99\x98\xF0\x9F\x98\x80"), 9 },
-        { STR_INIT("a\xC0\x80"), 1 },         /* overlong */
-        { STR_INIT("\xE0\x80\xAF"), 0 },      /* overlong */
-        { STR_INIT("\xED\xA0\x80"), 0 },      /* surrogate */
-        { STR_INIT("\xF4\x90\x80\x80"), 0 },  /* above U+10FFFF */
-        { STR_INIT("ab\xE2\x99"), 2 },        /* cut */
+        { STR_INIT("a\xC0\x80"), 1 },        /* overlong */
+        { STR_INIT("\xE0\x80\xAF"), 0 },     /* overlong */
+        { STR_INIT("\xED\xA0\x80"), 0 },     /* surrogate */
+        { STR_INIT("\xF4\x90\x80\x80"), 0 }, /* above U+10FFFF */
+        { STR_INIT("ab\xE2\x99"), 2 },       /* cut */
         { STR_INIT("\x80"), 0 },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -107,9 +109,12 @@ static void hashes_differ_and_repeat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices_compare_by_content), cmocka_unit_test(splitting_ends),
-        cmocka_unit_test(sub_is_clamped),            cmocka_unit_test(whole_numbers_are_strict),
-        cmocka_unit_test(numbers_are_finite_and_whole), cmocka_unit_test(utf8_is_checked),
+        cmocka_unit_test(slices_compare_by_content),
+        cmocka_unit_test(splitting_ends),
+        cmocka_unit_test(sub_is_clamped),
+        cmocka_unit_test(whole_numbers_are_strict),
+        cmocka_unit_test(numbers_are_finite_and_whole),
+        cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(hashes_differ_and_repeat),
     };
     return cmocka_run_group_tests_name("str", tests, NULL, NULL);

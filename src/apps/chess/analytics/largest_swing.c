@@ -40,4 +40,5 @@ static int analyse(const struct skerry_game *g, struct skerry_result *r)
     return SKERRY_DONE;
 }
 
-SKERRY_PLUGIN_NEEDING(largest_swing, "1", "Finds the move that changed the evaluation most.", analyse, SKERRY_NEEDS_EVALS)
+SKERRY_PLUGIN_NEEDING(largest_swing, "1", "Finds the move that changed the evaluation most.",
+                      analyse, SKERRY_NEEDS_EVALS)
