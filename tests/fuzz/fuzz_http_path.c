@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Request targets from strangers: what is accepted is free of dots, backslashes and control characters, and
- * finds at most one route, whose parameters are slices of the path. */
+/* Request targets from strangers: what is accepted is free of dots, backslashes and control
+ * characters, and finds at most one route, whose parameters are slices of the path. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,8 @@ static void check_path(const struct path *path)
     for (size_t i = 0; i < path->count; i++) {
         str s = path->segments[i];
         if (str_eq(s, STR("..")) || str_eq(s, STR(".")) || str_find_char(s, '\\') >= 0 ||
-            str_find_char(s, '\0') >= 0 || str_find_char(s, '\n') >= 0 || str_utf8_valid_len(s) != s.len)
+            str_find_char(s, '\0') >= 0 || str_find_char(s, '\n') >= 0 ||
+            str_utf8_valid_len(s) != s.len)
             abort();
         if (s.ptr < path->text.ptr || s.ptr + s.len > path->text.ptr + path->text.len)
             abort();
@@ -54,14 +55,17 @@ static void check_match(const struct path *path)
         struct route_match match;
         if (!router_find(the_router(), (enum method)method, path, &match))
             continue;
-        if (!match.allowed || match.param_count > HTTP_PARAMS_MAX || (method == METHOD_COUNT && match.route))
+        if (!match.allowed || match.param_count > HTTP_PARAMS_MAX ||
+            (method == METHOD_COUNT && match.route))
             abort();
         for (size_t i = 0; match.route && i < match.param_count; i++) {
             str v = match.params[i].value;
-            if (v.len && (v.ptr < path->text.ptr || v.ptr + v.len > path->text.ptr + path->text.len))
+            if (v.len &&
+                (v.ptr < path->text.ptr || v.ptr + v.len > path->text.ptr + path->text.len))
                 abort();
             /* A rest goes to the file system. */
-            if (str_eq(match.params[i].name, STR("rest")) && (str_find(v, STR("../")) == 0 || str_contains(v, STR("/../"))))
+            if (str_eq(match.params[i].name, STR("rest")) &&
+                (str_find(v, STR("../")) == 0 || str_contains(v, STR("/../"))))
                 abort();
         }
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Lines of a log file that anything may have torn or written: the scanner stays inside them, and what it
- * accepts is an object with a plausible time. */
+/* Lines of a log file that anything may have torn or written: the scanner stays inside them, and
+ * what it accepts is an object with a plausible time. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* Years 0 to 9999 in milliseconds. */
         if (scan.ts_ms < -62170000000000 || scan.ts_ms > 253500000000000)
             abort();
-        const str slices[] = { scan.event,   scan.span,     scan.component, scan.run_id,
+        const str slices[] = { scan.event,      scan.span,     scan.component, scan.run_id,
                                scan.dataset_id, scan.model_id, scan.username,  scan.request_id };
         for (size_t i = 0; i < COUNT_OF(slices); i++)
             check_slice(slices[i], line);

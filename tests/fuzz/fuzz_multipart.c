@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Forms from strangers, fed whole and in pieces: both must say the same. The first line of the input is the
- * Content-Type, the first byte of the second how large the pieces are. */
+/* Forms from strangers, fed whole and in pieces: both must say the same. The first line of the
+ * input is the Content-Type, the first byte of the second how large the pieces are. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&pieces, 4 << 20);
     bool a = feed(type, body, body.len + 1, &whole);
     bool b = feed(type, body, piece, &pieces);
-    /* A limit may be reached at another byte; a body that is accepted must be the same either way. */
+    /* A limit may be reached at another byte; a body that is accepted must be the same either way.
+     */
     if (a != b || (a && !str_eq(buf_str(&whole), buf_str(&pieces))))
         abort();
     buf_deinit(&whole);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Runs a fuzz target over every file of the folders that are given, without a fuzzer: so the inputs that
- * once broke something are part of every test run, with any compiler. A folder without a file is an error,
- * because a replay of nothing would always pass. */
+/* Runs a fuzz target over every file of the folders that are given, without a fuzzer: so the inputs
+ * that once broke something are part of every test run, with any compiler. A folder without a file
+ * is an error, because a replay of nothing would always pass. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -49,7 +49,8 @@ static int replay_folder(const char *folder)
         char path[PATH_BYTES];
         struct stat st;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] == '.' || stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > INPUT_BYTES_MAX)
+        if (entry->d_name[0] == '.' || stat(path, &st) != 0 || !S_ISREG(st.st_mode) ||
+            st.st_size > INPUT_BYTES_MAX)
             continue;
         count = replay(path, (size_t)st.st_size) == 0 ? count + 1 : -1;
     }

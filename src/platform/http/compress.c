@@ -52,11 +52,11 @@ enum packing packing_choose(str accept_encoding)
 
 bool packing_suits(const char *content_type)
 {
-    static const char *const types[] = { "application/json",       "application/problem+json",
-                                         "application/javascript", "application/xml",
-                                         "application/x-ndjson",   "application/openmetrics-text",
+    static const char *const types[] = { "application/json",        "application/problem+json",
+                                         "application/javascript",  "application/xml",
+                                         "application/x-ndjson",    "application/openmetrics-text",
                                          "application/x-chess-pgn", "application/manifest+json",
-                                         "image/svg+xml",          "application/wasm" };
+                                         "image/svg+xml",           "application/wasm" };
     if (!content_type)
         return false;
     str type = str_of(content_type);
@@ -103,5 +103,6 @@ static err pack_zstd(str bytes, bool is_quick, struct buf *out)
 
 err pack(enum packing packing, str bytes, bool is_quick, struct buf *out)
 {
-    return packing == PACKING_ZSTD ? pack_zstd(bytes, is_quick, out) : pack_gzip(bytes, is_quick, out);
+    return packing == PACKING_ZSTD ? pack_zstd(bytes, is_quick, out)
+                                   : pack_gzip(bytes, is_quick, out);
 }

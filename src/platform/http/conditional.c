@@ -36,7 +36,8 @@ static bool range_number(str text, int64_t *ret_value)
     return !e.code;
 }
 
-/* A header that cannot be understood, or asks for several ranges, is ignored: the whole is a right answer. */
+/* A header that cannot be understood, or asks for several ranges, is ignored: the whole is a right
+ * answer. */
 enum range_result range_parse(str header, int64_t total, struct byte_range *ret_range)
 {
     if (!str_eq_nocase(str_sub(header, 0, 6), STR("bytes=")))
@@ -55,7 +56,8 @@ enum range_result range_parse(str header, int64_t total, struct byte_range *ret_
             return RANGE_BEYOND;
         from = suffix < total ? total - suffix : 0;
     } else {
-        if (!range_number(first, &from) || (last.len && !range_number(last, &to)) || (last.len && to < from))
+        if (!range_number(first, &from) || (last.len && !range_number(last, &to)) ||
+            (last.len && to < from))
             return RANGE_NONE;
         if (from >= total)
             return RANGE_BEYOND;
@@ -84,10 +86,10 @@ void http_date(time_t t, char out[32])
     struct tm tm;
     gmtime_r(&t, &tm);
     /* The remainders change nothing; they show the compiler that 32 bytes are enough. */
-    snprintf(out, 32, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * ((unsigned)tm.tm_wday % 7),
-             (unsigned)tm.tm_mday % 32, months + 3 * ((unsigned)tm.tm_mon % 12),
-             (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 24, (unsigned)tm.tm_min % 60,
-             (unsigned)tm.tm_sec % 61);
+    snprintf(out, 32, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+             days + 3 * ((unsigned)tm.tm_wday % 7), (unsigned)tm.tm_mday % 32,
+             months + 3 * ((unsigned)tm.tm_mon % 12), (unsigned)(tm.tm_year + 1900) % 10000,
+             (unsigned)tm.tm_hour % 24, (unsigned)tm.tm_min % 60, (unsigned)tm.tm_sec % 61);
 }
 
 /* Only the form that everybody sends: Sun, 06 Nov 1994 08:49:37 GMT. */

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Between libmicrohttpd and the handlers: the steps of a request.
  *
- *   dispatch_line       the request line is there: take a request object
- *   dispatch_call       (1) head complete: check, route, authorise. A refusal waits for the end of a small
- *                       body, so that the connection can go on, and is sent at once before a large one.
- *                       (2) body bytes, as often as they come.
- *                       (3) all there: run the handler here, or suspend and let a worker do it; libmicrohttpd
- *                       calls again after the resume, and the reply goes out.
- *   dispatch_completed  sent, or the client left: report, clean up, keep the object.
+ * dispatch_line: the request line is there. Takes a request object.
  *
- * libmicrohttpd 0.9.75 accepts a reply only before the first body byte or after the last. For what goes
- * wrong in between, the reply is written to the socket directly, and the connection ends.
+ * dispatch_call, first: the head is complete. Checks it, finds the route, authorises. A refusal
+ * waits for the end of a small body, so that the connection can go on; before a large one it is
+ * sent at once. Then: body bytes, as often as they come. Last: all is there. Runs the handler here,
+ * or suspends the connection and lets a worker do it; libmicrohttpd calls again after the resume,
+ * and the reply goes out.
+ *
+ * dispatch_completed: sent, or the client left. Reports, cleans up, keeps the object.
+ *
+ * libmicrohttpd 0.9.75 accepts a reply only before the first body byte or after the last. For what
+ * goes wrong in between, the reply is written to the socket directly, and the connection ends.
  */
 #include "platform/http/http_internal.h"
 
@@ -48,13 +50,14 @@ void gate_leave_suspension(struct http_request *rq)
     pthread_mutex_unlock(&s->gate_lock);
 }
 
-/* libmicrohttpd may call once more with further bytes while it unwinds from the call that suspended. */
+/* libmicrohttpd may call once more with further bytes while it unwinds from the call that
+ * suspended. */
 bool gate_is_suspended(struct http_request *rq)
 {
     if (!rq->is_suspended)
         return false;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        rq->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED);
     return info && info->suspended == MHD_YES;
 }
 
@@ -83,8 +86,8 @@ static void answer(struct http_request *rq, err e)
     rq->phase = PHASE_READY;
 }
 
-/* Worker: the handler, with the rest of an upload before it. Its spooled files go here, where deleting a
- * large one holds up nobody. */
+/* Worker: the handler, with the rest of an upload before it. Its spooled files go here, where
+ * deleting a large one holds up nobody. */
 static void worker_run(void *arg)
 {
     struct http_request *rq = arg;
@@ -116,8 +119,8 @@ static void submit_failed(struct http_request *rq, err e)
 {
     atomic_fetch_add_explicit(&rq->server->rejected, 1, memory_order_relaxed);
     answer(rq, e.code == ERR_BUSY ? ERR(ERR_BUSY, "%zu requests are waiting: try again in a moment",
-                                      rq->server->options.queue_max)
-                                : e);
+                                        rq->server->options.queue_max)
+                                  : e);
 }
 
 /* The whole request is there. */
@@ -162,7 +165,8 @@ static enum MHD_Result refuse_early(struct http_request *rq, err e)
     return reply_send(&rq->reply);
 }
 
-/* In the middle of the body. With little left, reads it away first; else says so at once, and ends. */
+/* In the middle of the body. With little left, reads it away first; else says so at once, and ends.
+ */
 static enum MHD_Result refuse_midway(struct http_request *rq, err e)
 {
     const struct known_headers *known = &rq->known;
@@ -172,7 +176,8 @@ static enum MHD_Result refuse_midway(struct http_request *rq, err e)
         return MHD_YES;
     }
     str message = reply_raw_problem(&rq->reply, &rq->arena);
-    if (message.ptr && send(rq->conn->fd, message.ptr, message.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    if (message.ptr &&
+        send(rq->conn->fd, message.ptr, message.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
         rq->status_sent = rq->reply.status;
         rq->bytes_out = (int64_t)rq->reply.body.len;
     }
@@ -203,7 +208,8 @@ static enum MHD_Result upload_receive(struct http_request *rq, const char *data,
         worker_write(rq); /* every worker is busy: slow is better than failed */
         return MHD_YES;
     }
-    return take_and_refuse(rq, data_bytes, ERR(ERR_BUSY, "the server is shutting down: try again in a moment"));
+    return take_and_refuse(rq, data_bytes,
+                           ERR(ERR_BUSY, "the server is shutting down: try again in a moment"));
 }
 
 static enum MHD_Result body_receive(struct http_request *rq, const char *data, size_t *data_bytes)
@@ -218,8 +224,10 @@ static enum MHD_Result body_receive(struct http_request *rq, const char *data, s
     if (rq->e.code) /* a worker could not write the chunk before this */
         return take_and_refuse(rq, data_bytes, rq->e);
     if ((int64_t)*data_bytes > rq->body_max - rq->received)
-        return take_and_refuse(rq, data_bytes, ERR(ERR_TOO_BIG, "the body is longer than the maximum here, %lld bytes",
-                                                   (long long)rq->body_max));
+        return take_and_refuse(rq, data_bytes,
+                               ERR(ERR_TOO_BIG,
+                                   "the body is longer than the maximum here, %lld bytes",
+                                   (long long)rq->body_max));
     if (rq->upload)
         return upload_receive(rq, data, data_bytes);
     buf_add_bytes(&rq->body, data, *data_bytes);
@@ -239,8 +247,8 @@ void *dispatch_line(void *server, const char *target, struct MHD_Connection *mhd
 
 static enum MHD_Result begin(struct http_request *rq, const char *method, const char *version)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        rq->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     rq->conn = info ? info->socket_context : NULL;
     if (!rq->conn)
         return MHD_NO; /* there was no memory for the connection */
@@ -250,13 +258,15 @@ static enum MHD_Result begin(struct http_request *rq, const char *method, const 
     if (e.code)
         return refuse_early(rq, e);
     rq->phase = PHASE_BODY;
-    if (!rq->upload && rq->known.content_length > 0 && !buf_reserve(&rq->body, (size_t)rq->known.content_length))
+    if (!rq->upload && rq->known.content_length > 0 &&
+        !buf_reserve(&rq->body, (size_t)rq->known.content_length))
         return refuse_early(rq, ERR(ERR_NO_MEMORY, "no memory for the body"));
     return MHD_YES;
 }
 
-enum MHD_Result dispatch_call(void *server, struct MHD_Connection *mhd, const char *url, const char *method,
-                              const char *version, const char *data, size_t *data_bytes, void **context)
+enum MHD_Result dispatch_call(void *server, struct MHD_Connection *mhd, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *data_bytes, void **context)
 {
     struct http_request *rq = *context;
     if (!rq)
@@ -298,13 +308,15 @@ void dispatch_completed(void *server, struct MHD_Connection *mhd, void **context
     *context = NULL;
     gate_leave_suspension(rq);
     int status = rq->status_sent;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
+                                                                   MHD_CONNECTION_INFO_HTTP_STATUS);
     if (!status && info) /* libmicrohttpd refused it by itself: not HTTP, or too large a head */
         status = (int)info->http_status;
     if (!rq->started_ns)
         rq->started_ns = clock_mono_ns();
     if (s->options.hooks.finished && (rq->was_begun || status))
-        s->options.hooks.finished(s->options.hooks.ctx, rq, status, clock_mono_ns() - rq->started_ns, rq->bytes_out,
+        s->options.hooks.finished(s->options.hooks.ctx, rq, status,
+                                  clock_mono_ns() - rq->started_ns, rq->bytes_out,
                                   rq->e.code ? &rq->e : NULL);
     if (rq->upload && upload_has_files(rq->upload)) {
         err e = pool_submit(s->pool, cleanup_files, rq->upload);

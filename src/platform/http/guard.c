@@ -76,8 +76,9 @@ static bool host_split(str host, str *ret_name)
             return false;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                    c == '.' || c == '_' || (name.ptr[0] == '[' && (c == ':' || c == '[' || c == ']'));
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-' || c == '.' || c == '_' ||
+                    (name.ptr[0] == '[' && (c == ':' || c == '[' || c == ']'));
         if (!fine)
             return false;
     }
@@ -114,7 +115,8 @@ err guard_host(const struct guard *g, str host)
     if (a.family && address_is_any(&bound))
         return OK;
     return ERR(ERR_DENIED,
-               "Host '%.*s' is not a name of this server: use localhost or the address it is bound to, or add "
+               "Host '%.*s' is not a name of this server: use localhost or the address it is bound "
+               "to, or add "
                "the name to the allowed hosts",
                STR_ARG(str_sub(host, 0, 80)));
 }
@@ -132,7 +134,8 @@ err guard_origin(const struct guard *g, str origin, str host, bool *ret_is_liste
     if (site.len && str_eq_nocase(site, host))
         return OK;
     return ERR(ERR_DENIED,
-               "Origin '%.*s' is another site than this server: open the page from the server itself, or add the "
+               "Origin '%.*s' is another site than this server: open the page from the server "
+               "itself, or add the "
                "origin to the allowed ones",
                STR_ARG(str_sub(origin, 0, 80)));
 }

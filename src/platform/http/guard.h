@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* guard.h -- keeps web pages away from a server that trusts its own machine.
  *
- * A page on the web can make a browser send requests to 127.0.0.1 (Origin tells), and with DNS rebinding
- * even under a name of its own (Host tells). So Host must be a name of this machine, and Origin, when
- * there is one, must be the same as Host or be listed.
+ * A page on the web can make a browser send requests to 127.0.0.1 (Origin tells), and with DNS
+ * rebinding even under a name of its own (Host tells). So Host must be a name of this machine, and
+ * Origin, when there is one, must be the same as Host or be listed.
  */
 #ifndef SKERRY_HTTP_GUARD_H
 #define SKERRY_HTTP_GUARD_H

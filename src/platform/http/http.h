@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* http.h -- an HTTP/1.1 server on libmicrohttpd, driven by a table of routes.
  *
- * A handler gets a parsed request and fills in a reply; it never touches a socket and returns an err,
- * which the dispatcher turns into application/problem+json (or the route's own error shape). What a
- * route needs (access, body size, upload) is stated in its row and enforced once, before the handler.
+ * A handler gets a parsed request and fills in a reply; it never touches a socket and returns an
+ * err, which the dispatcher turns into application/problem+json (or the route's own error shape).
+ * What a route needs (access, body size, upload) is stated in its row and enforced once, before the
+ * handler.
  *
  * Threads: two event threads. A route with .is_inline runs right there and must not block (no store
  * writes, no disk); every other request is suspended and handed to a pool of workers with a bounded
@@ -32,11 +33,11 @@ struct http_reply;
 /* ------------------------------------------------------------------ routes */
 
 enum access {
-    ACCESS_UNSET,  /* refused at start: every row must choose */
-    ACCESS_PUBLIC, /* anybody who can reach the port */
-    ACCESS_VIEWER, /* reads */
+    ACCESS_UNSET,   /* refused at start: every row must choose */
+    ACCESS_PUBLIC,  /* anybody who can reach the port */
+    ACCESS_VIEWER,  /* reads */
     ACCESS_ANALYST, /* imports, trains, plays */
-    ACCESS_ADMIN,  /* promotes, deletes, configures */
+    ACCESS_ADMIN,   /* promotes, deletes, configures */
 };
 
 enum { HTTP_BODY_DEFAULT = 64 * 1024, HTTP_PARAMS_MAX = 8 };
@@ -65,8 +66,8 @@ struct route {
 
 struct http_hooks {
     void *ctx; /* given to handlers by http_ctx() */
-    /* Fills in who is asking (http_request_set_user) or fails with ERR_UNAUTHENTICATED or ERR_DENIED.
-     * Called before the body is read, on the event thread: must not block. */
+    /* Fills in who is asking (http_request_set_user) or fails with ERR_UNAUTHENTICATED or
+     * ERR_DENIED. Called before the body is read, on the event thread: must not block. */
     err (*authorise)(void *ctx, struct http_request *rq, enum access needed);
     /* After the reply was sent (or the client left). Any thread. For metrics and logs. */
     void (*finished)(void *ctx, const struct http_request *rq, int status, int64_t duration_ns,
@@ -74,22 +75,23 @@ struct http_hooks {
 };
 
 struct http_options {
-    const char *bind_address;  /* "127.0.0.1" */
-    int port;                  /* 0: any free one */
-    int workers;               /* 0 means 8 */
-    size_t queue_max;          /* waiting requests; 0 means 256 */
-    int connections_max;       /* 0 means 1024 */
-    int64_t arena_bytes_max;   /* per request; 0 means 16 MiB */
-    int64_t upload_bytes_max;  /* 0 means 16 GiB */
-    int timeout_s;             /* idle connection; 0 means 60 */
-    const char *spool_folder;  /* for uploads */
+    const char *bind_address;       /* "127.0.0.1" */
+    int port;                       /* 0: any free one */
+    int workers;                    /* 0 means 8 */
+    size_t queue_max;               /* waiting requests; 0 means 256 */
+    int connections_max;            /* 0 means 1024 */
+    int64_t arena_bytes_max;        /* per request; 0 means 16 MiB */
+    int64_t upload_bytes_max;       /* 0 means 16 GiB */
+    int timeout_s;                  /* idle connection; 0 means 60 */
+    const char *spool_folder;       /* for uploads */
     const char *const *hosts_extra; /* Host names accepted besides loopback ones; NULL-ended */
     const char *const *origins;     /* Origins accepted besides our own; NULL-ended */
     struct http_hooks hooks;
 };
 
-/* Route tables live as long as the server. ERR_CONFLICT, with a sentence that names the port and what
- * to do, when the port is taken. Routes are checked: duplicates and unset access are refused. */
+/* Route tables live as long as the server. ERR_CONFLICT, with a sentence that names the port and
+ * what to do, when the port is taken. Routes are checked: duplicates and unset access are refused.
+ */
 MUST_USE err http_open(const struct http_options *options, const struct route *const *tables,
                        size_t table_count, struct http_server **ret_server);
 int http_port(const struct http_server *s);
@@ -106,47 +108,49 @@ void http_stats(struct http_server *s, struct http_stats *ret_stats);
 /* ------------------------------------------------------------------ request */
 
 void *http_ctx(const struct http_request *rq);
-arena *http_arena(struct http_request *rq); /* lives until the reply is sent */
+arena *http_arena(struct http_request *rq);                    /* lives until the reply is sent */
 const struct route *http_route(const struct http_request *rq); /* NULL for unknown paths */
 str http_method(const struct http_request *rq);
 str http_raw_path(const struct http_request *rq);
-str http_param(const struct http_request *rq, const char *name);   /* path parameter, decoded */
-str http_query(const struct http_request *rq, const char *name);   /* decoded; empty when absent */
+str http_param(const struct http_request *rq, const char *name); /* path parameter, decoded */
+str http_query(const struct http_request *rq, const char *name); /* decoded; empty when absent */
 size_t http_query_all(const struct http_request *rq, const char *name, str *out, size_t out_max);
-str http_header(const struct http_request *rq, const char *name);  /* empty when absent */
-str http_request_id(const struct http_request *rq); /* X-Request-Id or X-Correlation-Id if sane, else made */
+str http_header(const struct http_request *rq, const char *name); /* empty when absent */
+/* X-Request-Id or X-Correlation-Id if sane, else made. */
+str http_request_id(const struct http_request *rq);
 str http_client_address(const struct http_request *rq);
 bool http_client_is_loopback(const struct http_request *rq);
-str http_user(const struct http_request *rq);       /* who the authorise hook found */
+str http_user(const struct http_request *rq); /* who the authorise hook found */
 void http_request_set_user(struct http_request *rq, str user, enum access granted); /* copied */
 enum access http_granted(const struct http_request *rq);
 
 /* ERR_INVALID names the parameter. */
-MUST_USE err http_query_int(const struct http_request *rq, const char *name, int64_t min, int64_t max,
-                            int64_t *value); /* keeps *value when absent */
+MUST_USE err http_query_int(const struct http_request *rq, const char *name, int64_t min,
+                            int64_t max, int64_t *value); /* keeps *value when absent */
 
 str http_body(const struct http_request *rq); /* whole body, at most body_max */
 MUST_USE err http_body_json(struct http_request *rq, const struct json **ret_root); /* an object */
 
 struct http_upload {
-    str field;      /* form field name; empty for a raw body */
-    str filename;   /* as the client said; never used as a path. Empty for plain fields */
+    str field;        /* form field name; empty for a raw body */
+    str filename;     /* as the client said; never used as a path. Empty for plain fields */
     const char *path; /* spooled file, deleted at the end of the request unless taken */
-    str value;      /* plain form fields (at most 64 KiB) */
+    str value;        /* plain form fields (at most 64 KiB) */
     int64_t bytes;
 };
 /* The multipart part of that field name, or for "" or "file" a raw body. NULL when absent. */
 const struct http_upload *http_upload(const struct http_request *rq, const char *field);
-/* All parts in their order: plain fields too, and fields of the same name. */
+/* All parts in their order: plain fields too, and fields of the same name. NULL beyond the last. */
 size_t http_upload_count(const struct http_request *rq);
-const struct http_upload *http_upload_at(const struct http_request *rq, size_t index); /* NULL beyond */
+const struct http_upload *http_upload_at(const struct http_request *rq, size_t index);
 /* Moves the spooled file to `path` (same file system: rename). */
 MUST_USE err http_upload_take(const struct http_upload *upload, const char *path);
 
-/* ------------------------------------------------------------------ reply: one of these per request */
+/* ------------------------------------------------------------------ reply: one body a request */
 
 void http_status(struct http_reply *rp, int status); /* default 200 */
-void http_set_header(struct http_reply *rp, const char *name, str value); /* CR/LF are refused: asserts */
+/* Copied. `name` is a literal. Line breaks in the value are our mistake: asserts. */
+void http_set_header(struct http_reply *rp, const char *name, str value);
 
 /* A JSON writer onto the reply body; ends with the handler's return. */
 struct json_out *http_json(struct http_reply *rp);
@@ -160,8 +164,9 @@ MUST_USE err http_file(struct http_reply *rp, const char *content_type, const ch
 void http_redirect(struct http_reply *rp, int status, const char *location);
 
 /* A stream whose length is not known: `pull` fills up to `max` bytes and returns how many; 0 means
- * nothing now: it is asked again after wait_ms (the connection sleeps meanwhile); -1 ends the stream.
- * `done` is called once, also when the client leaves. Pull must not block longer than a disk read. */
+ * nothing now: it is asked again after wait_ms (the connection sleeps meanwhile); -1 ends the
+ * stream. `done` is called once, also when the client leaves. Pull must not block longer than a
+ * disk read. */
 struct http_stream {
     ptrdiff_t (*pull)(void *arg, char *out, size_t max);
     void (*done)(void *arg);
@@ -173,7 +178,8 @@ void http_stream(struct http_reply *rp, const char *content_type, struct http_st
  * pulled piece must be whole "event: ...\ndata: ...\n\n" blocks. */
 void http_sse(struct http_reply *rp, struct http_stream stream);
 
-/* Problem with extra members: handlers normally just return an err. `code` is the stable short name. */
+/* Problem with extra members: handlers normally just return an err. `code` is the stable short
+ * name. */
 void http_problem(struct http_reply *rp, int status, const char *code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 

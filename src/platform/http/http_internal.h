@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* http_internal.h -- what the files of this room share: server, connection, request, reply.
  *
- * A request belongs to one thread at a time: its event thread, or, while its connection is suspended, one
- * worker. The hand-over is libmicrohttpd's own lock (suspend, resume) and the pool's. Fields below are
- * therefore plain, but for those that the watch thread reads.
+ * A request belongs to one thread at a time: its event thread, or, while its connection is
+ * suspended, one worker. The hand-over is libmicrohttpd's own lock (suspend, resume) and the
+ * pool's. Fields below are therefore plain, but for those that the watch thread reads.
  */
 #ifndef SKERRY_HTTP_INTERNAL_H
 #define SKERRY_HTTP_INTERNAL_H
@@ -21,16 +21,16 @@
 
 enum {
     HTTP_EVENT_THREADS = 2,
-    HTTP_QUERY_MAX = 64,          /* query parameters */
-    HTTP_HEADERS_MAX = 128,       /* of a request */
+    HTTP_QUERY_MAX = 64,    /* query parameters */
+    HTTP_HEADERS_MAX = 128, /* of a request */
     HTTP_HEAD_BYTES_MAX = 16 * 1024,
     HTTP_REPLY_HEADERS_MAX = 24,
     HTTP_ID_BYTES = 64,
     HTTP_SCRATCH_BYTES = 2048,
-    HTTP_KEEP_BYTES = 64 * 1024,  /* a buffer that grew beyond is not kept for the next request */
+    HTTP_KEEP_BYTES = 64 * 1024, /* a buffer that grew beyond is not kept for the next request */
     HTTP_REQUESTS_KEPT = 128,
-    /* A refused body of at most this is read and thrown away, so that the connection can go on. More
-     * would make clients wait that send nothing before they have heard a refusal. */
+    /* A refused body of at most this is read and thrown away, so that the connection can go on.
+     * More would make clients wait that send nothing before they have heard a refusal. */
     HTTP_DISCARD_BYTES_MAX = 128 * 1024,
     HTTP_UPLOADS_AT_ONCE = 64,
 };
@@ -49,11 +49,11 @@ struct http_conn {
     int fd;
     bool is_loopback;
     char address[46];
-    _Atomic int phase;             /* enum conn_phase */
+    _Atomic int phase;              /* enum conn_phase */
     _Atomic int64_t phase_since_ms; /* monotonic */
-    _Atomic int64_t body_bytes;    /* received of the current body */
-    int64_t ended_phase_ms;        /* watch thread: the phase in which the end of input was seen; -1 */
-    bool lingers;                  /* at close, what the client still sends is read for a moment */
+    _Atomic int64_t body_bytes;     /* received of the current body */
+    int64_t ended_phase_ms; /* watch thread: the phase in which the end of input was seen; -1 */
+    bool lingers;           /* at close, what the client still sends is read for a moment */
 };
 
 /* ------------------------------------------------------------------ replies */
@@ -75,17 +75,17 @@ struct http_reply {
     struct buf body;
     struct json_out json;
     bool is_json;
-    str bytes;             /* REPLY_STATIC */
-    int fd;                /* REPLY_FILE; -1 when none */
-    int64_t total_bytes;   /* of what a range is cut from */
-    int64_t from, length;  /* what is sent of it */
+    str bytes;            /* REPLY_STATIC */
+    int fd;               /* REPLY_FILE; -1 when none */
+    int64_t total_bytes;  /* of what a range is cut from */
+    int64_t from, length; /* what is sent of it */
     const char *etag;
     bool has_modified;
     time_t modified;
     struct http_stream stream;
     bool has_stream, is_sse;
     int64_t stream_last_ns; /* last bytes sent */
-    struct buf packed;     /* the compressed body, when there is one */
+    struct buf packed;      /* the compressed body, when there is one */
     bool is_packed;
 };
 
@@ -100,7 +100,8 @@ enum request_phase {
 };
 
 struct known_headers {
-    str host, origin, content_type, accept_encoding, if_none_match, if_modified_since, range, if_range;
+    str host, origin, content_type, accept_encoding, if_none_match, if_modified_since, range,
+        if_range;
     str request_id, correlation_id;
     int64_t content_length; /* -1: not given */
     int host_count, length_count;
@@ -140,7 +141,8 @@ struct http_request {
     int64_t bytes_out;
     int status_sent;
     size_t scratch_used;
-    /* Up to here a request starts as zeros; what follows keeps its memory, or is written before read. */
+    /* Up to here a request starts as zeros; what follows keeps its memory, or is written before
+     * read. */
     arena arena;
     struct buf body;
     struct http_reply reply;
@@ -198,9 +200,9 @@ struct http_server {
     bool watch_runs;
     pthread_mutex_t watch_lock;
     pthread_cond_t watch_wake;
-    bool watch_ends;          /* guarded by watch_lock, as all below */
+    bool watch_ends; /* guarded by watch_lock, as all below */
     bool no_sleep;
-    int64_t watch_until_ms;   /* when the thread wakes by itself; 0 while it is awake */
+    int64_t watch_until_ms; /* when the thread wakes by itself; 0 while it is awake */
     struct list conns;
     struct sleeper *sleepers;
     size_t sleeper_count, sleeper_max;
@@ -209,19 +211,23 @@ struct http_server {
 };
 
 /* request.c */
-struct http_request *request_take(struct http_server *s, struct MHD_Connection *mhd, const char *target);
+struct http_request *request_take(struct http_server *s, struct MHD_Connection *mhd,
+                                  const char *target);
 void request_give_back(struct http_request *rq);
 void requests_free_all(struct http_server *s);
-/* Scratch memory that lasts as long as the request: inline, or from its arena. NULL over the cap. */
+/* Scratch memory that lasts as long as the request: inline, or from its arena. NULL over the cap.
+ */
 char *request_scratch(struct http_request *rq, size_t bytes);
-/* Reads the headers and the request line, checks who may ask, and finds the route. An error is the reply. */
+/* Reads the headers and the request line, checks who may ask, and finds the route. An error is the
+ * reply. */
 MUST_USE err request_begin(struct http_request *rq, const char *method, const char *version);
 bool request_has_body(const struct http_request *rq);
 
 /* dispatch.c: libmicrohttpd's callbacks */
 void *dispatch_line(void *server, const char *target, struct MHD_Connection *mhd);
-enum MHD_Result dispatch_call(void *server, struct MHD_Connection *mhd, const char *url, const char *method,
-                              const char *version, const char *data, size_t *data_bytes, void **context);
+enum MHD_Result dispatch_call(void *server, struct MHD_Connection *mhd, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *data_bytes, void **context);
 void dispatch_completed(void *server, struct MHD_Connection *mhd, void **context,
                         enum MHD_RequestTerminationCode how);
 
@@ -233,7 +239,8 @@ void gate_leave_suspension(struct http_request *rq);
 
 /* upload.c */
 MUST_USE err upload_new(struct http_request *rq, struct http_upload_state **ret_upload);
-void upload_free(struct http_upload_state *up); /* removes files that were not taken; accepts NULL */
+/* Removes files that were not taken. Accepts NULL. */
+void upload_free(struct http_upload_state *up);
 /* Copies what fits into the chunk; returns how many bytes. */
 size_t upload_fill(struct http_upload_state *up, const char *data, size_t count);
 bool upload_is_full(const struct http_upload_state *up);
@@ -279,7 +286,8 @@ struct MHD_Response *stream_response(struct http_reply *rp);
 /* watch.c */
 MUST_USE err watch_start(struct http_server *s);
 void watch_stop(struct http_server *s);
-void watch_sleep(struct http_request *rq, int64_t wait_ms); /* resumes the suspended connection then */
+void watch_sleep(struct http_request *rq,
+                 int64_t wait_ms); /* resumes the suspended connection then */
 /* for_good: nothing sleeps after this. */
 void watch_wake_all(struct http_server *s, bool for_good);
 void watch_connection(void *server, struct MHD_Connection *mhd, void **context,

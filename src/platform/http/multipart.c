@@ -94,18 +94,20 @@ static err part_begin(struct multipart *m, str head)
         str line = str_sub(head, 0, end < 0 ? head.len : (size_t)end);
         head = end < 0 ? STR_NONE : str_sub(head, (size_t)end + 2, head.len);
         ptrdiff_t colon = str_find_char(line, ':');
-        if (colon > 0 && str_eq_nocase(str_trim(str_sub(line, 0, (size_t)colon)), STR("content-disposition")))
+        if (colon > 0 &&
+            str_eq_nocase(str_trim(str_sub(line, 0, (size_t)colon)), STR("content-disposition")))
             disposition = str_trim(str_sub(line, (size_t)colon + 1, line.len));
     }
     char name_bytes[MULTIPART_HEAD_BYTES_MAX], filename_bytes[MULTIPART_HEAD_BYTES_MAX];
     str name, filename = STR_NONE;
     if (!header_param(disposition, STR("name"), name_bytes, &name))
-        return ERR(ERR_INVALID, "part %zu of the form has no Content-Disposition with a name", m->part_count);
+        return ERR(ERR_INVALID, "part %zu of the form has no Content-Disposition with a name",
+                   m->part_count);
     bool is_file = extended_filename(disposition, filename_bytes, &filename) ||
                    header_param(disposition, STR("filename"), filename_bytes, &filename);
     if (name.len > MULTIPART_NAME_BYTES_MAX || filename.len > MULTIPART_NAME_BYTES_MAX)
-        return ERR(ERR_INVALID, "part %zu of the form has a name longer than %d bytes", m->part_count,
-                   MULTIPART_NAME_BYTES_MAX);
+        return ERR(ERR_INVALID, "part %zu of the form has a name longer than %d bytes",
+                   m->part_count, MULTIPART_NAME_BYTES_MAX);
     name = make_printable(name_bytes, name.len);
     filename = is_file ? make_printable(filename_bytes, filename.len) : STR_NONE;
     return m->events.part_begin(m->events.arg, name, filename);
@@ -117,11 +119,12 @@ err multipart_init(struct multipart *m, str content_type, struct multipart_event
 {
     char out[1024];
     str boundary;
-    if (content_type.len > sizeof out || !header_param(content_type, STR("boundary"), out, &boundary) ||
-        boundary.len == 0)
+    if (content_type.len > sizeof out ||
+        !header_param(content_type, STR("boundary"), out, &boundary) || boundary.len == 0)
         return ERR(ERR_INVALID, "the Content-Type multipart/form-data names no boundary");
     if (boundary.len > MULTIPART_BOUNDARY_MAX)
-        return ERR(ERR_INVALID, "the multipart boundary is longer than %d bytes", MULTIPART_BOUNDARY_MAX);
+        return ERR(ERR_INVALID, "the multipart boundary is longer than %d bytes",
+                   MULTIPART_BOUNDARY_MAX);
     *m = (struct multipart){ .events = events, .delimiter_len = 4 + boundary.len };
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
@@ -147,7 +150,9 @@ static err feed_preamble(struct multipart *m, str data, bool *ret_more, size_t *
         return OK;
     }
     ptrdiff_t at = str_find(data, delimiter_of(m));
-    size_t skipped = at >= 0 ? (size_t)at : data.len >= m->delimiter_len ? data.len - (m->delimiter_len - 1) : 0;
+    size_t skipped = at >= 0                        ? (size_t)at
+                     : data.len >= m->delimiter_len ? data.len - (m->delimiter_len - 1)
+                                                    : 0;
     m->preamble_bytes += skipped;
     if (m->preamble_bytes > MULTIPART_HEAD_BYTES_MAX)
         return ERR(ERR_INVALID, "the multipart body does not start with its boundary");
@@ -174,7 +179,8 @@ static err feed_delimiter(struct multipart *m, str data, bool *ret_more, size_t 
         return OK;
     }
     if (!str_starts(str_sub(data, at, data.len), STR("\r\n")))
-        return ERR(ERR_INVALID, "part %zu of the form: the boundary is not followed by a line break",
+        return ERR(ERR_INVALID,
+                   "part %zu of the form: the boundary is not followed by a line break",
                    m->part_count + 1);
     m->state = MULTIPART_HEAD;
     m->part_count++;
@@ -186,8 +192,8 @@ static err feed_head(struct multipart *m, str data, bool *ret_more, size_t *ret_
 {
     ptrdiff_t end = str_starts(data, STR("\r\n")) ? 0 : str_find(data, STR("\r\n\r\n"));
     if (end > MULTIPART_HEAD_BYTES_MAX || (end < 0 && data.len >= MULTIPART_HEAD_BYTES_MAX + 4))
-        return ERR(ERR_INVALID, "part %zu of the form has more than %d bytes of headers", m->part_count,
-                   MULTIPART_HEAD_BYTES_MAX);
+        return ERR(ERR_INVALID, "part %zu of the form has more than %d bytes of headers",
+                   m->part_count, MULTIPART_HEAD_BYTES_MAX);
     if (end < 0) {
         *ret_more = true;
         return OK;
@@ -242,7 +248,8 @@ err multipart_feed(struct multipart *m, str data, bool is_last, size_t *ret_used
         used += step;
     }
     if (is_last && m->state != MULTIPART_END)
-        return ERR(ERR_INVALID, "the multipart body ends within part %zu: send it again", m->part_count);
+        return ERR(ERR_INVALID, "the multipart body ends within part %zu: send it again",
+                   m->part_count);
     *ret_used = is_last ? data.len : used;
     return OK;
 }

@@ -113,7 +113,8 @@ bool query_next(str *rest, char **scratch, str *ret_name, str *ret_value, err *r
         str name = str_split(&pair, '=');
         if (query_part(name, scratch, ret_name) && query_part(pair, scratch, ret_value))
             return true;
-        *ret_error = ERR(ERR_INVALID, "query parameter '%.*s': the value is not percent-encoded UTF-8",
+        *ret_error = ERR(ERR_INVALID,
+                         "query parameter '%.*s': the value is not percent-encoded UTF-8",
                          STR_ARG(str_sub(name, 0, 60)));
         return false;
     }

@@ -130,8 +130,8 @@ static void disposition_header(struct http_reply *rp, const char *name)
         buf_add_char(&text, *c >= 0x20 && *c < 0x7F && *c != '"' && *c != '\\' ? *c : '_');
     buf_add_cstr(&text, "\"; filename*=UTF-8''");
     for (const char *c = name; *c; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-' ||
-                     *c == '.' || *c == '_';
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || *c == '-' || *c == '.' || *c == '_';
         if (plain)
             buf_add_char(&text, *c);
         else
@@ -142,7 +142,8 @@ static void disposition_header(struct http_reply *rp, const char *name)
     buf_deinit(&text);
 }
 
-err http_file(struct http_reply *rp, const char *content_type, const char *path, const char *download_name)
+err http_file(struct http_reply *rp, const char *content_type, const char *path,
+              const char *download_name)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
@@ -160,7 +161,9 @@ err http_file(struct http_reply *rp, const char *content_type, const char *path,
     rp->modified = st.st_mtim.tv_sec;
     char *etag = request_scratch(rp->rq, 64);
     ARENA_TRY(etag);
-    snprintf(etag, 64, "\"%llx-%llx\"", (unsigned long long)st.st_mtim.tv_sec * 1000000000ull + (unsigned long long)st.st_mtim.tv_nsec,
+    snprintf(etag, 64, "\"%llx-%llx\"",
+             (unsigned long long)st.st_mtim.tv_sec * 1000000000ull +
+                 (unsigned long long)st.st_mtim.tv_nsec,
              (unsigned long long)st.st_size);
     rp->etag = etag;
     if (download_name)
@@ -243,9 +246,11 @@ void http_problem(struct http_reply *rp, int status, const char *code, const cha
 str reply_raw_problem(struct http_reply *rp, arena *keep)
 {
     str body = buf_str(&rp->body);
-    return arena_fmt(keep,
-                     "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                     "X-Request-Id: %.*s\r\nConnection: close\r\n%s\r\n%.*s",
-                     rp->status, MHD_get_reason_phrase_for((unsigned)rp->status), body.len,
-                     STR_ARG(http_request_id(rp->rq)), rp->status == 503 ? "Retry-After: 1\r\n" : "", STR_ARG(body));
+    return arena_fmt(
+        keep,
+        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+        "X-Request-Id: %.*s\r\nConnection: close\r\n%s\r\n%.*s",
+        rp->status, MHD_get_reason_phrase_for((unsigned)rp->status), body.len,
+        STR_ARG(http_request_id(rp->rq)), rp->status == 503 ? "Retry-After: 1\r\n" : "",
+        STR_ARG(body));
 }

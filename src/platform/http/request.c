@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A request: its life, its head, and what handlers ask it.
  *
- * Requests are kept and used again, with the buffers they have grown, so that a small request costs no
- * allocation of ours. The target is copied once, because libmicrohttpd cuts it up in place; headers stay
- * where libmicrohttpd has them, which is valid until the request is completed.
+ * Requests are kept and used again, with the buffers they have grown, so that a small request costs
+ * no allocation of ours. The target is copied once, because libmicrohttpd cuts it up in place;
+ * headers stay where libmicrohttpd has them, which is valid until the request is completed.
  */
 #include "platform/http/http_internal.h"
 
@@ -48,7 +48,8 @@ static void request_free(struct http_request *rq)
     free(rq);
 }
 
-struct http_request *request_take(struct http_server *s, struct MHD_Connection *mhd, const char *target)
+struct http_request *request_take(struct http_server *s, struct MHD_Connection *mhd,
+                                  const char *target)
 {
     pthread_mutex_lock(&s->free_lock);
     struct http_request *rq = s->free_requests;
@@ -181,8 +182,8 @@ static void header_known(struct known_headers *known, str name, str value)
     }
 }
 
-static enum MHD_Result header_visit(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
-                                    const char *value, size_t value_len)
+static enum MHD_Result header_visit(void *arg, enum MHD_ValueKind kind, const char *name,
+                                    size_t name_len, const char *value, size_t value_len)
 {
     struct known_headers *known = arg;
     if (!is_token(name, name_len) || ++known->count > HTTP_HEADERS_MAX)
@@ -200,18 +201,19 @@ static err headers_check(struct http_request *rq)
     struct known_headers *known = &rq->known;
     known->content_length = -1;
     MHD_get_connection_values_n(rq->mhd, MHD_HEADER_KIND, header_visit, known);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        rq->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (info && info->header_size > HTTP_HEAD_BYTES_MAX)
         return refuse_as(rq, 431, "head_too_large",
                          ERR(ERR_TOO_BIG, "the request's head has %zu bytes, and the maximum is %d",
                              info->header_size, HTTP_HEAD_BYTES_MAX));
     if (known->is_malformed)
-        return ERR(ERR_INVALID, "the request headers are malformed, contradict each other, or are more than %d",
+        return ERR(ERR_INVALID,
+                   "the request headers are malformed, contradict each other, or are more than %d",
                    HTTP_HEADERS_MAX);
     if (known->has_other_encoding || (known->is_chunked && known->length_count))
-        return ERR(ERR_INVALID,
-                   "a body must come with Content-Length or with Transfer-Encoding: chunked, and not with both");
+        return ERR(ERR_INVALID, "a body must come with Content-Length or with Transfer-Encoding: "
+                                "chunked, and not with both");
     if (known->host_count > 1 || (known->host_count == 0 && !rq->is_http10))
         return ERR(ERR_INVALID, "exactly one Host header is needed");
     return OK;
@@ -230,8 +232,8 @@ static bool is_sane_id(str id)
         return false;
     for (size_t i = 0; i < id.len; i++) {
         char c = id.ptr[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                    c == '_' || c == '.' || c == ':';
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-' || c == '_' || c == '.' || c == ':';
         if (!fine)
             return false;
     }
@@ -247,8 +249,8 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* 32 hex digits, the size of a trace id. Unique by the counter, and hard to confuse by the seed; they are
- * no secret. */
+/* 32 hex digits, the size of a trace id. Unique by the counter, and hard to confuse by the seed;
+ * they are no secret. */
 static void make_id(struct http_request *rq)
 {
     uint64_t serial = atomic_fetch_add_explicit(&rq->server->id_serial, 1, memory_order_relaxed);
@@ -294,8 +296,9 @@ static err query_parse(struct http_request *rq)
 static err target_parse(struct http_request *rq)
 {
     if (rq->target.len > PATH_BYTES_MAX)
-        return refuse_as(rq, 414, "uri_too_long",
-                         ERR(ERR_TOO_BIG, "the request target is longer than %d bytes", PATH_BYTES_MAX));
+        return refuse_as(
+            rq, 414, "uri_too_long",
+            ERR(ERR_TOO_BIG, "the request target is longer than %d bytes", PATH_BYTES_MAX));
     rq->is_star = str_eq(rq->target, STR("*")) && str_eq(rq->method, STR("OPTIONS"));
     if (rq->is_star) /* asks about the server, not about a path */
         rq->target = STR("/");
@@ -357,11 +360,13 @@ static err json_type_check(struct http_request *rq)
     if (type.len == 0 || is_json_type(type))
         return OK;
     return refuse_as(rq, 415, "unsupported_media_type",
-                     ERR(ERR_INVALID, "the body is '%.*s': send JSON, with Content-Type: application/json",
+                     ERR(ERR_INVALID,
+                         "the body is '%.*s': send JSON, with Content-Type: application/json",
                          STR_ARG(str_sub(type, 0, 80))));
 }
 
-/* Is the body to be spooled? JSON, sent to a route that takes uploads, is read into memory like any other. */
+/* Is the body to be spooled? JSON, sent to a route that takes uploads, is read into memory like any
+ * other. */
 static bool is_spooled(const struct http_request *rq)
 {
     return rq->route && rq->route->is_upload && !is_json_type(rq->known.content_type);
@@ -468,7 +473,8 @@ size_t http_query_all(const struct http_request *rq, const char *name, str *out,
     return count;
 }
 
-err http_query_int(const struct http_request *rq, const char *name, int64_t min, int64_t max, int64_t *value)
+err http_query_int(const struct http_request *rq, const char *name, int64_t min, int64_t max,
+                   int64_t *value)
 {
     str text;
     if (http_query_all(rq, name, &text, 1) == 0)
@@ -476,7 +482,8 @@ err http_query_int(const struct http_request *rq, const char *name, int64_t min,
     int64_t number = 0;
     err e = str_to_i64(text, &number);
     if (e.code || number < min || number > max)
-        return ERR(ERR_INVALID, "query parameter '%s' must be a whole number from %lld to %lld, and is '%.*s'",
+        return ERR(ERR_INVALID,
+                   "query parameter '%s' must be a whole number from %lld to %lld, and is '%.*s'",
                    name, (long long)min, (long long)max, STR_ARG(str_sub(text, 0, 40)));
     *value = number;
     return OK;
@@ -486,7 +493,8 @@ str http_header(const struct http_request *rq, const char *name)
 {
     const char *value = NULL;
     size_t len = 0;
-    if (MHD_lookup_connection_value_n(rq->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &len) != MHD_YES)
+    if (MHD_lookup_connection_value_n(rq->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &len) !=
+        MHD_YES)
         return STR_NONE;
     return str_trim(str_from(value, value ? len : 0));
 }

@@ -73,7 +73,8 @@ static err child_add(struct router *r, struct node *node, str name, struct node 
     ARENA_TRY(child);
     child->name = name;
     size_t count = node->child_count;
-    if ((count & (count - 1)) == 0) { /* room doubles at powers of two; the old array stays in the arena */
+    if ((count & (count - 1)) ==
+        0) { /* room doubles at powers of two; the old array stays in the arena */
         struct node **grown = NEW_ARRAY(&r->arena, struct node *, count ? 2 * count : 1);
         ARENA_TRY(grown);
         for (size_t i = 0; i < count; i++)
@@ -107,7 +108,8 @@ static bool is_param_name(str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_';
         if (!fine)
             return false;
     }
@@ -115,7 +117,8 @@ static bool is_param_name(str name)
 }
 
 /* Goes (and builds) one segment down, noting a parameter's name. */
-static err step_down(struct router *r, struct node **node, str segment, bool is_last, struct target *target)
+static err step_down(struct router *r, struct node **node, str segment, bool is_last,
+                     struct target *target)
 {
     if (segment.len < 2 || segment.ptr[0] != '{') {
         if (!is_literal(segment))
@@ -142,11 +145,13 @@ static err step_down(struct router *r, struct node **node, str segment, bool is_
     return OK;
 }
 
-static err path_add(struct router *r, const struct route *route, enum method method, const char *path)
+static err path_add(struct router *r, const struct route *route, enum method method,
+                    const char *path)
 {
     str rest = str_of(path);
     if (!str_starts(rest, STR("/")) || rest.len > PATH_BYTES_MAX)
-        return ERR(ERR_INVALID, "the path must start with '/' and be at most %d bytes", PATH_BYTES_MAX);
+        return ERR(ERR_INVALID, "the path must start with '/' and be at most %d bytes",
+                   PATH_BYTES_MAX);
     rest = str_sub(rest, 1, rest.len);
     struct target *target = NEW(&r->arena, struct target);
     ARENA_TRY(target);
@@ -224,7 +229,8 @@ struct finder {
     const struct target *target;
 };
 
-/* A rest is handed to handlers that look for a file with it: an encoded slash in there is refused. */
+/* A rest is handed to handlers that look for a file with it: an encoded slash in there is refused.
+ */
 static bool rest_is_plain(const struct path *path, size_t from)
 {
     for (size_t i = from; i < path->count; i++)

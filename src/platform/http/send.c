@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* From what the handler said to what libmicrohttpd sends.
  *
- * reply_finish runs right behind the handler, on its thread: conditions, ranges, compression. reply_send
- * runs on the event thread and only builds the response. Bodies are not copied: they stay in the request,
- * which lives until libmicrohttpd reports it completed.
+ * reply_finish runs right behind the handler, on its thread: conditions, ranges, compression.
+ * reply_send runs on the event thread and only builds the response. Bodies are not copied: they
+ * stay in the request, which lives until libmicrohttpd reports it completed.
  */
 #include "platform/http/http_internal.h"
 
@@ -77,7 +77,8 @@ static void apply_range(struct http_reply *rp)
         return;
     case RANGE_BEYOND:
         snprintf(text, sizeof text, "bytes */%lld", (long long)rp->total_bytes);
-        http_problem(rp, 416, "range_not_satisfiable", "the range is beyond the end of %s bytes", text + 8);
+        http_problem(rp, 416, "range_not_satisfiable", "the range is beyond the end of %s bytes",
+                     text + 8);
         http_set_header(rp, "Content-Range", str_of(text));
         return;
     case RANGE_ONE:
@@ -108,14 +109,16 @@ static void weaken_etag(struct http_reply *rp)
 static void apply_packing(struct http_reply *rp)
 {
     const struct http_request *rq = rp->rq;
-    bool is_possible = (rp->kind == REPLY_BUFFER || rp->kind == REPLY_STATIC) && rp->status != 206 &&
-                       packing_suits(rp->content_type) && !reply_header(rp, "Content-Encoding");
+    bool is_possible = (rp->kind == REPLY_BUFFER || rp->kind == REPLY_STATIC) &&
+                       rp->status != 206 && packing_suits(rp->content_type) &&
+                       !reply_header(rp, "Content-Encoding");
     if (!is_possible)
         return;
     str bytes = rp->kind == REPLY_STATIC ? rp->bytes : buf_str(&rp->body);
     if (bytes.len <= PACK_BYTES_MIN)
         return;
-    http_set_header(rp, "Vary", rq->origin_listed ? STR("Accept-Encoding, Origin") : STR("Accept-Encoding"));
+    http_set_header(rp, "Vary",
+                    rq->origin_listed ? STR("Accept-Encoding, Origin") : STR("Accept-Encoding"));
     bool is_inline = rq->route && rq->route->is_inline;
     if (rq->known.accept_encoding.len == 0 || (is_inline && bytes.len > PACK_BYTES_MAX_INLINE))
         return;
@@ -178,14 +181,16 @@ static void add_cors(struct MHD_Response *response, const struct http_request *r
         return;
     char *origin = arena_cstr((arena *)(uintptr_t)&rq->arena, rq->known.origin);
     add_header(response, "Access-Control-Allow-Origin", origin);
-    add_header(response, "Access-Control-Expose-Headers", "X-Request-Id, Location, Retry-After, ETag");
+    add_header(response, "Access-Control-Expose-Headers",
+               "X-Request-Id, Location, Retry-After, ETag");
     if (!reply_header(&rq->reply, "Vary"))
         add_header(response, "Vary", "Origin");
     if (rq->method_id != METHOD_COUNT)
         return;
     add_header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
-    add_header(response, "Access-Control-Allow-Headers",
-               "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Correlation-Id, Last-Event-Id");
+    add_header(
+        response, "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Correlation-Id, Last-Event-Id");
     add_header(response, "Access-Control-Max-Age", "600");
 }
 
@@ -216,11 +221,13 @@ static struct MHD_Response *response_of(struct http_reply *rp)
     case REPLY_STATIC: {
         str bytes = reply_bytes(rp);
         rq->bytes_out = (int64_t)bytes.len;
-        return MHD_create_response_from_buffer(bytes.len, (void *)(uintptr_t)bytes.ptr, MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(bytes.len, (void *)(uintptr_t)bytes.ptr,
+                                               MHD_RESPMEM_PERSISTENT);
     }
     case REPLY_FILE:
         rq->bytes_out = rp->length;
-        response = MHD_create_response_from_fd_at_offset64((uint64_t)rp->length, rp->fd, (uint64_t)rp->from);
+        response = MHD_create_response_from_fd_at_offset64((uint64_t)rp->length, rp->fd,
+                                                           (uint64_t)rp->from);
         if (response)
             rp->fd = -1; /* libmicrohttpd closes it */
         return response;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Opening and closing: the listening socket, the event threads, the workers, and the order of their end. */
+/* Opening and closing: the listening socket, the event threads, the workers, and the order of their
+ * end. */
 #include "platform/http/http_internal.h"
 
 #include <arpa/inet.h>
@@ -17,9 +18,9 @@
 #include "base/rand.h"
 
 enum {
-    /* Head, read buffer and reply head of a connection. libmicrohttpd clears all of it after each request
-     * (64 KiB cost 8 % of a small request), and a head that fills it leaves no room for a reply: see
-     * HTTP_HEAD_BYTES_MAX. */
+    /* Head, read buffer and reply head of a connection. libmicrohttpd clears all of it after each
+     * request (64 KiB cost 8 % of a small request), and a head that fills it leaves no room for a
+     * reply: see HTTP_HEAD_BYTES_MAX. */
     CONNECTION_BYTES = 32 * 1024,
     LISTEN_BACKLOG = 511,
 };
@@ -44,13 +45,15 @@ static void set_defaults(struct http_options *o)
         o->timeout_s = 60;
 }
 
-static err check_access(const struct http_options *o, const struct route *const *tables, size_t table_count)
+static err check_access(const struct http_options *o, const struct route *const *tables,
+                        size_t table_count)
 {
     for (size_t i = 0; i < table_count && !o->hooks.authorise; i++)
         for (const struct route *route = tables[i]; route && route->method; route++)
             if (route->access != ACCESS_PUBLIC)
-                return ERR(ERR_INVALID, "route '%s %s' is not public, and there is no authorise hook", route->method,
-                           route->path);
+                return ERR(ERR_INVALID,
+                           "route '%s %s' is not public, and there is no authorise hook",
+                           route->method, route->path);
     return OK;
 }
 
@@ -70,13 +73,17 @@ static err spool_sweep(void *arg, const char *name)
 static err listen_error(const struct http_options *o)
 {
     if (errno == EADDRINUSE)
-        return ERR(ERR_CONFLICT, "port %d on %s is in use by another program: stop it, or choose another port",
+        return ERR(ERR_CONFLICT,
+                   "port %d on %s is in use by another program: stop it, or choose another port",
                    o->port, o->bind_address);
     if (errno == EADDRNOTAVAIL)
-        return ERR(ERR_INVALID, "%s is not an address of this machine: bind to 127.0.0.1, or to one of `ip addr`",
-                   o->bind_address);
+        return ERR(
+            ERR_INVALID,
+            "%s is not an address of this machine: bind to 127.0.0.1, or to one of `ip addr`",
+            o->bind_address);
     if (errno == EACCES)
-        return ERR(ERR_DENIED, "port %d may only be opened by root: choose one above 1023", o->port);
+        return ERR(ERR_DENIED, "port %d may only be opened by root: choose one above 1023",
+                   o->port);
     return ERR_SYS("listening on %s port %d", o->bind_address, o->port);
 }
 
@@ -87,7 +94,8 @@ static err listen_on(struct http_server *s, const struct addrinfo *info)
         return ERR_SYS("opening a socket");
     int yes = 1;
     setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(s->listen_fd, info->ai_addr, info->ai_addrlen) != 0 || listen(s->listen_fd, LISTEN_BACKLOG) != 0)
+    if (bind(s->listen_fd, info->ai_addr, info->ai_addrlen) != 0 ||
+        listen(s->listen_fd, LISTEN_BACKLOG) != 0)
         return listen_error(&s->options);
     struct sockaddr_storage bound;
     socklen_t len = sizeof bound;
@@ -103,7 +111,8 @@ static err listen_open(struct http_server *s)
 {
     const struct http_options *o = &s->options;
     const char *address = strcmp(o->bind_address, "localhost") ? o->bind_address : "127.0.0.1";
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
     struct addrinfo *info = NULL;
     char service[16];
     if (o->port < 0 || o->port > 65535)
@@ -125,14 +134,16 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *text)
 }
 
 /* It reports every client that leaves; our own hook tells what matters. */
-static void __attribute__((format(printf, 2, 0))) ignore_log(void *arg, const char *fmt, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+ignore_log(void *arg, const char *fmt, va_list args)
 {
 }
 
 static err daemon_start(struct http_server *s)
 {
     const struct http_options *o = &s->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     MHD_USE_ITC;
     struct MHD_OptionItem items[] = {
         /* First: what goes wrong with the others is reported through it. */
         { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)ignore_log, s },
@@ -148,7 +159,8 @@ static err daemon_start(struct http_server *s)
         { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, s },
         { MHD_OPTION_END, 0, NULL },
     };
-    s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, dispatch_call, s, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, dispatch_call, s, MHD_OPTION_ARRAY, items,
+                                 MHD_OPTION_END);
     if (!s->daemon)
         return ERR(ERR_INTERNAL, "libmicrohttpd did not start (%s)", strerror(errno));
     return OK;
@@ -160,11 +172,13 @@ static void ignore_sigpipe(void)
 {
     /* sendfile has no MSG_NOSIGNAL. An owner who handles the signal keeps his handler. */
     struct sigaction old;
-    if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL)
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) &&
+        old.sa_handler == SIG_DFL)
         sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 }
 
-static err server_prepare(struct http_server *s, const struct route *const *tables, size_t table_count)
+static err server_prepare(struct http_server *s, const struct route *const *tables,
+                          size_t table_count)
 {
     struct http_options *o = &s->options;
     s->bind_address = strdup(o->bind_address);
@@ -192,8 +206,8 @@ static err server_start(struct http_server *s)
     return daemon_start(s);
 }
 
-err http_open(const struct http_options *options, const struct route *const *tables, size_t table_count,
-              struct http_server **ret_server)
+err http_open(const struct http_options *options, const struct route *const *tables,
+              size_t table_count, struct http_server **ret_server)
 {
     struct http_server *s = calloc(1, sizeof *s);
     if (!s)
@@ -230,12 +244,13 @@ static void gate_await(struct http_server *s, const int *counter, const struct t
     }
 }
 
-/* New requests get 503, event streams end, the others may finish until the deadline. After that nothing is
- * suspended any more, streams are cut, waiting requests get 503; handlers that still run are waited for,
- * because nobody can take memory away from a running thread. */
+/* New requests get 503, event streams end, the others may finish until the deadline. After that
+ * nothing is suspended any more, streams are cut, waiting requests get 503; handlers that still run
+ * are waited for, because nobody can take memory away from a running thread. */
 static void drain(struct http_server *s, int64_t drain_ms)
 {
-    /* Refuses new connections at once; the descriptor is closed when no thread can use it any more. */
+    /* Refuses new connections at once; the descriptor is closed when no thread can use it any more.
+     */
     if (MHD_quiesce_daemon(s->daemon) != MHD_INVALID_SOCKET)
         shutdown(s->listen_fd, SHUT_RDWR);
     atomic_store(&s->is_closing, true);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Replies of unknown length, and server-sent events.
  *
- * libmicrohttpd pulls on the event thread. When there is nothing, the connection is suspended and the
- * watch thread resumes it after the stream's wait: returning "nothing" without suspending would make
- * libmicrohttpd ask again at once, for ever. A suspended connection does not notice that its client has
- * left, so each turn looks.
+ * libmicrohttpd pulls on the event thread. When there is nothing, the connection is suspended and
+ * the watch thread resumes it after the stream's wait: returning "nothing" without suspending would
+ * make libmicrohttpd ask again at once, for ever. A suspended connection does not notice that its
+ * client has left, so each turn looks.
  */
 #include "platform/http/http_internal.h"
 
@@ -62,6 +62,8 @@ static ssize_t stream_pull(void *arg, uint64_t position, char *out, size_t max)
 
 struct MHD_Response *stream_response(struct http_reply *rp)
 {
-    /* The block is only used for HTTP/1.0 clients; others get chunks out of the connection's memory. */
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, rp->is_sse ? 4096 : 32768, stream_pull, rp, NULL);
+    /* The block is only used for HTTP/1.0 clients; others get chunks out of the connection's
+     * memory. */
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, rp->is_sse ? 4096 : 32768,
+                                             stream_pull, rp, NULL);
 }

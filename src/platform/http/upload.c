@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bodies that go to files: raw ones, and the parts of multipart forms.
  *
- * The event thread only copies what arrives into a chunk. When the chunk is full the connection sleeps
- * while a worker takes the chunk apart and writes it out: a slow disk holds up its own client, through
- * TCP, and nobody else; memory is one chunk an upload, whatever its size.
+ * The event thread only copies what arrives into a chunk. When the chunk is full the connection
+ * sleeps while a worker takes the chunk apart and writes it out: a slow disk holds up its own
+ * client, through TCP, and nobody else; memory is one chunk an upload, whatever its size.
  */
 #include "platform/http/http_internal.h"
 
@@ -54,7 +54,8 @@ static err spool_open(struct http_upload_state *up, struct part *part)
 {
     struct http_server *s = up->server;
     uint64_t serial = atomic_fetch_add(&s->spool_serial, 1);
-    str path = arena_fmt(&up->arena, "%s/upload-%016" PRIx64 "-%" PRIu64, s->spool_folder, s->id_seed, serial);
+    str path = arena_fmt(&up->arena, "%s/upload-%016" PRIx64 "-%" PRIu64, s->spool_folder,
+                         s->id_seed, serial);
     ARENA_TRY(path.ptr);
     up->fd = open(path.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (up->fd < 0)
@@ -124,8 +125,10 @@ static err upload_prepare(struct http_request *rq, struct http_upload_state *up)
     int64_t free_bytes = 0;
     TRY(fs_free_bytes(up->server->spool_folder, &free_bytes));
     if (rq->known.content_length > free_bytes)
-        return ERR(ERR_NO_SPACE, "the upload has %lld bytes, and the disk of '%s' has %lld left: make room",
-                   (long long)rq->known.content_length, up->server->spool_folder, (long long)free_bytes);
+        return ERR(ERR_NO_SPACE,
+                   "the upload has %lld bytes, and the disk of '%s' has %lld left: make room",
+                   (long long)rq->known.content_length, up->server->spool_folder,
+                   (long long)free_bytes);
     up->chunk_bytes = CHUNK_BYTES;
     if (rq->known.content_length >= 0 && rq->known.content_length < CHUNK_BYTES)
         up->chunk_bytes = (size_t)rq->known.content_length;
@@ -144,7 +147,8 @@ err upload_new(struct http_request *rq, struct http_upload_state **ret_upload)
         return ERR(ERR_UNSUPPORTED, "this server takes no uploads: it has no spool folder");
     if (atomic_fetch_add(&s->uploads, 1) >= HTTP_UPLOADS_AT_ONCE) {
         atomic_fetch_sub(&s->uploads, 1);
-        return ERR(ERR_BUSY, "%d uploads are under way: try again in a moment", HTTP_UPLOADS_AT_ONCE);
+        return ERR(ERR_BUSY, "%d uploads are under way: try again in a moment",
+                   HTTP_UPLOADS_AT_ONCE);
     }
     struct http_upload_state *up = calloc(1, sizeof *up);
     if (!up) {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The watch thread: wakes streams that wait, and ends connections that only pretend to be slow.
  *
- * libmicrohttpd closes a connection on which nothing moves. A client that sends one byte now and then
- * keeps it busy for ever, so there is a second limit: a request's head must be complete soon after the
- * idle time, and a body must come at 1 KiB/s at least.
+ * libmicrohttpd closes a connection on which nothing moves. A client that sends one byte now and
+ * then keeps it busy for ever, so there is a second limit: a request's head must be complete soon
+ * after the idle time, and a body must come at 1 KiB/s at least.
  *
- * A client that sends and closes within one epoll event is not noticed by libmicrohttpd 0.9.75 (edge
- * triggered, without EPOLLRDHUP), and would keep its connection, and the file of its upload, until the
- * idle time is over. So the watch looks for ends of input as well.
+ * A client that sends and closes within one epoll event is not noticed by libmicrohttpd 0.9.75
+ * (edge triggered, without EPOLLRDHUP), and would keep its connection, and the file of its upload,
+ * until the idle time is over. So the watch looks for ends of input as well.
  *
- * It also reads on for a moment when a connection was refused in the middle of its body: closing with
- * unread bytes makes the kernel send a reset, and the client would lose the reply that tells it why.
+ * It also reads on for a moment when a connection was refused in the middle of its body: closing
+ * with unread bytes makes the kernel send a reset, and the client would lose the reply that tells
+ * it why.
  */
 #include "platform/http/http_internal.h"
 
@@ -25,7 +26,7 @@
 #include "base/clock.h"
 
 enum {
-    TICK_MS = 10,        /* streams wake on multiples of this, many at a time */
+    TICK_MS = 10, /* streams wake on multiples of this, many at a time */
     INSPECT_MS = 500,
     LINGER_MS = 2000,
     LINGER_TICK_MS = 20,
@@ -66,7 +67,8 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mhd, void **
     if (!conn)
         return; /* requests on it are refused */
     conn->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    conn_address(conn, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    conn_address(conn,
+                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     conn_enter(conn, CONN_HEAD);
     conn->ended_phase_ms = -1;
     atomic_fetch_add(&s->connections, 1);
@@ -88,7 +90,8 @@ static void linger(struct http_server *s, int fd)
     if (copy < 0)
         return;
     shutdown(copy, SHUT_WR); /* the reply is complete, says this */
-    s->lingerers[s->lingerer_count++] = (struct lingerer){ .fd = copy, .until_ms = mono_ms() + LINGER_MS };
+    s->lingerers[s->lingerer_count++] = (struct lingerer){ .fd = copy,
+                                                           .until_ms = mono_ms() + LINGER_MS };
     pthread_cond_signal(&s->watch_wake);
 }
 
@@ -128,8 +131,8 @@ static bool is_stalling(const struct http_server *s, const struct http_conn *con
     return false;
 }
 
-/* No further byte can come, and one is waited for. Seen twice in the same phase: once might be just before
- * the event thread says that it has all it needs. */
+/* No further byte can come, and one is waited for. Seen twice in the same phase: once might be just
+ * before the event thread says that it has all it needs. */
 static bool is_abandoned(struct http_conn *conn)
 {
     if (atomic_load_explicit(&conn->phase, memory_order_acquire) == CONN_BUSY)

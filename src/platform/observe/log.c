@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Makes lines: one JSON object each, members in a fixed order, "ts" first.
  *
- * A call formats into a buffer of its own and hands the finished line to the writer's queue; it takes
- * one lock for the time of a memcpy and never waits for a disk.
+ * A call formats into a buffer of its own and hands the finished line to the writer's queue; it
+ * takes one lock for the time of a memcpy and never waits for a disk.
  */
 #include "platform/observe/log_internal.h"
 
@@ -76,10 +76,10 @@ uint64_t log_dropped(struct log *l)
  * that no object has a member twice. */
 static bool is_reserved(const char *key)
 {
-    static const char *const reserved[] = { "ts",       "level",    "event",      "msg",     "component",
-                                            "run_id",   "dataset_id", "model_id", "username", "request_id",
-                                            "span",     "trace_id", "span_id",    "parent_id", "start_ms",
-                                            "dur_us" };
+    static const char *const reserved[] = { "ts",        "level",      "event",      "msg",
+                                            "component", "run_id",     "dataset_id", "model_id",
+                                            "username",  "request_id", "span",       "trace_id",
+                                            "span_id",   "parent_id",  "start_ms",   "dur_us" };
     for (size_t i = 0; i < COUNT_OF(reserved); i++)
         if (key[0] == reserved[i][0] && !strcmp(key, reserved[i]))
             return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* log_internal.h -- what the files of the log share: log.c makes lines, log_writer.c takes them to disk,
- * log_scan.c reads a line back, log_search.c finds lines. */
+/* log_internal.h -- what the files of the log share: log.c makes lines, log_writer.c takes them to
+ * disk, log_scan.c reads a line back, log_search.c finds lines. */
 #ifndef SKERRY_OBSERVE_LOG_INTERNAL_H
 #define SKERRY_OBSERVE_LOG_INTERNAL_H
 
@@ -40,8 +40,8 @@ void log_writer_close(struct log_writer *w); /* writes out what waits; accepts N
 bool log_writer_has_folder(const struct log_writer *w);
 const char *log_writer_folder(const struct log_writer *w);
 
-/* Queues a line, newline included. Never blocks on a disk; a full queue drops the line and counts it.
- * Urgent lines are written out at once rather than with the next batch. */
+/* Queues a line, newline included. Never blocks on a disk; a full queue drops the line and counts
+ * it. Urgent lines are written out at once rather than with the next batch. */
 void log_writer_add(struct log_writer *w, unsigned destinations, str line, bool is_urgent);
 
 /* Returns when everything that was queued before the call is in its file (or was dropped). */
@@ -56,7 +56,8 @@ struct log_segment {
 };
 void log_segment_path(char out[FS_PATH_BYTES], const char *folder, int64_t start_ms);
 /* All segments of a folder, oldest first. Free with free(). A missing folder has none. */
-MUST_USE err log_segments_list(const char *folder, struct log_segment **ret_segments, size_t *ret_count);
+MUST_USE err log_segments_list(const char *folder, struct log_segment **ret_segments,
+                               size_t *ret_count);
 
 /* ------------------------------------------------------------------ reading a line back */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reads one line of the log back: walks the members of the outermost object and keeps slices of those
- * that search asks for. No tree, no copy, no recursion.
+/* Reads one line of the log back: walks the members of the outermost object and keeps slices of
+ * those that search asks for. No tree, no copy, no recursion.
  *
- * It is strict about shape, because a line may be torn by a kill or a full disk, or may not be ours: an
- * object from the first byte to the last, closed strings, balanced brackets.
+ * It is strict about shape, because a line may be torn by a kill or a full disk, or may not be
+ * ours: an object from the first byte to the last, closed strings, balanced brackets.
  */
 #include "platform/observe/log_internal.h"
 

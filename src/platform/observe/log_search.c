@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Finds lines: a scan of the segments that can hold the time range, in windows of a few hundred KiB.
+/* Finds lines: a scan of the segments that can hold the time range, in windows of a few hundred
+ * KiB.
  *
  * No index. A window in which a wanted text does not occur at all is passed over at the speed of
  * memmem; only lines of the others are taken apart. Memory is one window plus what is found. The
- * segment that is being written is safe to read: its lines are whole up to its last newline, and what
- * stands behind that is not looked at, here or at the torn end of a segment of a killed process.
+ * segment that is being written is safe to read: its lines are whole up to its last newline, and
+ * what stands behind that is not looked at, here or at the torn end of a segment of a killed
+ * process.
  */
 #include "platform/observe/log_internal.h"
 
@@ -77,7 +79,8 @@ static err line_visit(struct search *s, str line)
         return OK;
     str copy = arena_str(s->keep, line);
     if (!copy.ptr)
-        return ERR(ERR_NO_MEMORY, "the log lines found need too much memory: ask for fewer than %zu",
+        return ERR(ERR_NO_MEMORY,
+                   "the log lines found need too much memory: ask for fewer than %zu",
                    s->count + 1);
     s->found[s->count++] = (struct log_line){ copy, ts_ms };
     s->is_done = s->count == s->limit;
@@ -225,7 +228,8 @@ static str escaped(arena *keep, str value)
     struct buf out;
     buf_init(&out, value.len * 6 + 2);
     json_escape(&out, value);
-    str copy = out.len > 2 && !out.failed ? arena_str(keep, str_sub(buf_str(&out), 1, out.len - 2)) : STR_NONE;
+    str copy = out.len > 2 && !out.failed ? arena_str(keep, str_sub(buf_str(&out), 1, out.len - 2))
+                                          : STR_NONE;
     buf_deinit(&out);
     return copy;
 }
@@ -265,8 +269,8 @@ static bool segment_overlaps(const struct log_query *q, const struct log_segment
     return !q->from_ms || segment->changed_ms >= q->from_ms - DISORDER_MS;
 }
 
-err log_search(struct log *l, const struct log_query *query, arena *keep, struct log_line **ret_lines,
-               size_t *ret_count)
+err log_search(struct log *l, const struct log_query *query, arena *keep,
+               struct log_line **ret_lines, size_t *ret_count)
 {
     struct search s = { .query = query, .keep = keep };
     TRY(search_prepare(&s));

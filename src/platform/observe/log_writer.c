@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Takes lines to disk: a queue in memory, and one thread that writes it out in batches.
  *
- * The thread sleeps while nothing waits. The first line wakes it; then it lets 20 ms of lines gather,
- * so that a busy server does one write a batch and not one a line. Urgent lines and flushes end that
- * pause. So a kill -9 costs at most the last 20 ms of lines, and a slow disk costs nobody any time.
+ * The thread sleeps while nothing waits. The first line wakes it; then it lets 20 ms of lines
+ * gather, so that a busy server does one write a batch and not one a line. Urgent lines and flushes
+ * end that pause. So a kill -9 costs at most the last 20 ms of lines, and a slow disk costs nobody
+ * any time.
  *
- * Segments are named by the time of their first line. A new process always starts a new segment: what
- * a killed one left torn stays at the end of a file, where search expects it. When a write fails, the
- * batch goes to stderr and is counted as dropped, and a later batch tries a fresh segment.
+ * Segments are named by the time of their first line. A new process always starts a new segment:
+ * what a killed one left torn stays at the end of a file, where search expects it. When a write
+ * fails, the batch goes to stderr and is counted as dropped, and a later batch tries a fresh
+ * segment.
  */
 #include "platform/observe/log_internal.h"
 
@@ -128,8 +130,8 @@ err log_segments_list(const char *folder, struct log_segment **ret_segments, siz
     return OK;
 }
 
-/* Deletes the oldest segments while there are too many bytes, and those that are too old. The newest
- * is being written and stays. Errors wait for the next sweep. */
+/* Deletes the oldest segments while there are too many bytes, and those that are too old. The
+ * newest is being written and stays. Errors wait for the next sweep. */
 static void segments_sweep(struct log_writer *w, int64_t now_ms)
 {
     struct log_segment *segments = NULL;
@@ -198,7 +200,8 @@ static bool write_all(struct log_writer *w, str bytes)
     return true;
 }
 
-/* How many bytes of `lines` go into the open segment: whole lines, and at least one into an empty one. */
+/* How many bytes of `lines` go into the open segment: whole lines, and at least one into an empty
+ * one. */
 static size_t segment_share(const struct log_writer *w, str lines)
 {
     int64_t room = w->segment_bytes - w->fd_bytes;
@@ -373,7 +376,8 @@ err log_writer_open(const struct log_options *options, _Atomic uint64_t *dropped
         if (!w->folder)
             e = ERR(ERR_NO_MEMORY, "out of memory");
         else if (strlen(w->folder) > FS_PATH_BYTES - 64)
-            e = ERR(ERR_TOO_BIG, "the log folder's path is longer than %d bytes", FS_PATH_BYTES - 64);
+            e = ERR(ERR_TOO_BIG, "the log folder's path is longer than %d bytes",
+                    FS_PATH_BYTES - 64);
         else
             e = fs_mkdirs(w->folder);
         if (!e.code)
@@ -447,7 +451,8 @@ void log_writer_add(struct log_writer *w, unsigned destinations, str line, bool 
 void log_writer_flush(struct log_writer *w)
 {
     pthread_mutex_lock(&w->lock);
-    /* Lines in the queue go with the batch being filled; an empty queue may still have one under way. */
+    /* Lines in the queue go with the batch being filled; an empty queue may still have one under
+     * way. */
     uint64_t wanted = w->queue.len ? w->batch_filling : w->batch_filling - 1;
     while (w->batch_done < wanted) {
         w->is_urgent = true;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The registry: families by name, their cells by label values, and the numbers.
  *
- * A cell is found once, under the lock, and then used without it. A whole amount added to a counter is
- * one atomic addition; anything else is a compare-and-swap on the bits of a double. A histogram keeps
- * one number a bucket and derives its count from them, so that count and buckets can never disagree.
+ * A cell is found once, under the lock, and then used without it. A whole amount added to a counter
+ * is one atomic addition; anything else is a compare-and-swap on the bits of a double. A histogram
+ * keeps one number a bucket and derives its count from them, so that count and buckets can never
+ * disagree.
  *
- * Dropped cells leave the exposition, and are used again for new label sets only after cells_max later
- * drops: somebody may still hold the pointer of a run that has just ended. So a family never owns more
- * than twice cells_max cells, however many runs come and go.
+ * Dropped cells leave the exposition, and are used again for new label sets only after cells_max
+ * later drops: somebody may still hold the pointer of a run that has just ended. So a family never
+ * owns more than twice cells_max cells, however many runs come and go.
  */
 #include "platform/observe/metrics_internal.h"
 
@@ -18,8 +19,9 @@
 
 enum { FAMILIES_MAX = 1024, LABEL_VALUE_BYTES_MAX = 200 };
 
-const double METRIC_BUCKETS_LATENCY[] = { 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                          0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10 };
+const double METRIC_BUCKETS_LATENCY[] = { 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+                                          0.005,   0.01,   0.025,   0.05,   0.1,   0.25,
+                                          0.5,     1,      2.5,     5,      10 };
 const size_t METRIC_BUCKETS_LATENCY_COUNT = COUNT_OF(METRIC_BUCKETS_LATENCY);
 
 static const struct metric_family overflow_family[] = {
@@ -219,17 +221,21 @@ static err family_check(const struct metric_family *family)
     str name = str_of(family->name);
     if (!is_name(family->name))
         return ERR(ERR_INVALID, "metric '%s': a name has letters, digits and _ only", family->name);
-    if (family->type != METRIC_COUNTER && family->type != METRIC_GAUGE && family->type != METRIC_HISTOGRAM)
+    if (family->type != METRIC_COUNTER && family->type != METRIC_GAUGE &&
+        family->type != METRIC_HISTOGRAM)
         return ERR(ERR_INVALID, "metric '%s' has no type", family->name);
     if (!family->help || !family->help[0])
         return ERR(ERR_INVALID, "metric '%s' has no help", family->name);
     if ((family->type == METRIC_COUNTER) != str_ends(name, STR("_total")))
-        return ERR(ERR_INVALID, "metric '%s': counters, and only they, end in _total", family->name);
+        return ERR(ERR_INVALID, "metric '%s': counters, and only they, end in _total",
+                   family->name);
     for (size_t i = 0; i < METRIC_LABELS_MAX && family->labels[i]; i++)
         if (!is_name(family->labels[i]) || !strcmp(family->labels[i], "le"))
-            return ERR(ERR_INVALID, "metric '%s' has the bad label '%s'", family->name, family->labels[i]);
+            return ERR(ERR_INVALID, "metric '%s' has the bad label '%s'", family->name,
+                       family->labels[i]);
     if (family->bucket_count > METRIC_BUCKETS_MAX)
-        return ERR(ERR_TOO_BIG, "metric '%s' has more than %d buckets", family->name, METRIC_BUCKETS_MAX);
+        return ERR(ERR_TOO_BIG, "metric '%s' has more than %d buckets", family->name,
+                   METRIC_BUCKETS_MAX);
     for (size_t i = 1; family->buckets && i < family->bucket_count; i++)
         if (!(family->buckets[i] > family->buckets[i - 1]))
             return ERR(ERR_INVALID, "metric '%s': bucket bounds must ascend", family->name);
@@ -264,7 +270,8 @@ static err registry_insert(struct metrics *m, struct metric_entry *entry)
         size_t cap = m->cap ? m->cap * 2 : 64;
         struct metric_entry **grown = realloc(m->sorted, cap * sizeof *grown);
         if (!grown)
-            return ERR(ERR_NO_MEMORY, "registering metric '%s': out of memory", entry->family->name);
+            return ERR(ERR_NO_MEMORY, "registering metric '%s': out of memory",
+                       entry->family->name);
         m->sorted = grown;
         m->cap = cap;
     }
@@ -272,7 +279,8 @@ static err registry_insert(struct metrics *m, struct metric_entry *entry)
     bool is_new = false;
     TRY(map_put(&m->by_name, str_of(entry->family->name), &value, &is_new));
     if (!is_new)
-        return ERR(ERR_CONFLICT, "metric '%s' is registered twice: rename one", entry->family->name);
+        return ERR(ERR_CONFLICT, "metric '%s' is registered twice: rename one",
+                   entry->family->name);
     value->ptr = entry;
     size_t at = m->count;
     while (at > 0 && strcmp(m->sorted[at - 1]->family->name, entry->family->name) > 0) {
@@ -306,8 +314,8 @@ err metrics_register(struct metrics *m, const struct metric_family *families)
 
 /* ------------------------------------------------------------------ cells */
 
-/* Copies one label value: cut to a maximum without splitting a character; what is not UTF-8, and NUL,
- * becomes '?'. */
+/* Copies one label value: cut to a maximum without splitting a character; what is not UTF-8, and
+ * NUL, becomes '?'. */
 static size_t key_of_value(char *key, str value)
 {
     if (value.len > LABEL_VALUE_BYTES_MAX) {
@@ -401,7 +409,8 @@ static struct metric_cell *cell_new(struct metric_entry *entry, const char *key,
     cell->entry = entry;
     if (entry->family->type == METRIC_HISTOGRAM)
         cell->buckets = calloc(entry->bucket_count + 1, sizeof *cell->buckets);
-    if ((entry->family->type == METRIC_HISTOGRAM && !cell->buckets) || !cell_label(cell, key, key_len)) {
+    if ((entry->family->type == METRIC_HISTOGRAM && !cell->buckets) ||
+        !cell_label(cell, key, key_len)) {
         cell_free(cell);
         return NULL;
     }
@@ -534,7 +543,8 @@ static const char *cell_value(const struct metric_cell *cell, size_t index)
     return value;
 }
 
-void metrics_drop(struct metrics *m, const struct metric_family *family, const char *label, str value)
+void metrics_drop(struct metrics *m, const struct metric_family *family, const char *label,
+                  str value)
 {
     pthread_mutex_lock(&m->lock);
     struct metric_entry *entry = entry_of(m, family);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* metrics_internal.h -- what metrics.c and metrics_text.c share: how families and cells are laid out.
+/* metrics_internal.h -- what metrics.c and metrics_text.c share: how families and cells are laid
+ * out.
  *
  * The registry lock guards everything but the numbers. The numbers are atomic, so that adding never
  * waits for an exposition that is under way.
@@ -20,14 +21,15 @@ struct metric_entry;
 /* Cells of different threads must not share a cache line: 64 bytes. */
 struct metric_cell {
     struct metric_entry *entry;
-    _Atomic uint64_t real_bits; /* a double: gauge value, histogram sum, fractional part of a counter */
-    _Atomic uint64_t whole;     /* whole amounts of a counter: one fetch-and-add */
-    _Atomic uint64_t *buckets;  /* histogram: bucket_count + 1, not cumulative */
-    char *values;               /* label values, each with a NUL behind: the key in the family's map */
+    _Atomic uint64_t
+        real_bits;          /* a double: gauge value, histogram sum, fractional part of a counter */
+    _Atomic uint64_t whole; /* whole amounts of a counter: one fetch-and-add */
+    _Atomic uint64_t *buckets; /* histogram: bucket_count + 1, not cumulative */
+    char *values; /* label values, each with a NUL behind: the key in the family's map */
     size_t values_bytes;
-    char *labels;               /* rendered once: a="x",b="y" */
+    char *labels; /* rendered once: a="x",b="y" */
     size_t labels_len;
-    struct list_link link;      /* in the family's live or dropped list; guarded by the registry lock */
+    struct list_link link; /* in the family's live or dropped list; guarded by the registry lock */
     bool is_dropped;
 } __attribute__((aligned(64)));
 
@@ -45,8 +47,8 @@ struct metric_entry {
 };
 
 struct metrics {
-    pthread_mutex_t lock; /* guards all below but the numbers in cells */
-    struct map by_name;   /* family name -> struct metric_entry */
+    pthread_mutex_t lock;         /* guards all below but the numbers in cells */
+    struct map by_name;           /* family name -> struct metric_entry */
     struct metric_entry **sorted; /* by name */
     size_t count, cap;
 };

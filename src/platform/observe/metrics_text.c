@@ -2,8 +2,8 @@
 /* The registry as text, in the two formats that scrapers ask for, and as a walk for the sampler.
  *
  * OpenMetrics 1.0 names a counter's family without _total, knows # UNIT, writes bucket bounds as
- * floats ("1.0") and must end with # EOF; Prometheus 0.0.4 does none of that. Everything else is the
- * same: a family's comments, then its cells in the order they were made.
+ * floats ("1.0") and must end with # EOF; Prometheus 0.0.4 does none of that. Everything else is
+ * the same: a family's comments, then its cells in the order they were made.
  */
 #include "platform/observe/metrics_internal.h"
 
@@ -56,7 +56,8 @@ static str family_title(const struct metric_family *family, enum metrics_format 
     return name;
 }
 
-static void add_comments(struct buf *out, const struct metric_family *family, enum metrics_format format)
+static void add_comments(struct buf *out, const struct metric_family *family,
+                         enum metrics_format format)
 {
     str title = family_title(family, format);
     buf_add(out, STR("# HELP "));
@@ -100,8 +101,8 @@ static void add_series(struct buf *out, str name, str suffix, str labels, double
     buf_add_char(out, '}');
 }
 
-static void add_sample(struct buf *out, str name, str suffix, str labels, double bound, double value,
-                       enum metrics_format format)
+static void add_sample(struct buf *out, str name, str suffix, str labels, double bound,
+                       double value, enum metrics_format format)
 {
     add_series(out, name, suffix, labels, bound, format);
     buf_add_char(out, ' ');
@@ -123,7 +124,8 @@ static void cell_samples(const struct metric_cell *cell,
     uint64_t count = 0;
     for (size_t i = 0; i <= entry->bucket_count; i++) {
         count += atomic_load_explicit(&cell->buckets[i], memory_order_relaxed);
-        fn(arg, STR("_bucket"), i < entry->bucket_count ? entry->buckets[i] : INFINITY, (double)count);
+        fn(arg, STR("_bucket"), i < entry->bucket_count ? entry->buckets[i] : INFINITY,
+           (double)count);
     }
     fn(arg, STR("_sum"), NAN, sum);
     fn(arg, STR("_count"), NAN, (double)count);
@@ -143,15 +145,18 @@ static void write_sample(void *arg, str suffix, double bound, double value)
 
 void metrics_write(struct metrics *m, enum metrics_format format, struct buf *out)
 {
-    /* One family at a time under the lock, so that nobody who wants a cell waits for the whole text.
-     * Families are never removed, and a late one can only move others to higher places. */
+    /* One family at a time under the lock, so that nobody who wants a cell waits for the whole
+     * text. Families are never removed, and a late one can only move others to higher places. */
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < m->count; i++) {
         const struct metric_entry *entry = m->sorted[i];
         if (!list_is_empty(&entry->live)) {
-            struct write_state state = { .out = out, .format = format, .name = str_of(entry->family->name) };
+            struct write_state state = { .out = out,
+                                         .format = format,
+                                         .name = str_of(entry->family->name) };
             add_comments(out, entry->family, format);
-            for (struct list_link *link = entry->live.head.next; link != &entry->live.head; link = link->next) {
+            for (struct list_link *link = entry->live.head.next; link != &entry->live.head;
+                 link = link->next) {
                 const struct metric_cell *cell = LIST_ENTRY(link, struct metric_cell, link);
                 state.labels = str_from(cell->labels, cell->labels_len);
                 cell_samples(cell, write_sample, &state);
@@ -193,8 +198,8 @@ static void each_sample(void *arg, str suffix, double bound, double value)
         state->fn(state->arg, state->name.ptr, buf_str(&state->labels), value);
 }
 
-void metrics_each(struct metrics *m, void (*fn)(void *arg, const char *name, str labels, double value),
-                  void *arg)
+void metrics_each(struct metrics *m,
+                  void (*fn)(void *arg, const char *name, str labels, double value), void *arg)
 {
     struct each_state state = { .fn = fn, .arg = arg };
     buf_init(&state.name, 512);
@@ -203,7 +208,8 @@ void metrics_each(struct metrics *m, void (*fn)(void *arg, const char *name, str
     for (size_t i = 0; i < m->count; i++) {
         const struct metric_entry *entry = m->sorted[i];
         state.family_name = str_of(entry->family->name);
-        for (struct list_link *link = entry->live.head.next; link != &entry->live.head; link = link->next) {
+        for (struct list_link *link = entry->live.head.next; link != &entry->live.head;
+             link = link->next) {
             const struct metric_cell *cell = LIST_ENTRY(link, struct metric_cell, link);
             state.cell_labels = str_from(cell->labels, cell->labels_len);
             cell_samples(cell, each_sample, &state);

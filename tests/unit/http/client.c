@@ -177,11 +177,13 @@ bool client_at_end(int fd)
     return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
-struct answer client_ask(int port, const char *method, const char *target, const char *headers, const char *body)
+struct answer client_ask(int port, const char *method, const char *target, const char *headers,
+                         const char *body)
 {
     struct buf out;
     buf_init(&out, 64 << 20);
-    buf_add_fmt(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s", method, target, headers ? headers : "");
+    buf_add_fmt(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s", method,
+                target, headers ? headers : "");
     if (body)
         buf_add_fmt(&out, "Content-Length: %zu\r\n", strlen(body));
     buf_add_fmt(&out, "\r\n%s", body ? body : "");

@@ -33,7 +33,8 @@ void answer_free(struct answer *a);
 bool client_at_end(int fd);
 
 /* A whole exchange on a connection of its own, with Host and Connection: close added. */
-struct answer client_ask(int port, const char *method, const char *target, const char *headers, const char *body);
+struct answer client_ask(int port, const char *method, const char *target, const char *headers,
+                         const char *body);
 /* The value of a header, or "". Points into the answer. */
 str answer_header(const struct answer *a, const char *name);
 

@@ -183,7 +183,9 @@ static err stream_begin(struct http_request *rq, struct http_stream *ret_stream,
     ARENA_TRY(c);
     c->fixture = http_ctx(rq);
     c->last = last;
-    *ret_stream = (struct http_stream){ .pull = pull_lines, .done = stream_done, .arg = c, .wait_ms = 10 };
+    *ret_stream = (struct http_stream){
+        .pull = pull_lines, .done = stream_done, .arg = c, .wait_ms = 10
+    };
     return OK;
 }
 
@@ -264,10 +266,12 @@ static err post_upload(struct http_request *rq, struct http_reply *rp)
 
 static const struct route routes[] = {
     { "GET", "/v1/ok", "Says ok.", ACCESS_PUBLIC, get_ok },
-    { "GET", "/v1/inline", "Says ok at once.", ACCESS_PUBLIC, get_ok, .is_inline = true, .alias = "/health" },
+    { "GET", "/v1/inline", "Says ok at once.", ACCESS_PUBLIC, get_ok, .is_inline = true,
+      .alias = "/health" },
     { "GET", "/v1/echo/{id}", "Says what it got.", ACCESS_PUBLIC, get_echo },
     { "GET", "/files/{rest...}", "Says the rest.", ACCESS_PUBLIC, get_rest },
-    { "POST", "/v1/things", "Takes JSON.", ACCESS_PUBLIC, post_json, .body = "{}", .is_inline = true },
+    { "POST", "/v1/things", "Takes JSON.", ACCESS_PUBLIC, post_json, .body = "{}",
+      .is_inline = true },
     { "POST", "/v1/raw", "Counts bytes.", ACCESS_PUBLIC, post_raw, .body_max = 100000 },
     { "PUT", "/v1/raw", "Counts bytes.", ACCESS_PUBLIC, post_raw, .is_inline = true },
     { "GET", "/v1/fail", "Fails.", ACCESS_PUBLIC, fail_after_writing },
@@ -284,7 +288,8 @@ static const struct route routes[] = {
     { "GET", "/v1/events", "Streams events.", ACCESS_PUBLIC, get_events },
     { "GET", "/v1/stream-fail", "Streams not.", ACCESS_PUBLIC, stream_then_fail },
     { "POST", "/v1/upload", "Takes files.", ACCESS_PUBLIC, post_upload, .is_upload = true },
-    { "POST", "/v1/small-upload", "Takes small files.", ACCESS_PUBLIC, post_upload, .is_upload = true, .body_max = 300000 },
+    { "POST", "/v1/small-upload", "Takes small files.", ACCESS_PUBLIC, post_upload,
+      .is_upload = true, .body_max = 300000 },
     { "POST", "/v1/admin", "For admins.", ACCESS_ADMIN, get_ok },
     { 0 },
 };
@@ -300,8 +305,8 @@ static err authorise(void *ctx, struct http_request *rq, enum access needed)
     return OK;
 }
 
-static void finished(void *ctx, const struct http_request *rq, int status, int64_t duration_ns, int64_t bytes_out,
-                     const err *e)
+static void finished(void *ctx, const struct http_request *rq, int status, int64_t duration_ns,
+                     int64_t bytes_out, const err *e)
 {
     struct fixture *f = ctx;
     atomic_store(&f->last_status, status);

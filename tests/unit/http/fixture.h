@@ -26,7 +26,7 @@ struct fixture {
     bool hold; /* guarded by lock: handlers of /hold wait */
 };
 
-int fixture_set_up(void **state);              /* the usual server */
+int fixture_set_up(void **state); /* the usual server */
 int fixture_set_up_with(void **state, struct http_options options);
 int fixture_tear_down(void **state);
 void fixture_hold(struct fixture *f, bool hold);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Bodies: limits, uploads of every shape, and memory that does not grow with them. If these fail, an upload
- * is changed on its way, a stranger fills memory or disk, or temporary files pile up. */
+/* Bodies: limits, uploads of every shape, and memory that does not grow with them. If these fail,
+ * an upload is changed on its way, a stranger fills memory or disk, or temporary files pile up. */
 #include "fixture.h"
 
 #include <signal.h>
@@ -68,7 +68,9 @@ static void bodies_up_to_the_limit_are_taken(void **state)
     client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
     send_fill(fd, 100000);
     expect(fd, 200, "100000");
-    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n");
+    client_send(
+        fd,
+        "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n");
     send_fill(fd, 100000);
     client_send(fd, "\r\n0\r\n\r\n");
     expect(fd, 200, "100000");
@@ -83,10 +85,12 @@ static void small_excess_keeps_the_connection(void **state)
     struct fixture *f = *state;
     int fd = client_connect(f->port);
     for (int i = 0; i < 3; i++) {
-        client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100001\r\n\r\n");
+        client_send(fd,
+                    "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100001\r\n\r\n");
         send_fill(fd, 100001);
         expect_code(fd, 413, "too_big");
-        client_send(fd, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n");
+        client_send(fd,
+                    "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n");
         send_fill(fd, 5000);
         expect_code(fd, 404, "not_found");
         client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc");
@@ -100,18 +104,21 @@ static void large_excess_is_refused_early(void **state)
 {
     struct fixture *f = *state;
     int fd = client_connect(f->port);
-    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n");
+    client_send(fd,
+                "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n");
     expect_code(fd, 413, "too_big"); /* nothing was sent yet */
     client_close(fd);
 
     fd = client_connect(f->port);
-    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n");
+    client_send(fd,
+                "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n");
     send_fill(fd, 1000000); /* a stubborn client still hears why */
     expect_code(fd, 413, "too_big");
     client_close(fd);
 
     fd = client_connect(f->port);
-    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n");
+    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nExpect: "
+                    "100-continue\r\nContent-Length: 200000\r\n\r\n");
     expect_code(fd, 413, "too_big"); /* and no 100 before */
     client_close(fd);
 }
@@ -121,7 +128,8 @@ static void endless_chunks_are_refused_midway(void **state)
 {
     struct fixture *f = *state;
     int fd = client_connect(f->port);
-    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_send(fd,
+                "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 40; i++) {
         client_try_send(fd, "2000\r\n", 6);
         send_fill(fd, 0x2000);
@@ -138,7 +146,8 @@ static void continue_is_said_before_a_wanted_body(void **state)
 {
     struct fixture *f = *state;
     int fd = client_connect(f->port);
-    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nExpect: "
+                    "100-continue\r\nContent-Length: 5\r\n\r\n");
     char interim[26] = "";
     for (size_t i = 0; i < 25; i++)
         assert_int_equal(read(fd, interim + i, 1), 1);
@@ -156,8 +165,10 @@ static void continue_is_said_before_a_wanted_body(void **state)
 static int64_t send_head(int fd, const char *target, const char *type, int64_t length)
 {
     char head[512];
-    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %lld\r\n\r\n", target,
-             type, (long long)length);
+    snprintf(
+        head, sizeof head,
+        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %lld\r\n\r\n",
+        target, type, (long long)length);
     client_send(fd, head);
     return length;
 }
@@ -165,17 +176,19 @@ static int64_t send_head(int fd, const char *target, const char *type, int64_t l
 static void forms_arrive_whole(void **state)
 {
     struct fixture *f = *state;
-    static const char form[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n"
-                               "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pgn\"\r\n"
-                               "Content-Type: application/x-chess-pgn\r\n\r\n1. e4 e5\r\n\r\n"
-                               "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\"\r\n\r\n\r\n"
-                               "--" BOUNDARY "--\r\n";
+    static const char form[] =
+        "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n"
+        "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pgn\"\r\n"
+        "Content-Type: application/x-chess-pgn\r\n\r\n1. e4 e5\r\n\r\n"
+        "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\"\r\n\r\n\r\n"
+        "--" BOUNDARY "--\r\n";
     int fd = client_connect(f->port);
     for (int i = 0; i < 3; i++) {
         send_head(fd, "/v1/upload", MULTIPART, sizeof form - 1);
         client_send(fd, form);
         expect(fd, 200,
-               "{\"body\":0,\"parts\":[{\"field\":\"note\",\"filename\":\"\",\"bytes\":5,\"value\":\"hello\"},"
+               "{\"body\":0,\"parts\":[{\"field\":\"note\",\"filename\":\"\",\"bytes\":5,\"value\":"
+               "\"hello\"},"
                "{\"field\":\"file\",\"filename\":\"a.pgn\",\"bytes\":10,\"value\":\"\",\"sha256\":"
                "\"2f31c205f0916e8ad6464afd81de60ae66a0645f281e3dc9166afc19e74cf49a\"},"
                "{\"field\":\"file\",\"filename\":\"\",\"bytes\":0,\"value\":\"\",\"sha256\":"
@@ -203,17 +216,20 @@ static void large_uploads_take_no_memory(void **state)
 {
     enum { BLOCK = 65536 };
     struct fixture *f = *state;
-    static const char before[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big\"\r\n\r\n";
+    static const char before[] =
+        "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big\"\r\n\r\n";
     static const char after[] = "\r\n--" BOUNDARY "--\r\n";
     char *block = malloc(BLOCK);
     int64_t rss_before = 0;
-    for (int round = 0; round < 4; round++) { /* the first two are small: memory of the first use is not counted */
+    for (int round = 0; round < 4;
+         round++) { /* the first two are small: memory of the first use is not counted */
         int64_t blocks = round < 2 ? 8 : 800; /* 50 MiB */
         int64_t odd = round * 7 + 1;
         bool is_form = round % 2 == 0;
         int fd = client_connect(f->port);
         send_head(fd, "/v1/upload", is_form ? MULTIPART : "application/octet-stream",
-                  blocks * BLOCK + odd + (is_form ? (int64_t)sizeof before + (int64_t)sizeof after - 2 : 0));
+                  blocks * BLOCK + odd +
+                      (is_form ? (int64_t)sizeof before + (int64_t)sizeof after - 2 : 0));
         if (is_form)
             client_send(fd, before);
         struct sha256 h;
@@ -230,8 +246,10 @@ static void large_uploads_take_no_memory(void **state)
         char hex[SHA256_HEX_BYTES], expected[512];
         sha256_end_hex(&h, hex);
         snprintf(expected, sizeof expected,
-                 "{\"body\":0,\"parts\":[{\"field\":\"%s\",\"filename\":\"%s\",\"bytes\":%lld,\"value\":\"\",\"sha256\":\"%s\"}]}",
-                 is_form ? "file" : "", is_form ? "big" : "", (long long)(blocks * BLOCK + odd), hex);
+                 "{\"body\":0,\"parts\":[{\"field\":\"%s\",\"filename\":\"%s\",\"bytes\":%lld,"
+                 "\"value\":\"\",\"sha256\":\"%s\"}]}",
+                 is_form ? "file" : "", is_form ? "big" : "", (long long)(blocks * BLOCK + odd),
+                 hex);
         expect(fd, 200, expected);
         client_close(fd);
         if (round == 1)
@@ -246,7 +264,8 @@ static void chunked_uploads_work(void **state)
 {
     struct fixture *f = *state;
     int fd = client_connect(f->port);
-    client_send(fd, "POST /v1/upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_send(
+        fd, "POST /v1/upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 1000; i++) {
         client_send(fd, "400\r\n");
         send_fill(fd, 1024);
@@ -263,7 +282,8 @@ static void chunked_uploads_work(void **state)
 static void upload_routes_take_json_and_nothing_too(void **state)
 {
     struct fixture *f = *state;
-    struct answer a = client_ask(f->port, "POST", "/v1/upload", "Content-Type: application/json\r\n", "{\"a\":1}");
+    struct answer a = client_ask(f->port, "POST", "/v1/upload",
+                                 "Content-Type: application/json\r\n", "{\"a\":1}");
     assert_body(&a, "{\"body\":7,\"parts\":[]}");
     answer_free(&a);
     a = client_ask(f->port, "POST", "/v1/upload", "", "");
@@ -274,8 +294,10 @@ static void upload_routes_take_json_and_nothing_too(void **state)
 static void taken_files_stay(void **state)
 {
     struct fixture *f = *state;
-    static const char form[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"keep\"; filename=\"x\"\r\n\r\nkeep me\r\n--" BOUNDARY "--";
-    struct answer a = client_ask(f->port, "POST", "/v1/upload", "Content-Type: " MULTIPART "\r\n", form);
+    static const char form[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"keep\"; "
+                                             "filename=\"x\"\r\n\r\nkeep me\r\n--" BOUNDARY "--";
+    struct answer a = client_ask(f->port, "POST", "/v1/upload", "Content-Type: " MULTIPART "\r\n",
+                                 form);
     assert_status(&a, 200);
     answer_free(&a);
     char path[FS_PATH_BYTES];
@@ -299,7 +321,8 @@ static void broken_forms_are_refused(void **state)
         { "multipart/form-data", "x" },
         { MULTIPART, "no boundary at all" },
         { MULTIPART, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\ncut" },
-        { MULTIPART, "--" BOUNDARY "\r\nContent-Type: text/plain\r\n\r\nno name\r\n--" BOUNDARY "--" },
+        { MULTIPART,
+          "--" BOUNDARY "\r\nContent-Type: text/plain\r\n\r\nno name\r\n--" BOUNDARY "--" },
     };
     int fd = client_connect(f->port);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -321,7 +344,9 @@ static void upload_limits_hold(void **state)
     client_close(fd);
 
     fd = client_connect(f->port);
-    client_send(fd, "POST /v1/small-upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_send(
+        fd,
+        "POST /v1/small-upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 80; i++) {
         client_try_send(fd, "2000\r\n", 6);
         send_fill(fd, 0x2000);
@@ -331,7 +356,8 @@ static void upload_limits_hold(void **state)
     client_close(fd);
 
     /* A plain field as long as a file. */
-    static const char before[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n";
+    static const char before[] = "--" BOUNDARY
+                                 "\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n";
     fd = client_connect(f->port);
     send_head(fd, "/v1/upload", MULTIPART, 5000000);
     client_send(fd, before);
@@ -394,7 +420,7 @@ static void a_full_disk_is_said(void **state)
     send_fill(fd, 3000000);
     struct answer a = client_read(fd, false);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-    assert_code(&a, 500, "io");
+    assert_code(&a, 507, "no_space");
     answer_free(&a);
     client_close(fd);
     assert_int_equal(spooled_files(f), 0);
@@ -424,11 +450,22 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        T(bodies_up_to_the_limit_are_taken), T(small_excess_keeps_the_connection), T(large_excess_is_refused_early),
-        T(endless_chunks_are_refused_midway), T(continue_is_said_before_a_wanted_body), T(forms_arrive_whole),
-        T(large_uploads_take_no_memory), T(chunked_uploads_work), T(upload_routes_take_json_and_nothing_too),
-        T(taken_files_stay), T(broken_forms_are_refused), T(upload_limits_hold), T(aborted_uploads_leave_nothing),
-        T(uploads_run_side_by_side), T(a_full_disk_is_said), T(a_full_disk_is_foreseen),
+        T(bodies_up_to_the_limit_are_taken),
+        T(small_excess_keeps_the_connection),
+        T(large_excess_is_refused_early),
+        T(endless_chunks_are_refused_midway),
+        T(continue_is_said_before_a_wanted_body),
+        T(forms_arrive_whole),
+        T(large_uploads_take_no_memory),
+        T(chunked_uploads_work),
+        T(upload_routes_take_json_and_nothing_too),
+        T(taken_files_stay),
+        T(broken_forms_are_refused),
+        T(upload_limits_hold),
+        T(aborted_uploads_leave_nothing),
+        T(uploads_run_side_by_side),
+        T(a_full_disk_is_said),
+        T(a_full_disk_is_foreseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Starting and stopping. If these fail, a restart loses answers that were on their way, hangs, or a second
- * server starts where one already runs. */
+/* Starting and stopping. If these fail, a restart loses answers that were on their way, hangs, or a
+ * second server starts where one already runs. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -104,7 +104,8 @@ static void waiting_requests_are_told(void **state)
     int fine = 0;
     for (int i = 0; i < CLIENTS; i++) {
         char text[16] = "";
-        fine += recv(fds[i], text, sizeof text - 1, MSG_WAITALL) > 0 && !strncmp(text, "HTTP/1.1 200", 12);
+        fine += recv(fds[i], text, sizeof text - 1, MSG_WAITALL) > 0 &&
+                !strncmp(text, "HTTP/1.1 200", 12);
         client_close(fds[i]);
     }
     assert_in_range(fine, 0, 8);
@@ -142,7 +143,9 @@ static void uploads_under_way_end(void **state)
     memset(block, 'x', sizeof block);
     for (int i = 0; i < 4; i++) {
         fds[i] = client_connect(f->port);
-        client_send(fds[i], "POST /v1/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n");
+        client_send(
+            fds[i],
+            "POST /v1/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n");
         client_send_bytes(fds[i], block, sizeof block);
     }
     http_close(f->server, 50);
@@ -183,7 +186,9 @@ static void bad_options_are_refused(void **state)
 {
     struct fixture *f = *state;
     static const struct route closed[] = { { "GET", "/x", "x", ACCESS_VIEWER, get_ok }, { 0 } };
-    static const struct route twice[] = { { "GET", "/x", "x", ACCESS_PUBLIC, get_ok }, { "GET", "/x", "x", ACCESS_PUBLIC, get_ok }, { 0 } };
+    static const struct route twice[] = { { "GET", "/x", "x", ACCESS_PUBLIC, get_ok },
+                                          { "GET", "/x", "x", ACCESS_PUBLIC, get_ok },
+                                          { 0 } };
     static const struct route fine[] = { { "GET", "/x", "x", ACCESS_PUBLIC, get_ok }, { 0 } };
     const struct {
         struct http_options options;
@@ -262,8 +267,13 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        T(running_requests_finish), T(waiting_requests_are_told), T(streams_end), T(uploads_under_way_end),
-        T(closing_twice_in_a_row_works), T(bad_options_are_refused), T(other_addresses_can_be_bound),
+        T(running_requests_finish),
+        T(waiting_requests_are_told),
+        T(streams_end),
+        T(uploads_under_way_end),
+        T(closing_twice_in_a_row_works),
+        T(bad_options_are_refused),
+        T(other_addresses_can_be_bound),
         T(the_spool_is_swept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

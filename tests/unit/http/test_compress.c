@@ -46,7 +46,8 @@ static void only_text_is_packed(void **state)
     (void)state;
     assert_true(packing_suits("application/json") && packing_suits("text/html; charset=utf-8"));
     assert_true(packing_suits("application/geo+json") && packing_suits("image/svg+xml"));
-    assert_false(packing_suits("image/png") || packing_suits("application/octet-stream") || packing_suits(NULL));
+    assert_false(packing_suits("image/png") || packing_suits("application/octet-stream") ||
+                 packing_suits(NULL));
     assert_false(packing_suits("text/event-stream"));
 }
 
@@ -64,7 +65,9 @@ static void bytes_come_back(void **state)
         err e = pack(PACKING_GZIP, buf_str(&text), quick, &packed);
         assert_int_equal(e.code, 0);
         assert_true(packed.len < text.len / 2);
-        z_stream z = { .next_in = (Bytef *)packed.ptr, .avail_in = (uInt)packed.len, .next_out = (Bytef *)back,
+        z_stream z = { .next_in = (Bytef *)packed.ptr,
+                       .avail_in = (uInt)packed.len,
+                       .next_out = (Bytef *)back,
                        .avail_out = (uInt)text.len };
         assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
         assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
@@ -91,7 +94,9 @@ static void bytes_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_client_decides), cmocka_unit_test(only_text_is_packed), cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(the_client_decides),
+        cmocka_unit_test(only_text_is_packed),
+        cmocka_unit_test(bytes_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

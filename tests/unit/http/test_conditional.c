@@ -49,8 +49,10 @@ static void ranges_are_cut(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct byte_range range = { 0 };
         enum range_result result = range_parse(str_of(rows[i].header), 100, &range);
-        if (result != rows[i].result || range.from != rows[i].from || range.length != rows[i].length)
-            fail_msg("'%s': %d %lld+%lld", rows[i].header, result, (long long)range.from, (long long)range.length);
+        if (result != rows[i].result || range.from != rows[i].from ||
+            range.length != rows[i].length)
+            fail_msg("'%s': %d %lld+%lld", rows[i].header, result, (long long)range.from,
+                     (long long)range.length);
     }
     struct byte_range range;
     assert_int_equal(range_parse(STR("bytes=0-"), 0, &range), RANGE_BEYOND);
@@ -85,7 +87,9 @@ static void if_range_needs_the_same_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tags_compare_weakly), cmocka_unit_test(ranges_are_cut), cmocka_unit_test(dates_go_both_ways),
+        cmocka_unit_test(tags_compare_weakly),
+        cmocka_unit_test(ranges_are_cut),
+        cmocka_unit_test(dates_go_both_ways),
         cmocka_unit_test(if_range_needs_the_same_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,8 @@ static void hosts_of_others_are_refused(void **state)
         struct guard g = { rows[i].bind, extra, origins };
         err e = guard_host(&g, str_of(rows[i].host));
         if (e.code != rows[i].code)
-            fail_msg("bound to %s, Host '%s': %s", rows[i].bind, rows[i].host, e.code ? e.msg : "accepted");
+            fail_msg("bound to %s, Host '%s': %s", rows[i].bind, rows[i].host,
+                     e.code ? e.msg : "accepted");
     }
 }
 
@@ -71,7 +72,8 @@ static void origins_of_others_are_refused(void **state)
         { "http://LOCALHOST:8001", "localhost:8001", true, false },
         { "https://skerry.example", "skerry.example", true, false },
         { "https://notebook.example", "localhost:8001", true, true },
-        { "http://localhost:3000", "localhost:8001", false, false }, /* another program on this machine */
+        { "http://localhost:3000", "localhost:8001", false,
+          false }, /* another program on this machine */
         { "http://localhost", "localhost:8001", false, false },
         { "http://evil.example", "localhost:8001", false, false },
         { "http://localhost:8001.evil.example", "localhost:8001", false, false },
@@ -86,7 +88,8 @@ static void origins_of_others_are_refused(void **state)
         bool is_listed = false;
         err e = guard_origin(&g, str_of(rows[i].origin), str_of(rows[i].host), &is_listed);
         if ((e.code == ERR_NONE) != rows[i].is_fine || (e.code && e.code != ERR_DENIED))
-            fail_msg("Origin '%s', Host '%s': %s", rows[i].origin, rows[i].host, e.code ? e.msg : "accepted");
+            fail_msg("Origin '%s', Host '%s': %s", rows[i].origin, rows[i].host,
+                     e.code ? e.msg : "accepted");
         assert_int_equal(is_listed, rows[i].is_listed);
     }
 }
@@ -94,15 +97,18 @@ static void origins_of_others_are_refused(void **state)
 static void loopback_is_known(void **state)
 {
     (void)state;
-    assert_true(guard_is_loopback("127.0.0.1") && guard_is_loopback("::1") && guard_is_loopback("localhost"));
+    assert_true(guard_is_loopback("127.0.0.1") && guard_is_loopback("::1") &&
+                guard_is_loopback("localhost"));
     assert_true(guard_is_loopback("::ffff:127.0.0.1"));
-    assert_false(guard_is_loopback("0.0.0.0") || guard_is_loopback("10.0.0.1") || guard_is_loopback(""));
+    assert_false(guard_is_loopback("0.0.0.0") || guard_is_loopback("10.0.0.1") ||
+                 guard_is_loopback(""));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hosts_of_others_are_refused), cmocka_unit_test(origins_of_others_are_refused),
+        cmocka_unit_test(hosts_of_others_are_refused),
+        cmocka_unit_test(origins_of_others_are_refused),
         cmocka_unit_test(loopback_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,8 @@ static err on_end(void *arg)
 static err feed(const char *type, str body, size_t piece, struct buf *out)
 {
     struct multipart m;
-    TRY(multipart_init(&m, str_of(type), (struct multipart_events){ out, on_begin, on_data, on_end }));
+    TRY(multipart_init(&m, str_of(type),
+                       (struct multipart_events){ out, on_begin, on_data, on_end }));
     char *window = malloc(body.len + 1);
     size_t held = 0;
     err e = OK;
@@ -73,17 +74,27 @@ static void forms_come_apart(void **state)
         { TYPE, "--XX\r\n" CD "name=\"a\"\r\n\r\n\r\n--XX--", "<a|-:>" },
         { TYPE, "--XX--\r\n", "" },
         { TYPE, "\r\n--XX\r\n" CD "name=a\r\n\r\nx\r\n--XX--", "<a|-:x>" },
-        { TYPE, "preamble\r\n--XX \t\r\n" CD "name=a\r\n\r\nx\r\n--XX--epilogue\r\n--XX", "<a|-:x>" },
-        { TYPE, "--XX\r\n" CD "name=\"f\"; filename=\"a b.pgn\"\r\nContent-Type: text/plain\r\n\r\n1\r\n2\r\n--X\r\n--XX--",
+        { TYPE, "preamble\r\n--XX \t\r\n" CD "name=a\r\n\r\nx\r\n--XX--epilogue\r\n--XX",
+          "<a|-:x>" },
+        { TYPE,
+          "--XX\r\n" CD "name=\"f\"; filename=\"a b.pgn\"\r\nContent-Type: "
+                        "text/plain\r\n\r\n1\r\n2\r\n--X\r\n--XX--",
           "<f|a b.pgn:1\r\n2\r\n--X>" },
-        { TYPE, "--XX\r\n" CD "name=a\r\n\r\n1\r\n--XX\r\n" CD "name=b; filename=\"\"\r\n\r\n2\r\n--XX--", "<a|-:1><b|:2>" },
-        { TYPE, "--XX\r\ncontent-disposition:form-data;filename=x;NAME=a\r\n\r\n1\r\n--XX--", "<a|x:1>" },
-        { TYPE, "--XX\r\n" CD "name=\"q\\\"uo;te\"; filename=\"C:\\dir\\f.txt\"\r\n\r\n1\r\n--XX--", "<q\"uo;te|C:\\dir\\f.txt:1>" },
-        { TYPE, "--XX\r\n" CD "name=a; filename*=UTF-8''na%C3%AFve.txt; filename=\"naive.txt\"\r\n\r\n1\r\n--XX--",
+        { TYPE,
+          "--XX\r\n" CD "name=a\r\n\r\n1\r\n--XX\r\n" CD "name=b; filename=\"\"\r\n\r\n2\r\n--XX--",
+          "<a|-:1><b|:2>" },
+        { TYPE, "--XX\r\ncontent-disposition:form-data;filename=x;NAME=a\r\n\r\n1\r\n--XX--",
+          "<a|x:1>" },
+        { TYPE, "--XX\r\n" CD "name=\"q\\\"uo;te\"; filename=\"C:\\dir\\f.txt\"\r\n\r\n1\r\n--XX--",
+          "<q\"uo;te|C:\\dir\\f.txt:1>" },
+        { TYPE,
+          "--XX\r\n" CD
+          "name=a; filename*=UTF-8''na%C3%AFve.txt; filename=\"naive.txt\"\r\n\r\n1\r\n--XX--",
           "<a|na\xc3\xafve.txt:1>" },
         { TYPE, "--XX\r\n" CD "name=\"\xff\x01\"\r\n\r\n1\r\n--XX--", "<??|-:1>" },
         { TYPE, "--XX\r\n" CD "name=a\r\n\r\n\r\n\r\n\r\n--XX--", "<a|-:\r\n\r\n>" },
-        { "multipart/form-data; charset=utf-8; boundary=\"a b:c\"", "--a b:c\r\n" CD "name=a\r\n\r\n1\r\n--a b:c--", "<a|-:1>" },
+        { "multipart/form-data; charset=utf-8; boundary=\"a b:c\"",
+          "--a b:c\r\n" CD "name=a\r\n\r\n1\r\n--a b:c--", "<a|-:1>" },
         { TYPE, "", NULL },
         { TYPE, "--XX\r\n" CD "name=a\r\n\r\nhel", NULL },
         { TYPE, "--XX\r\n" CD "name=a\r\n\r\nhello\r\n--XX", NULL },
@@ -145,7 +156,8 @@ static void errors_of_the_receiver_come_back(void **state)
     struct buf out;
     buf_init(&out, 1000);
     size_t used = 0;
-    err e = multipart_init(&m, STR(TYPE), (struct multipart_events){ &out, on_begin, refuse_data, on_end });
+    err e = multipart_init(&m, STR(TYPE),
+                           (struct multipart_events){ &out, on_begin, refuse_data, on_end });
     assert_int_equal(e.code, 0);
     e = multipart_feed(&m, STR("--XX\r\n" CD "name=a\r\n\r\n1\r\n--XX--"), true, &used);
     assert_int_equal(e.code, ERR_NO_SPACE);
@@ -155,7 +167,8 @@ static void errors_of_the_receiver_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms_come_apart), cmocka_unit_test(heads_are_limited),
+        cmocka_unit_test(forms_come_apart),
+        cmocka_unit_test(heads_are_limited),
         cmocka_unit_test(errors_of_the_receiver_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,8 +102,8 @@ static void queries_are_decoded(void **state)
         err e = OK;
         size_t len = 0;
         while (query_next(&rest, &scratch, &name, &value, &e))
-            len += (size_t)snprintf(joined + len, sizeof joined - len, "%s%.*s=%.*s", len ? "|" : "", STR_ARG(name),
-                                    STR_ARG(value));
+            len += (size_t)snprintf(joined + len, sizeof joined - len, "%s%.*s=%.*s",
+                                    len ? "|" : "", STR_ARG(name), STR_ARG(value));
         if ((e.code == ERR_NONE) != (rows[i].joined != NULL))
             fail_msg("'%s': %s", rows[i].raw, e.code ? e.msg : "accepted");
         if (!e.code)
@@ -147,8 +147,10 @@ static void targets_are_split(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths_are_cut_then_decoded), cmocka_unit_test(depth_is_limited),
-        cmocka_unit_test(queries_are_decoded), cmocka_unit_test(targets_are_split),
+        cmocka_unit_test(paths_are_cut_then_decoded),
+        cmocka_unit_test(depth_is_limited),
+        cmocka_unit_test(queries_are_decoded),
+        cmocka_unit_test(targets_are_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,10 @@ static err nothing(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-#define R(m, p) { m, p, "x", ACCESS_PUBLIC, nothing }
+#define R(m, p)                           \
+    {                                     \
+        m, p, "x", ACCESS_PUBLIC, nothing \
+    }
 static const struct route table[] = {
     R("GET", "/"),
     R("GET", "/v1/games"),
@@ -57,7 +60,8 @@ static void requests_reach_their_route(void **state)
         { "DELETE", "/v1/games/17", "/v1/games/{gameId}", "gameId=17 " },
         { "PUT", "/v1/games/a%2Fb", "/v1/games/{id}", "id=a/b " },
         { "POST", "/v1/games/export", "/v1/games/export", "" },
-        { "GET", "/v1/games/export", "/v1/games/{id}", "id=export " }, /* the name has no GET, the parameter has */
+        { "GET", "/v1/games/export", "/v1/games/{id}",
+          "id=export " }, /* the name has no GET, the parameter has */
         { "GET", "/v1/games/mine/moves", "/v1/games/mine/moves", "" },
         { "GET", "/v1/games/mine/moves/3", "/v1/games/{id}/moves/{ply}", "id=mine ply=3 " },
         { "GET", "/v1/games/x/moves", NULL, NULL },
@@ -70,7 +74,8 @@ static void requests_reach_their_route(void **state)
         { "GET", "/static", NULL, NULL },
         { "GET", "/static/a%20b", "/static/{rest...}", "rest=a b " },
         { "GET", "/static/a%2Fb", NULL, NULL }, /* an encoded slash in a file name */
-        { "GET", "/v1/runs/r1/artifacts/model/net.bin", "/v1/runs/{id}/artifacts/{path...}", "id=r1 path=model/net.bin " },
+        { "GET", "/v1/runs/r1/artifacts/model/net.bin", "/v1/runs/{id}/artifacts/{path...}",
+          "id=r1 path=model/net.bin " },
         { "POST", "/start_game", "/v1/predict", "" },
         { "PATCH", "/v1/odd-chars_~.:@!", "/v1/odd-chars_~.:@!", "" },
         { "POST", "/", "", "" },
@@ -94,13 +99,14 @@ static void requests_reach_their_route(void **state)
         char params[256] = "";
         size_t len = 0;
         for (size_t p = 0; p < match.param_count; p++)
-            len += (size_t)snprintf(params + len, sizeof params - len, "%.*s=%.*s ", STR_ARG(match.params[p].name),
-                                    STR_ARG(match.params[p].value));
+            len += (size_t)snprintf(params + len, sizeof params - len, "%.*s=%.*s ",
+                                    STR_ARG(match.params[p].name), STR_ARG(match.params[p].value));
         assert_string_equal(params, rows[i].params);
     }
     struct route_match match;
     assert_true(find(r, "PATCH", "/v1/games/export", &match));
-    assert_int_equal(match.allowed, 1u << METHOD_GET | 1u << METHOD_POST | 1u << METHOD_PUT | 1u << METHOD_DELETE);
+    assert_int_equal(match.allowed,
+                     1u << METHOD_GET | 1u << METHOD_POST | 1u << METHOD_PUT | 1u << METHOD_DELETE);
     router_free(r);
 }
 
@@ -114,7 +120,9 @@ static void broken_tables_do_not_start(void **state)
         { R("GET", "/v1/games"), ERR_CONFLICT, "/v1/games" },
         { R("GET", "/v1/games/{other}"), ERR_CONFLICT, "{id}" },
         { R("GET", "/static/{all...}"), ERR_CONFLICT, "{rest...}" },
-        { { "GET", "/x", "x", ACCESS_PUBLIC, nothing, .alias = "/v1/games" }, ERR_CONFLICT, "/v1/games" },
+        { { "GET", "/x", "x", ACCESS_PUBLIC, nothing, .alias = "/v1/games" },
+          ERR_CONFLICT,
+          "/v1/games" },
         { { "GET", "/x", "x", ACCESS_UNSET, nothing }, ERR_INVALID, "access" },
         { { "GET", "/x", "x", ACCESS_PUBLIC, NULL }, ERR_INVALID, "handler" },
         { R("HEAD", "/x"), ERR_INVALID, "method" },
@@ -128,7 +136,9 @@ static void broken_tables_do_not_start(void **state)
         { R("GET", "/{a}/{a}"), ERR_INVALID, "twice" },
         { R("GET", "/a b"), ERR_INVALID, "a b" },
         { R("GET", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}"), ERR_INVALID, "parameters" },
-        { { "POST", "/x", "x", ACCESS_PUBLIC, nothing, .is_inline = true, .is_upload = true }, ERR_INVALID, "inline" },
+        { { "POST", "/x", "x", ACCESS_PUBLIC, nothing, .is_inline = true, .is_upload = true },
+          ERR_INVALID,
+          "inline" },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -174,7 +184,8 @@ static void large_tables_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_reach_their_route), cmocka_unit_test(broken_tables_do_not_start),
+        cmocka_unit_test(requests_reach_their_route),
+        cmocka_unit_test(broken_tables_do_not_start),
         cmocka_unit_test(large_tables_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

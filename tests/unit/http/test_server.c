@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What every client counts on: statuses, headers, one shape of errors, conditions, compression, access. */
+/* What every client counts on: statuses, headers, one shape of errors, conditions, compression,
+ * access. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -8,14 +9,16 @@
 #include <zlib.h>
 #include <zstd.h>
 
-static struct answer ask(void **state, const char *method, const char *target, const char *headers, const char *body)
+static struct answer ask(void **state, const char *method, const char *target, const char *headers,
+                         const char *body)
 {
     return client_ask(((struct fixture *)*state)->port, method, target, headers, body);
 }
 
 static void handlers_answer(void **state)
 {
-    static const char *const targets[] = { "/v1/ok", "/v1/inline", "/health", "http://localhost/v1/ok", "/v1/%6Fk" };
+    static const char *const targets[] = { "/v1/ok", "/v1/inline", "/health",
+                                           "http://localhost/v1/ok", "/v1/%6Fk" };
     for (size_t i = 0; i < COUNT_OF(targets); i++) {
         struct answer a = ask(state, "GET", targets[i], "", NULL);
         assert_status(&a, 200);
@@ -32,8 +35,10 @@ static void handlers_see_the_request(void **state)
     struct answer a = ask(state, "GET", "/v1/echo/a%2Fb%20c?q=x+%26y&limit=9&tag=1&tag=2&tag=",
                           "User-Agent: test/1\r\nX-Request-Id: my-id.7\r\n", NULL);
     assert_status(&a, 200);
-    assert_body(&a, "{\"id\":\"a/b c\",\"q\":\"x &y\",\"limit\":9,\"tags\":3,\"requestId\":\"my-id.7\","
-                    "\"agent\":\"test/1\",\"address\":\"127.0.0.1\",\"loopback\":true,\"user\":\"tester\"}");
+    assert_body(
+        &a,
+        "{\"id\":\"a/b c\",\"q\":\"x &y\",\"limit\":9,\"tags\":3,\"requestId\":\"my-id.7\","
+        "\"agent\":\"test/1\",\"address\":\"127.0.0.1\",\"loopback\":true,\"user\":\"tester\"}");
     assert_true(str_eq(answer_header(&a, "X-Request-Id"), STR("my-id.7")));
     answer_free(&a);
 }
@@ -48,7 +53,9 @@ static void request_ids_are_sane(void **state)
         { "X-Correlation-Id: abc-123\r\n", true },
         { "X-Request-Id: abc\"123\r\n", false },
         { "X-Request-Id: <script>\r\n", false },
-        { "X-Request-Id: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n", false },
+        { "X-Request-Id: "
+          "0123456789012345678901234567890123456789012345678901234567890123456789\r\n",
+          false },
         { "", false },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -89,7 +96,8 @@ static void problems_have_one_shape(void **state)
         { "POST", "/v1/things", "Content-Type: application/json\r\n", "[]", 400, "invalid" },
         { "POST", "/v1/things", "Content-Type: application/json\r\n", "{\"x\":1}", 400, "invalid" },
         { "POST", "/v1/things", "", "", 400, "invalid" },
-        { "POST", "/v1/things", "Content-Type: text/plain\r\n", "{}", 415, "unsupported_media_type" },
+        { "POST", "/v1/things", "Content-Type: text/plain\r\n", "{}", 415,
+          "unsupported_media_type" },
         { "POST", "/v1/admin", "", NULL, 401, "unauthenticated" },
         { "POST", "/v1/admin", "X-Api-Key: viewer\r\n", NULL, 403, "denied" },
         { "GET", "/v1/ok", "Origin: http://evil.example\r\n", NULL, 403, "denied" },
@@ -100,7 +108,8 @@ static void problems_have_one_shape(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct answer a = ask(state, rows[i].method, rows[i].target, rows[i].headers, rows[i].body);
         assert_code(&a, rows[i].status, rows[i].code);
-        assert_int_equal(answer_header(&a, "X-Half").len, 0); /* nothing of a half-written reply is left */
+        assert_int_equal(answer_header(&a, "X-Half").len,
+                         0); /* nothing of a half-written reply is left */
         answer_free(&a);
         fixture_await(&f->finished_errors, rows[i].status == 422 ? (int)i : (int)i + 1 - (i > 14));
     }
@@ -189,7 +198,8 @@ static void redirects_point(void **state)
 
 static void json_is_read_and_written(void **state)
 {
-    static const char *const types[] = { "Content-Type: application/json\r\n", "", "Content-Type: Application/JSON; charset=utf-8\r\n",
+    static const char *const types[] = { "Content-Type: application/json\r\n", "",
+                                         "Content-Type: Application/JSON; charset=utf-8\r\n",
                                          "Content-Type: application/vnd.x+json\r\n" };
     for (size_t i = 0; i < COUNT_OF(types); i++) {
         struct answer a = ask(state, "POST", "/v1/things", types[i], "{\"name\":\"caf\xc3\xa9\"}");
@@ -238,7 +248,9 @@ static void text_is_compressed_on_request(void **state)
     assert_true(str_eq(answer_header(&a, "Content-Encoding"), STR("gzip")));
     assert_true(a.body.len < 5000);
     char *back = malloc(plain.body.len);
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)a.body.ptr, .avail_in = (uInt)a.body.len, .next_out = (Bytef *)back,
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)a.body.ptr,
+                   .avail_in = (uInt)a.body.len,
+                   .next_out = (Bytef *)back,
                    .avail_out = (uInt)plain.body.len };
     assert_int_equal(inflateInit2(&z, 31), Z_OK);
     assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
@@ -260,7 +272,8 @@ static void text_is_compressed_on_request(void **state)
     assert_true(str_eq(answer_header(&a, "Content-Encoding"), STR("gzip")));
     assert_true(str_eq(answer_header(&a, "ETag"), STR("W/\"v1\"")));
     answer_free(&a);
-    a = ask(state, "GET", "/v1/static", "Accept-Encoding: gzip\r\nIf-None-Match: W/\"v1\"\r\n", NULL);
+    a = ask(state, "GET", "/v1/static", "Accept-Encoding: gzip\r\nIf-None-Match: W/\"v1\"\r\n",
+            NULL);
     assert_status(&a, 304);
     answer_free(&a);
 }
@@ -270,19 +283,23 @@ static int set_up_listed(void **state)
 {
     static const char *const origins[] = { "https://notebook.example", NULL };
     static const char *const hosts[] = { "skerry.example", NULL };
-    return fixture_set_up_with(state, (struct http_options){ .origins = origins, .hosts_extra = hosts });
+    return fixture_set_up_with(state,
+                               (struct http_options){ .origins = origins, .hosts_extra = hosts });
 }
 
 static void listed_sites_may_read(void **state)
 {
     struct answer a = ask(state, "GET", "/v1/ok", "Origin: https://notebook.example\r\n", NULL);
     assert_status(&a, 200);
-    assert_true(str_eq(answer_header(&a, "Access-Control-Allow-Origin"), STR("https://notebook.example")));
+    assert_true(
+        str_eq(answer_header(&a, "Access-Control-Allow-Origin"), STR("https://notebook.example")));
     assert_true(str_eq(answer_header(&a, "Vary"), STR("Origin")));
     answer_free(&a);
-    a = ask(state, "OPTIONS", "/v1/things", "Origin: https://notebook.example\r\nAccess-Control-Request-Method: POST\r\n", NULL);
+    a = ask(state, "OPTIONS", "/v1/things",
+            "Origin: https://notebook.example\r\nAccess-Control-Request-Method: POST\r\n", NULL);
     assert_status(&a, 204);
-    assert_true(str_contains(answer_header(&a, "Access-Control-Allow-Headers"), STR("Content-Type")));
+    assert_true(
+        str_contains(answer_header(&a, "Access-Control-Allow-Headers"), STR("Content-Type")));
     answer_free(&a);
     a = ask(state, "OPTIONS", "/v1/things", "Origin: https://evil.example\r\n", NULL);
     assert_status(&a, 403);
@@ -313,10 +330,19 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        T(handlers_answer), T(handlers_see_the_request), T(request_ids_are_sane), T(problems_have_one_shape),
-        T(problems_say_what_to_do_next), T(access_is_enforced), T(hosts_and_origins_are_checked),
-        T(head_and_options_work), T(redirects_point), T(json_is_read_and_written), T(rest_is_handed_over),
-        T(unchanged_bodies_are_not_sent), T(text_is_compressed_on_request),
+        T(handlers_answer),
+        T(handlers_see_the_request),
+        T(request_ids_are_sane),
+        T(problems_have_one_shape),
+        T(problems_say_what_to_do_next),
+        T(access_is_enforced),
+        T(hosts_and_origins_are_checked),
+        T(head_and_options_work),
+        T(redirects_point),
+        T(json_is_read_and_written),
+        T(rest_is_handed_over),
+        T(unchanged_bodies_are_not_sent),
+        T(text_is_compressed_on_request),
         cmocka_unit_test_setup_teardown(listed_sites_may_read, set_up_listed, fixture_tear_down),
         T(hooks_hear_of_everything),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Streams, events, files and ranges. If these fail, a download is cut or glued wrongly, a live page stands
- * still, or clients that have left keep memory for ever. */
+/* Streams, events, files and ranges. If these fail, a download is cut or glued wrongly, a live page
+ * stands still, or clients that have left keep memory for ever. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -20,13 +20,16 @@ static void streams_arrive_whole(void **state)
         struct answer a = client_read(fd, false);
         assert_status(&a, 200);
         assert_false(a.closed);
-        assert_body(&a, "line 0\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\nline 9\n");
+        assert_body(
+            &a, "line 0\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\nline 9\n");
         answer_free(&a);
         fixture_await(&f->stream_done, i + 1);
     }
     client_close(fd);
     fd = client_connect(f->port);
-    client_send(fd, "GET /v1/stream HTTP/1.0\r\n\r\n"); /* no chunks: the end of the connection is the end */
+    client_send(
+        fd,
+        "GET /v1/stream HTTP/1.0\r\n\r\n"); /* no chunks: the end of the connection is the end */
     struct answer a = client_read(fd, false);
     assert_true(str_ends(a.body, STR("line 9\n")));
     answer_free(&a);
@@ -127,7 +130,8 @@ static void files_are_sent_whole(void **state)
         assert_memory_equal(a.body.ptr, bytes, FILE_BYTES);
         assert_true(str_eq(answer_header(&a, "Accept-Ranges"), STR("bytes")));
         assert_true(str_eq(answer_header(&a, "Content-Disposition"),
-                           STR("attachment; filename=\"na__ve _file_.bin\"; filename*=UTF-8''na%C3%AFve%20%22file%22.bin")));
+                           STR("attachment; filename=\"na__ve _file_.bin\"; "
+                               "filename*=UTF-8''na%C3%AFve%20%22file%22.bin")));
         answer_free(&a);
     }
     client_close(fd);
@@ -163,8 +167,8 @@ static void ranges_are_parts(void **state)
             assert_memory_equal(a.body.ptr, bytes + rows[i].from, (size_t)rows[i].length);
         }
         if (rows[i].status == 206) {
-            snprintf(content_range, sizeof content_range, "bytes %lld-%lld/3000000", (long long)rows[i].from,
-                     (long long)(rows[i].from + rows[i].length - 1));
+            snprintf(content_range, sizeof content_range, "bytes %lld-%lld/3000000",
+                     (long long)rows[i].from, (long long)(rows[i].from + rows[i].length - 1));
             assert_true(str_eq(answer_header(&a, "Content-Range"), str_of(content_range)));
         }
         answer_free(&a);
@@ -194,7 +198,8 @@ static void conditions_guard_ranges(void **state)
         { "If-None-Match: %s\r\n", true, 304 },
         { "If-Modified-Since: %s\r\n", false, 304 },
         { "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT%.0s\r\n", false, 200 },
-        { "If-None-Match: \"other\"\r\nIf-Modified-Since: %s\r\n", false, 200 }, /* the tag counts */
+        { "If-None-Match: \"other\"\r\nIf-Modified-Since: %s\r\n", false,
+          200 }, /* the tag counts */
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct buf text;
@@ -217,7 +222,8 @@ static void conditions_guard_ranges(void **state)
 static void static_bytes_have_ranges(void **state)
 {
     struct fixture *f = *state;
-    struct answer a = client_ask(f->port, "GET", "/v1/static", "Range: bytes=26-51\r\nAccept-Encoding: gzip\r\n", NULL);
+    struct answer a = client_ask(f->port, "GET", "/v1/static",
+                                 "Range: bytes=26-51\r\nAccept-Encoding: gzip\r\n", NULL);
     assert_status(&a, 206);
     assert_body(&a, "abcdefghijklmnopqrstuvwxyz");
     answer_free(&a);
@@ -230,8 +236,9 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        T(streams_arrive_whole), T(events_arrive_at_once), T(idle_streams_cost_nothing), T(slow_readers_hold_up_nobody),
-        T(files_are_sent_whole), T(ranges_are_parts), T(conditions_guard_ranges), T(static_bytes_have_ranges),
+        T(streams_arrive_whole),        T(events_arrive_at_once),    T(idle_streams_cost_nothing),
+        T(slow_readers_hold_up_nobody), T(files_are_sent_whole),     T(ranges_are_parts),
+        T(conditions_guard_ranges),     T(static_bytes_have_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

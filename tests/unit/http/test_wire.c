@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What only a raw socket can do: requests in pieces, in a row, broken, endless, and from many clients at
- * once. If these fail, one bad client stops the others, or two programs disagree where a request ends. */
+/* What only a raw socket can do: requests in pieces, in a row, broken, endless, and from many
+ * clients at once. If these fail, one bad client stops the others, or two programs disagree where a
+ * request ends. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -29,7 +30,8 @@ static void connections_are_kept(void **state)
         expect(fd, 200, "ok\n");
         client_send(fd, GET("/nowhere"));
         expect(fd, 404, NULL);
-        client_send(fd, "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
+        client_send(fd,
+                    "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
         expect(fd, 200, "5");
     }
     client_close(fd);
@@ -42,9 +44,12 @@ static void pipelined_requests_are_answered_in_order(void **state)
     buf_init(&out, 1 << 20);
     for (int i = 0; i < 100; i++) {
         buf_add_fmt(&out, "GET /files/%d HTTP/1.1\r\nHost: localhost\r\n\r\n", i);
-        buf_add_fmt(&out, "PUT /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%.*s", i, i,
-                    "....................................................................................................");
-        buf_add_fmt(&out, "PUT /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n");
+        buf_add_fmt(
+            &out, "PUT /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%.*s", i, i,
+            "......................................................................................"
+            "..............");
+        buf_add_fmt(&out, "PUT /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                          "chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n");
     }
     int fd = client_connect(f->port);
     client_send_bytes(fd, out.ptr, out.len);
@@ -64,7 +69,8 @@ static void requests_may_come_byte_by_byte(void **state)
     struct fixture *f = *state;
     static const char *const requests[] = {
         "POST /v1/raw?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
-        "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: x\r\n\r\n",
+        "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: x\r\n\r\n",
     };
     for (size_t r = 0; r < COUNT_OF(requests); r++) {
         int fd = client_connect(f->port);
@@ -78,7 +84,8 @@ static void requests_may_come_byte_by_byte(void **state)
     }
 }
 
-/* Each is answered with a 4xx or 5xx, or not at all; then the connection ends. Nothing hangs or crashes. */
+/* Each is answered with a 4xx or 5xx, or not at all; then the connection ends. Nothing hangs or
+ * crashes. */
 static void broken_requests_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -93,14 +100,27 @@ static void broken_requests_are_refused(void **state)
         { "GET /v1/ok SMTP/1.1\r\nHost: localhost\r\n\r\n", 0 },
         { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", 400 },
         { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5x\r\n\r\nhello", 400 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 400 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+          "99999999999999999999999\r\n\r\n",
+          413 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: "
+          "6\r\n\r\nhello!",
+          400 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n0\r\n\r\n",
+          400 },
         { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 400 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400 },
-        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n", 413 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+          "chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          400 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+          "xchunked\r\n\r\n0\r\n\r\n",
+          400 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+          400 },
+        { "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+          "chunked\r\n\r\nffffffffffffffffffff\r\n",
+          413 },
         { "GET /v1/ok HTTP/1.1\r\nHost: localhost\r\nContent-Length : 5\r\n\r\nhello", 400 },
         { "GET /v1/ok HTTP/1.1\r\nHost: localhost\r\nBad Name: x\r\n\r\n", 400 },
         { "GET /v1/ok HTTP/1.1\r\nHost: localhost\r\nX: a\x01z\r\n\r\n", 400 },
@@ -115,7 +135,8 @@ static void broken_requests_are_refused(void **state)
                 fail_msg("row %zu: %s", i, a.text);
             answer_free(&a);
         }
-        /* libmicrohttpd 0.9.75 sends more than one answer to some of these; what counts is that it ends. */
+        /* libmicrohttpd 0.9.75 sends more than one answer to some of these; what counts is that it
+         * ends. */
         while (!client_at_end(fd))
             ;
         client_close(fd);
@@ -134,10 +155,9 @@ static void large_heads_are_refused(void **state)
     static const struct {
         int path, header, headers, status;
     } rows[] = {
-        { 5000, 0, 0, 200 },      { 8180, 0, 0, 200 },      { 9000, 0, 0, 414 },     { 70000, 0, 0, 414 },
-        { 0, 12000, 1, 200 },     { 0, 17000, 1, 431 },
-        { 0, 100000, 1, 431 },    { 0, 10, 100, 200 },     { 0, 10, 140, 400 },    { 0, 1000, 120, 431 },
-        { 8000, 7000, 1, 200 },   { 8000, 9000, 1, 431 },
+        { 5000, 0, 0, 200 },  { 8180, 0, 0, 200 },   { 9000, 0, 0, 414 },    { 70000, 0, 0, 414 },
+        { 0, 12000, 1, 200 }, { 0, 17000, 1, 431 },  { 0, 100000, 1, 431 },  { 0, 10, 100, 200 },
+        { 0, 10, 140, 400 },  { 0, 1000, 120, 431 }, { 8000, 7000, 1, 200 }, { 8000, 9000, 1, 431 },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         buf_clear(&out);
@@ -166,7 +186,8 @@ static void large_heads_are_refused(void **state)
 static void clients_may_leave_at_any_time(void **state)
 {
     struct fixture *f = *state;
-    static const char request[] = "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nhello";
+    static const char request[] =
+        "POST /v1/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nhello";
     for (size_t cut = 0; cut < sizeof request; cut += 3) {
         int fd = client_connect(f->port);
         client_send_bytes(fd, request, cut);
@@ -194,7 +215,8 @@ static void many_connections_at_once(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < CLIENTS; i++) {
             char request[128];
-            snprintf(request, sizeof request, "GET /files/%d-%d HTTP/1.1\r\nHost: localhost\r\n\r\n", round, i);
+            snprintf(request, sizeof request,
+                     "GET /files/%d-%d HTTP/1.1\r\nHost: localhost\r\n\r\n", round, i);
             client_send(fds[i], i % 4 ? request : GET("/v1/inline"));
         }
         for (int i = 0; i < CLIENTS; i++) {
@@ -215,7 +237,8 @@ static void many_connections_at_once(void **state)
 
 static int set_up_narrow(void **state)
 {
-    return fixture_set_up_with(state, (struct http_options){ .workers = 2, .queue_max = 3, .timeout_s = 1 });
+    return fixture_set_up_with(
+        state, (struct http_options){ .workers = 2, .queue_max = 3, .timeout_s = 1 });
 }
 
 static void await_queued(struct fixture *f, size_t count)
@@ -228,7 +251,8 @@ static void await_queued(struct fixture *f, size_t count)
     assert_int_equal(stats.queued, count);
 }
 
-/* Slow handlers fill workers and queue: the rest hears so at once, and inline routes do not notice. */
+/* Slow handlers fill workers and queue: the rest hears so at once, and inline routes do not notice.
+ */
 static void a_full_queue_is_said(void **state)
 {
     enum { CLIENTS = 12 };
@@ -264,7 +288,8 @@ static void a_full_queue_is_said(void **state)
         client_close(fds[i]);
 }
 
-/* One header byte now and then keeps a connection busy for libmicrohttpd; our second limit ends it. */
+/* One header byte now and then keeps a connection busy for libmicrohttpd; our second limit ends it.
+ */
 static void slow_heads_are_ended(void **state)
 {
     struct fixture *f = *state;
@@ -322,10 +347,12 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_set_up, fixture_tear_down)
 #define N(fn) cmocka_unit_test_setup_teardown(fn, set_up_narrow, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        T(connections_are_kept), T(pipelined_requests_are_answered_in_order), T(requests_may_come_byte_by_byte),
-        T(broken_requests_are_refused), T(large_heads_are_refused), T(clients_may_leave_at_any_time),
-        T(many_connections_at_once), N(a_full_queue_is_said), N(slow_heads_are_ended), N(slow_bodies_are_ended),
-        N(idle_connections_are_ended), N(slow_handlers_are_not_cut),
+        T(connections_are_kept),           T(pipelined_requests_are_answered_in_order),
+        T(requests_may_come_byte_by_byte), T(broken_requests_are_refused),
+        T(large_heads_are_refused),        T(clients_may_leave_at_any_time),
+        T(many_connections_at_once),       N(a_full_queue_is_said),
+        N(slow_heads_are_ended),           N(slow_bodies_are_ended),
+        N(idle_connections_are_ended),     N(slow_handlers_are_not_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* If these fail, what happened on a server cannot be read afterwards: lines that are not JSON, lines that
- * are lost without being counted, or a log that eats the disk. */
+/* If these fail, what happened on a server cannot be read afterwards: lines that are not JSON,
+ * lines that are lost without being counted, or a log that eats the disk. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -85,11 +85,14 @@ static void a_line_has_everything(void **state)
 {
     struct fixture *f = *state;
     open_log(f, (struct log_options){ 0 });
-    struct log_labels labels = { .component = STR("ingest"), .run_id = STR("r1"), .username = STR("M3NG00S3") };
+    struct log_labels labels = { .component = STR("ingest"),
+                                 .run_id = STR("r1"),
+                                 .username = STR("M3NG00S3") };
     int64_t before = clock_wall_ms();
     log_event(f->log, LOG_WARN, &labels, "ingest.slow", "that took \"long\"", F_INT("games", -3),
-              F_REAL("rate", 0.5), F_REAL("nothing", NAN), F_BOOL("ok", true), F_CSTR("path", "a\nb\x01"),
-              F_JSON("extra", STR("{\"a\":\n[1,2]}")), F_STR("bad", STR("\xff")));
+              F_REAL("rate", 0.5), F_REAL("nothing", NAN), F_BOOL("ok", true),
+              F_CSTR("path", "a\nb\x01"), F_JSON("extra", STR("{\"a\":\n[1,2]}")),
+              F_STR("bad", STR("\xff")));
     const struct json *root = only_line(f);
     assert_text(root, "level", "warn");
     assert_text(root, "event", "ingest.slow");
@@ -117,7 +120,8 @@ static void own_fields_cannot_shadow_labels(void **state)
     struct fixture *f = *state;
     open_log(f, (struct log_options){ 0 });
     struct log_labels labels = { .run_id = STR("real") };
-    log_event(f->log, LOG_INFO, &labels, "x.y", NULL, F_CSTR("run_id", "forged"), F_CSTR("level", "error"));
+    log_event(f->log, LOG_INFO, &labels, "x.y", NULL, F_CSTR("run_id", "forged"),
+              F_CSTR("level", "error"));
     const struct json *root = only_line(f); /* json_parse refuses duplicate members */
     assert_text(root, "run_id", "real");
     assert_text(root, "run_id_", "forged");
@@ -166,7 +170,8 @@ static void spans_are_lines_apart(void **state)
     log_span_end(&outer, NULL);
     struct log_line *lines = NULL;
     assert_int_equal(search(f, (struct log_query){ 0 }, &lines), 0);
-    assert_int_equal(search(f, (struct log_query){ .spans = true, .oldest_first = true }, &lines), 2);
+    assert_int_equal(search(f, (struct log_query){ .spans = true, .oldest_first = true }, &lines),
+                     2);
     const struct json *root = NULL;
     err e = json_parse(&f->keep, lines[0].json, &root);
     assert_int_equal(e.code, 0);
@@ -177,8 +182,10 @@ static void spans_are_lines_apart(void **state)
     snprintf(parent, sizeof parent, "%016llx", (unsigned long long)outer.span_id);
     assert_text(root, "parent_id", parent);
     assert_int_equal(json_kind(json_get(root, "dur_us")), JSON_IS_INT);
-    assert_int_equal(search(f, (struct log_query){ .spans = true, .event = STR("train") }, &lines), 1);
-    assert_int_equal(search(f, (struct log_query){ .spans = true, .level_min = LOG_ERROR }, &lines), 1);
+    assert_int_equal(search(f, (struct log_query){ .spans = true, .event = STR("train") }, &lines),
+                     1);
+    assert_int_equal(search(f, (struct log_query){ .spans = true, .level_min = LOG_ERROR }, &lines),
+                     1);
 }
 
 struct tally {
@@ -238,7 +245,8 @@ static void segments_expire_by_age(void **state)
     char path[FS_PATH_BYTES], other[FS_PATH_BYTES];
     snprintf(path, sizeof path, "%s/log-0000000001000.ndjson", f->folder);
     snprintf(other, sizeof other, "%s/notes.txt", f->folder);
-    err e = fs_write_durable(path, STR("{\"ts\":\"1970-01-01T00:00:01.000Z\",\"level\":\"info\",\"event\":\"old\"}\n"));
+    err e = fs_write_durable(
+        path, STR("{\"ts\":\"1970-01-01T00:00:01.000Z\",\"level\":\"info\",\"event\":\"old\"}\n"));
     assert_int_equal(e.code, 0);
     e = fs_write_durable(other, STR("not a segment"));
     assert_int_equal(e.code, 0);
@@ -274,7 +282,8 @@ static void write_many(void *arg, size_t index)
     struct fixture *f = arg;
     struct log_labels labels = { .component = STR("thread") };
     for (int i = 0; i < 1000; i++)
-        log_event(f->log, LOG_INFO, &labels, "tick", NULL, F_INT("i", i), F_INT("thread", (int64_t)index));
+        log_event(f->log, LOG_INFO, &labels, "tick", NULL, F_INT("i", i),
+                  F_INT("thread", (int64_t)index));
 }
 
 static void threads_do_not_tear_lines(void **state)
@@ -287,7 +296,8 @@ static void threads_do_not_tear_lines(void **state)
     pool_each(pool, 4, write_many, f);
     pool_close(pool);
     struct log_line *lines = NULL;
-    size_t count = search(f, (struct log_query){ .limit = 5000, .component = STR("thread") }, &lines);
+    size_t count = search(f, (struct log_query){ .limit = 5000, .component = STR("thread") },
+                          &lines);
     assert_int_equal(count, 4000);
     for (size_t i = 0; i < count; i++) {
         const struct json *root = NULL;
@@ -360,10 +370,18 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(a_line_has_everything), T(own_fields_cannot_shadow_labels), T(levels_filter),
-        T(errors_carry_code_and_place), T(spans_are_lines_apart), T(segments_rotate_and_expire_by_bytes),
-        T(segments_expire_by_age), T(a_huge_line_is_cut_and_counted), T(threads_do_not_tear_lines),
-        T(a_refusing_disk_is_counted), T(bad_folders_are_refused), T(levels_have_names),
+        T(a_line_has_everything),
+        T(own_fields_cannot_shadow_labels),
+        T(levels_filter),
+        T(errors_carry_code_and_place),
+        T(spans_are_lines_apart),
+        T(segments_rotate_and_expire_by_bytes),
+        T(segments_expire_by_age),
+        T(a_huge_line_is_cut_and_counted),
+        T(threads_do_not_tear_lines),
+        T(a_refusing_disk_is_counted),
+        T(bad_folders_are_refused),
+        T(levels_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

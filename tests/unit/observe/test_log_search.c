@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* If these fail, a person looking for the reason of a failure finds other lines than were written, or
- * none, or the search takes the server's memory. */
+/* If these fail, a person looking for the reason of a failure finds other lines than were written,
+ * or none, or the search takes the server's memory. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -75,11 +75,16 @@ static void add_line(struct buf *out, int64_t ts_ms, const char *rest)
 static void filters_select(void **state)
 {
     struct fixture *f = *state;
-    struct log_labels a = { .component = STR("ingest"), .run_id = STR("r1"), .dataset_id = STR("d1"),
-                            .username = STR("ann\"x"), .request_id = STR("q1"), .model_id = STR("m1") };
+    struct log_labels a = { .component = STR("ingest"),
+                            .run_id = STR("r1"),
+                            .dataset_id = STR("d1"),
+                            .username = STR("ann\"x"),
+                            .request_id = STR("q1"),
+                            .model_id = STR("m1") };
     struct log_labels b = { .component = STR("train"), .run_id = STR("r2") };
     log_event(f->log, LOG_INFO, &a, "ingest.started", "hello \"world\"");
-    log_event(f->log, LOG_WARN, &a, "ingest.slow", NULL, F_JSON("inner", STR("{\"run_id\":\"r2\"}")));
+    log_event(f->log, LOG_WARN, &a, "ingest.slow", NULL,
+              F_JSON("inner", STR("{\"run_id\":\"r2\"}")));
     log_event(f->log, LOG_INFO, &b, "train.started", NULL, F_CSTR("note", "\"run_id\":\"r1\""));
     static const struct {
         struct log_query query;
@@ -90,7 +95,10 @@ static void filters_select(void **state)
         { { .run_id = STR_INIT("r2") }, 1 }, /* not the one nested in a field */
         { { .run_id = STR_INIT("r") }, 0 },
         { { .component = STR_INIT("ingest"), .level_min = LOG_WARN }, 1 },
-        { { .dataset_id = STR_INIT("d1"), .model_id = STR_INIT("m1"), .request_id = STR_INIT("q1") }, 2 },
+        { { .dataset_id = STR_INIT("d1"),
+            .model_id = STR_INIT("m1"),
+            .request_id = STR_INIT("q1") },
+          2 },
         { { .username = STR_INIT("ann\"x") }, 2 },
         { { .event = STR_INIT("ingest.slow") }, 1 },
         { { .text = STR_INIT("hello \"world\"") }, 1 },
@@ -148,9 +156,12 @@ static void torn_and_foreign_lines_are_passed_over(void **state)
     buf_add(&text, STR("\n\nnot json\n{}\n{\"ts\":\"yesterday\",\"level\":\"info\"}\n[1]\n"));
     buf_add(&text, STR("{\"ts\":\"2026-11-21T10:22:33.123Z\"}\n")); /* no level */
     add_line(&text, base, "\"event\":\"whole\"");
-    buf_add(&text, STR("{\"ts\":\"2026-11-21T10:22:33.123Z\",\"level\":\"info\",\"event\":\"torn\n"));
+    buf_add(&text,
+            STR("{\"ts\":\"2026-11-21T10:22:33.123Z\",\"level\":\"info\",\"event\":\"torn\n"));
     add_line(&text, base + 1, "\"event\":\"whole\"");
-    buf_add(&text, STR("{\"ts\":\"2026-11-21T10:22:33.123Z\",\"level\":\"info\",\"event\":\"tail\"}")); /* no newline */
+    /* No newline behind it. */
+    buf_add(&text,
+            STR("{\"ts\":\"2026-11-21T10:22:33.123Z\",\"level\":\"info\",\"event\":\"tail\"}"));
     put_segment(f, base, buf_str(&text));
     put_segment(f, base + 5, STR(""));
     put_segment(f, base + 6, STR("{\"ts\":\"20"));
@@ -167,7 +178,8 @@ static void torn_and_foreign_lines_are_passed_over(void **state)
 static void long_lines_do_not_hide_their_neighbours(void **state)
 {
     struct fixture *f = *state;
-    static const size_t sizes[] = { 65 * 1024, 200 * 1024, 255 * 1024, 600 * 1024, 3 * 1024 * 1024 };
+    static const size_t sizes[] = { 65 * 1024, 200 * 1024, 255 * 1024, 600 * 1024,
+                                    3 * 1024 * 1024 };
     int64_t base = clock_wall_ms() - 1000000;
     struct buf text, rest;
     buf_init(&text, 16 << 20);
@@ -187,8 +199,12 @@ static void long_lines_do_not_hide_their_neighbours(void **state)
     buf_deinit(&rest);
     for (int oldest = 0; oldest < 2; oldest++) {
         struct log_line *lines = NULL;
-        assert_int_equal(search(f, (struct log_query){ .event = STR("short"), .oldest_first = oldest }, &lines), 6);
-        assert_int_equal(search(f, (struct log_query){ .event = STR("long"), .oldest_first = oldest }, &lines), 3);
+        assert_int_equal(
+            search(f, (struct log_query){ .event = STR("short"), .oldest_first = oldest }, &lines),
+            6);
+        assert_int_equal(
+            search(f, (struct log_query){ .event = STR("long"), .oldest_first = oldest }, &lines),
+            3);
     }
 }
 
@@ -203,8 +219,14 @@ static void window_borders_lose_nothing(void **state)
     while (text.len < 1200 * 1024) {
         char rest[512];
         int pad = (count * 37) % 400;
-        snprintf(rest, sizeof rest, "\"event\":\"%s\",\"n\":%d,\"pad\":\"%.*s\"", count % 100 ? "common" : "rare",
-                 count, pad, "................................................................................................................................................................................................................................................................................................................................................................................................................................");
+        snprintf(
+            rest, sizeof rest, "\"event\":\"%s\",\"n\":%d,\"pad\":\"%.*s\"",
+            count % 100 ? "common" : "rare", count, pad,
+            "......................................................................................"
+            "......................................................................................"
+            "......................................................................................"
+            "......................................................................................"
+            "........................................................................");
         add_line(&text, base + count, rest);
         count++;
     }
@@ -212,12 +234,14 @@ static void window_borders_lose_nothing(void **state)
     buf_deinit(&text);
     for (int oldest = 0; oldest < 2; oldest++) {
         struct log_line *lines = NULL;
-        size_t found = search(f, (struct log_query){ .limit = 5000, .oldest_first = oldest }, &lines);
+        size_t found = search(f, (struct log_query){ .limit = 5000, .oldest_first = oldest },
+                              &lines);
         assert_int_equal(found, count < 5000 ? count : 5000);
         for (size_t i = 1; i < found; i++)
             assert_true(lines[i].ts_ms == lines[i - 1].ts_ms + (oldest ? 1 : -1));
-        assert_int_equal(search(f, (struct log_query){ .event = STR("rare"), .oldest_first = oldest }, &lines),
-                         (count + 99) / 100);
+        assert_int_equal(
+            search(f, (struct log_query){ .event = STR("rare"), .oldest_first = oldest }, &lines),
+            (count + 99) / 100);
     }
 }
 
@@ -288,7 +312,8 @@ static void lines_are_taken_apart(void **state)
         free(copy);
     }
     struct log_scan scan;
-    assert_true(log_scan_line(STR(HEAD ",\"event\":\"a\\\"b\",\"run_id\":\"1\",\"run_id\":\"2\"}"), &scan));
+    assert_true(
+        log_scan_line(STR(HEAD ",\"event\":\"a\\\"b\",\"run_id\":\"1\",\"run_id\":\"2\"}"), &scan));
     assert_true(scan.ts_ms == 1795256553123);
     assert_int_equal(scan.level, LOG_WARN);
     assert_true(str_eq(scan.event, STR("a\\\"b")));
@@ -299,9 +324,14 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(filters_select), T(time_ranges_cross_segments), T(torn_and_foreign_lines_are_passed_over),
-        T(long_lines_do_not_hide_their_neighbours), T(window_borders_lose_nothing), T(too_many_bytes_are_an_error),
-        T(a_log_without_folder_finds_nothing), T(lines_are_taken_apart),
+        T(filters_select),
+        T(time_ranges_cross_segments),
+        T(torn_and_foreign_lines_are_passed_over),
+        T(long_lines_do_not_hide_their_neighbours),
+        T(window_borders_lose_nothing),
+        T(too_many_bytes_are_an_error),
+        T(a_log_without_folder_finds_nothing),
+        T(lines_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

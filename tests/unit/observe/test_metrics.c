@@ -17,10 +17,21 @@
 static const double bounds[] = { 0.5, 1, 2 };
 static const struct metric_family families[] = {
     { .name = "t_plain_total", .type = METRIC_COUNTER, .help = "A counter." },
-    { .name = "t_calls_total", .type = METRIC_COUNTER, .help = "Calls, by \"who\" and\nwhat.", .labels = { "who", "what" } },
-    { .name = "t_depth", .type = METRIC_GAUGE, .help = "A gauge.", .labels = { "run_id" }, .cells_max = 4 },
-    { .name = "t_wait_seconds", .type = METRIC_HISTOGRAM, .help = "A histogram.", .labels = { "q" },
-      .buckets = bounds, .bucket_count = COUNT_OF(bounds) },
+    { .name = "t_calls_total",
+      .type = METRIC_COUNTER,
+      .help = "Calls, by \"who\" and\nwhat.",
+      .labels = { "who", "what" } },
+    { .name = "t_depth",
+      .type = METRIC_GAUGE,
+      .help = "A gauge.",
+      .labels = { "run_id" },
+      .cells_max = 4 },
+    { .name = "t_wait_seconds",
+      .type = METRIC_HISTOGRAM,
+      .help = "A histogram.",
+      .labels = { "q" },
+      .buckets = bounds,
+      .bucket_count = COUNT_OF(bounds) },
     { .name = "t_default_seconds", .type = METRIC_HISTOGRAM, .help = "Default buckets." },
     { 0 },
 };
@@ -102,11 +113,12 @@ static void prometheus_text_is_exact(void **state)
     assert_has(m, METRICS_PROMETHEUS,
                "# HELP t_calls_total Calls, by \"who\" and\\nwhat.\n# TYPE t_calls_total counter\n"
                "t_calls_total{who=\"a\\\"b\\\\c\\nd\",what=\"\"} 2\n");
-    assert_has(m, METRICS_PROMETHEUS,
-               "# HELP t_wait_seconds A histogram.\n# TYPE t_wait_seconds histogram\n"
-               "t_wait_seconds_bucket{q=\"x\",le=\"0.5\"} 1\nt_wait_seconds_bucket{q=\"x\",le=\"1\"} 1\n"
-               "t_wait_seconds_bucket{q=\"x\",le=\"2\"} 2\nt_wait_seconds_bucket{q=\"x\",le=\"+Inf\"} 3\n"
-               "t_wait_seconds_sum{q=\"x\"} 101\nt_wait_seconds_count{q=\"x\"} 3\n");
+    assert_has(
+        m, METRICS_PROMETHEUS,
+        "# HELP t_wait_seconds A histogram.\n# TYPE t_wait_seconds histogram\n"
+        "t_wait_seconds_bucket{q=\"x\",le=\"0.5\"} 1\nt_wait_seconds_bucket{q=\"x\",le=\"1\"} 1\n"
+        "t_wait_seconds_bucket{q=\"x\",le=\"2\"} 2\nt_wait_seconds_bucket{q=\"x\",le=\"+Inf\"} 3\n"
+        "t_wait_seconds_sum{q=\"x\"} 101\nt_wait_seconds_count{q=\"x\"} 3\n");
     assert_lacks(m, "EOF");
     assert_lacks(m, "# UNIT");
 }
@@ -119,7 +131,8 @@ static void openmetrics_text_is_exact(void **state)
     assert_has(m, METRICS_OPENMETRICS,
                "# HELP t_calls Calls, by \\\"who\\\" and\\nwhat.\n# TYPE t_calls counter\n"
                "t_calls_total{who=\"x\",what=\"y\"} 1\n");
-    assert_has(m, METRICS_OPENMETRICS, "# TYPE t_wait_seconds histogram\n# UNIT t_wait_seconds seconds\n");
+    assert_has(m, METRICS_OPENMETRICS,
+               "# TYPE t_wait_seconds histogram\n# UNIT t_wait_seconds seconds\n");
     assert_has(m, METRICS_OPENMETRICS, "t_wait_seconds_bucket{q=\"x\",le=\"1.0\"} 1\n");
     char *text = text_of(m, METRICS_OPENMETRICS);
     assert_true(str_ends(str_of(text), STR("\n# EOF\n")));
@@ -131,7 +144,11 @@ static void bad_values_are_made_harmless(void **state)
     struct metrics *m = *state;
     char longer[600];
     memset(longer, 'x', sizeof longer);
-    metric_add(METRIC_CELL(m, &families[CALLS], STR("\xff\xfe" "ok\xc3"), str_from(longer, sizeof longer)), 1);
+    metric_add(METRIC_CELL(m, &families[CALLS],
+                           STR("\xff\xfe"
+                               "ok\xc3"),
+                           str_from(longer, sizeof longer)),
+               1);
     assert_has(m, METRICS_PROMETHEUS, "t_calls_total{who=\"??ok?\",what=\"xxx");
     char *text = text_of(m, METRICS_PROMETHEUS);
     assert_int_equal(str_utf8_valid_len(str_of(text)), strlen(text));
@@ -178,7 +195,8 @@ static void dropped_sets_disappear_and_start_again(void **state)
     metrics_drop(m, &families[DEPTH], "run_id", STR("never seen"));
 }
 
-/* A server that runs for a year has a million runs: their gauges must neither pile up nor run out. */
+/* A server that runs for a year has a million runs: their gauges must neither pile up nor run out.
+ */
 static void a_million_runs_come_and_go(void **state)
 {
     struct metrics *m = *state;
@@ -224,7 +242,11 @@ static void wrong_families_are_refused(void **state)
         { { .name = "t-x", .type = METRIC_GAUGE, .help = "Bad name." } },
         { { .name = "9x", .type = METRIC_GAUGE, .help = "Bad name." } },
         { { .name = "t_x", .type = METRIC_HISTOGRAM, .help = "Label le.", .labels = { "le" } } },
-        { { .name = "t_x", .type = METRIC_HISTOGRAM, .help = "Falling.", .buckets = falling, .bucket_count = 2 } },
+        { { .name = "t_x",
+            .type = METRIC_HISTOGRAM,
+            .help = "Falling.",
+            .buckets = falling,
+            .bucket_count = 2 } },
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         err e = metrics_register(*state, bad[i]);
@@ -269,7 +291,9 @@ static void threads_lose_nothing(void **state)
     assert_true(metric_value(h.histogram) == 80000);
     double calls = 0;
     for (int i = 0; i < 3; i++)
-        calls += metric_value(METRIC_CELL(*state, &families[CALLS], (str){ (const char *[]){ "w0", "w1", "w2" }[i], 2 }, STR("z")));
+        calls += metric_value(METRIC_CELL(*state, &families[CALLS],
+                                          (str){ (const char *[]){ "w0", "w1", "w2" }[i], 2 },
+                                          STR("z")));
     assert_true(calls == 80);
 }
 
@@ -304,10 +328,18 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(counters_add_up), T(gauges_go_both_ways), T(prometheus_text_is_exact), T(openmetrics_text_is_exact),
-        T(bad_values_are_made_harmless), T(full_family_shares_one_cell), T(dropped_sets_disappear_and_start_again),
-        T(a_million_runs_come_and_go), T(quantiles_interpolate), T(wrong_families_are_refused),
-        T(threads_lose_nothing), T(walk_sees_every_series),
+        T(counters_add_up),
+        T(gauges_go_both_ways),
+        T(prometheus_text_is_exact),
+        T(openmetrics_text_is_exact),
+        T(bad_values_are_made_harmless),
+        T(full_family_shares_one_cell),
+        T(dropped_sets_disappear_and_start_again),
+        T(a_million_runs_come_and_go),
+        T(quantiles_interpolate),
+        T(wrong_families_are_refused),
+        T(threads_lose_nothing),
+        T(walk_sees_every_series),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
