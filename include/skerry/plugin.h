@@ -2,10 +2,11 @@
  *
  * plugin.h -- write an analytic in C, drop it in, and it runs over every game.
  *
- * A plugin looks at one game and answers with named values. Skerry does the rest: it finds the games
- * that this version of the plugin has not seen, hands them over in batches, stores the answers, tries
- * failures again, and shows it all. The plugin runs in a child process without network or files, with
- * limits on time and memory: if it crashes, that one game fails and the next batch goes on.
+ * A plugin looks at one game and answers with named values. Skerry does the rest: it finds the
+ * games that this version of the plugin has not seen, hands them over in batches, stores the
+ * answers, tries failures again, and shows it all. The plugin runs in a child process without
+ * network or files, with limits on time and memory: if it crashes, that one game fails and the next
+ * batch goes on.
  *
  *     #include <skerry/plugin.h>
  *
@@ -18,8 +19,8 @@
  *
  *     $ skerry plugin build move_count.c       compiles it into $SKERRY_HOME/plugins
  *
- * This header is the whole interface and is additive only: members are added at the end of structs, and
- * `abi` says how many there are. A plugin built for an older header goes on working.
+ * This header is the whole interface and is additive only: members are added at the end of structs,
+ * and `abi` says how many there are. A plugin built for an older header goes on working.
  */
 #ifndef SKERRY_PLUGIN_H
 #define SKERRY_PLUGIN_H
@@ -86,8 +87,8 @@ struct skerry_game {
     int32_t has_clocks, has_evals;
 };
 
-/* Where the answer goes. Keys are lower-case words, at most 64 of them; texts at most 1000 bytes. Setting
- * a key again replaces it. The functions return 0, or -1 when a limit is reached. */
+/* Where the answer goes. Keys are lower-case words, at most 64 of them; texts at most 1000 bytes.
+ * Setting a key again replaces it. The functions return 0, or -1 when a limit is reached. */
 struct skerry_result {
     uint32_t abi;
     void *impl;
@@ -115,8 +116,8 @@ struct skerry_plugin {
     int (*analyse)(const struct skerry_game *game, struct skerry_result *result);
 };
 
-/* The one symbol that a plugin exports. A plugin compiled into the program itself exports it under its
- * own name instead. */
+/* The one symbol that a plugin exports. A plugin compiled into the program itself exports it under
+ * its own name instead. */
 #ifdef SKERRY_PLUGIN_BUILTIN
 #define SKERRY_PLUGIN_SYMBOL(plugin_name) const struct skerry_plugin skerry_plugin_##plugin_name
 #else

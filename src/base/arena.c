@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Chunks start small, because most requests need little, and double up to a limit where malloc's own
- * cost no longer matters. */
+/* Chunks start small, because most requests need little, and double up to a limit where malloc's
+ * own cost no longer matters. */
 enum { CHUNK_BYTES_MIN = 4096, CHUNK_BYTES_MAX = 1024 * 1024, ALIGN_MAX = 64 };
 
 struct arena_chunk {

@@ -14,7 +14,8 @@ int64_t clock_wall_ms(void);
 int64_t clock_mono_ns(void);
 int64_t clock_cpu_ns(void); /* CPU time of this process, all threads */
 
-/* A CLOCK_MONOTONIC deadline `ms` from now, for pthread_cond_timedwait on thread_cond_init conditions. */
+/* A CLOCK_MONOTONIC deadline `ms` from now, for pthread_cond_timedwait on thread_cond_init
+ * conditions. */
 struct timespec clock_deadline(int64_t ms);
 
 void clock_sleep_ms(int64_t ms);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* err.h -- the one error type of the house: a value, no allocation, no errno, no thread-local.
  *
- * A function that can fail returns `err` and hands its results out through ret_ parameters, which it
- * leaves untouched on failure. The code says what the *caller* can do about it; the message says what
- * was tried, on what, what happened and what to do. Libraries return errors; the edge (request, job,
- * verb) logs them, once.
+ * A function that can fail returns `err` and hands its results out through ret_ parameters, which
+ * it leaves untouched on failure. The code says what the *caller* can do about it; the message says
+ * what was tried, on what, what happened and what to do. Libraries return errors; the edge
+ * (request, job, verb) logs them, once.
  */
 #ifndef SKERRY_BASE_ERR_H
 #define SKERRY_BASE_ERR_H
@@ -57,11 +57,12 @@ typedef struct err {
 #define ERR(code, ...) err_make((code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Makes an error from errno, which is read at once and appended to the text as ": <reason>".
- * ENOSPC, EDQUOT and EFBIG become ERR_NO_SPACE, ENOENT becomes ERR_NOT_FOUND, EACCES ERR_DENIED, else ERR_IO. */
+ * ENOSPC, EDQUOT and EFBIG become ERR_NO_SPACE, ENOENT becomes ERR_NOT_FOUND, EACCES ERR_DENIED,
+ * else ERR_IO. */
 #define ERR_SYS(...) err_make_sys(__FILE__, __LINE__, __VA_ARGS__)
 
-/* Returns from the calling function when `call` failed. Only while nothing is held; otherwise use the
- * cleanup ladder (`e = call; if (e.code) goto done;`). */
+/* Returns from the calling function when `call` failed. Only while nothing is held; otherwise use
+ * the cleanup ladder (`e = call; if (e.code) goto done;`). */
 #define TRY(call)              \
     do {                       \
         err try_err_ = (call); \
@@ -73,7 +74,8 @@ MUST_USE err err_make(enum err_code code, const char *file, int line, const char
     PRINTF_LIKE(4, 5);
 MUST_USE err err_make_sys(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Returns `e` with "<context>: " put before its message: the caller says what it was trying to do. */
+/* Returns `e` with "<context>: " put before its message: the caller says what it was trying to do.
+ */
 MUST_USE err err_wrap(err e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* For cleanup that can fail while another error is already on its way: keeps the first one. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fs.h -- files: whole reads with a maximum, durable writes, folders, maps, locks.
  *
- * "Durable" means: written to a temporary name in the same folder, fsync, rename, fsync of the folder.
- * All paths are C strings. Errors name the path.
+ * "Durable" means: written to a temporary name in the same folder, fsync, rename, fsync of the
+ * folder. All paths are C strings. Errors name the path.
  */
 #ifndef SKERRY_BASE_FS_H
 #define SKERRY_BASE_FS_H
@@ -39,8 +39,8 @@ MUST_USE err fs_map_open(const char *path, struct fs_map *ret_map); /* read only
 void fs_map_close(struct fs_map *map);
 
 /* Takes an exclusive lock on `path` for the life of the returned fd, without waiting. ERR_CONFLICT
- * carries the text that the holder wrote into the file ("pid 123, port 8001"). `note` is written into
- * it. The lock dies with the process, however that dies. */
+ * carries the text that the holder wrote into the file ("pid 123, port 8001"). `note` is written
+ * into it. The lock dies with the process, however that dies. */
 MUST_USE err fs_lock(const char *path, str note, int *ret_fd);
 
 #endif

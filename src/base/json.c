@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* json.c -- reading: a facade over jansson. A struct json is a json_t; the cast is here and nowhere
- * else, so that another parser can take its place. Our names avoid jansson's, because the linker sees
- * both. */
+ * else, so that another parser can take its place. Our names avoid jansson's, because the linker
+ * sees both. */
 #include "base/json.h"
 
 #include <jansson.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* json.h -- JSON in and out, for documents (API, configuration). Hides the parser library.
  *
- * Reading: json_parse gives a tree that lives in an arena; every getter accepts NULL and wrong kinds
- * and answers with the default, so handlers read optional fields in one line; json_need_* is for
- * fields that must be there and names the field in its error.
+ * Reading: json_parse gives a tree that lives in an arena; every getter accepts NULL and wrong
+ * kinds and answers with the default, so handlers read optional fields in one line; json_need_* is
+ * for fields that must be there and names the field in its error.
  *
- * Writing: json_out writes to a buf, puts the commas and escapes itself, and asserts correct nesting.
- * Text that is not UTF-8 is written with U+FFFD. NaN and infinities are written as null.
+ * Writing: json_out writes to a buf, puts the commas and escapes itself, and asserts correct
+ * nesting. Text that is not UTF-8 is written with U+FFFD. NaN and infinities are written as null.
  */
 #ifndef SKERRY_BASE_JSON_H
 #define SKERRY_BASE_JSON_H
@@ -43,7 +43,8 @@ int64_t json_int(const struct json *node, int64_t otherwise); /* accepts 3.0 */
 double json_num(const struct json *node, double otherwise);
 bool json_bool(const struct json *node, bool otherwise);
 
-/* Required members. ERR_INVALID: "field 'fen' is required and must be a string". Range inclusive. */
+/* Required members. ERR_INVALID: "field 'fen' is required and must be a string". Range inclusive.
+ */
 MUST_USE err json_need_str(const struct json *object, const char *key, str *ret_value);
 MUST_USE err json_need_int(const struct json *object, const char *key, int64_t min, int64_t max,
                            int64_t *ret_value);

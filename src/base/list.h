@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* list.h -- intrusive doubly linked list. The list owns nothing; a link sits in one list at a time. */
+/* list.h -- intrusive doubly linked list. The list owns nothing; a link sits in one list at a time.
+ */
 #ifndef SKERRY_BASE_LIST_H
 #define SKERRY_BASE_LIST_H
 

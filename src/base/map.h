@@ -31,7 +31,8 @@ void map_init(struct map *m, size_t count_max);
 void map_deinit(struct map *m);
 /* The value of `key`, or NULL. Valid until the next map_put or map_remove. */
 union map_value *map_find(const struct map *m, str key);
-/* Finds or inserts (zeroed); *ret_value is valid until the next put. ERR_TOO_BIG above count_max. */
+/* Finds or inserts (zeroed); *ret_value is valid until the next put. ERR_TOO_BIG above count_max.
+ */
 MUST_USE err map_put(struct map *m, str key, union map_value **ret_value, bool *ret_is_new);
 bool map_remove(struct map *m, str key);
 /* Walks all entries in no order: start with *index = 0. Ends with NULL. */

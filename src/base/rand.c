@@ -62,7 +62,8 @@ double rng_unit(struct rng *r)
     return (double)(rng_u64(r) >> 11) * 0x1.0p-53;
 }
 
-/* Box and Muller (1958); the second value is thrown away, so that the state is just the generator. */
+/* Box and Muller (1958); the second value is thrown away, so that the state is just the generator.
+ */
 float rng_normal(struct rng *r)
 {
     double u = 1.0 - rng_unit(r); /* (0, 1]: the logarithm exists */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* rand.h -- seeded pseudo-random numbers (same seed, same numbers, any machine), and real randomness
- * from the kernel for ids and keys. */
+/* rand.h -- seeded pseudo-random numbers (same seed, same numbers, any machine), and real
+ * randomness from the kernel for ids and keys. */
 #ifndef SKERRY_BASE_RAND_H
 #define SKERRY_BASE_RAND_H
 

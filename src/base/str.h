@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* str.h -- a borrowed slice of bytes: pointer and length, no terminator, no ownership.
  *
- * Slices point into somebody else's memory (a request, an arena, a literal); the signature that hands
- * one out says for how long. A slice may contain NUL. C strings are made only at the border with libc
- * (arena_cstr). Print with "%.*s" and STR_ARG.
+ * Slices point into somebody else's memory (a request, an arena, a literal); the signature that
+ * hands one out says for how long. A slice may contain NUL. C strings are made only at the border
+ * with libc (arena_cstr). Print with "%.*s" and STR_ARG.
  */
 #ifndef SKERRY_BASE_STR_H
 #define SKERRY_BASE_STR_H
@@ -42,8 +42,8 @@ ptrdiff_t str_find_char(str s, char c);      /* byte index, or -1 */
 str str_trim(str s);                         /* ASCII white space at both ends */
 str str_sub(str s, size_t from, size_t len); /* clamped to the slice */
 
-/* Splits at the first `sep`: returns what is before it and moves *rest behind it. Returns everything,
- * and empties *rest, when there is no `sep`. */
+/* Splits at the first `sep`: returns what is before it and moves *rest behind it. Returns
+ * everything, and empties *rest, when there is no `sep`. */
 str str_split(str *rest, char sep);
 
 /* Strict decimal numbers: the whole slice or ERR_INVALID; no white space, no "0x", no overflow. */

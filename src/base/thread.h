@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* thread.h -- conditions on the monotonic clock, and a pool of threads with a bounded queue.
  *
- * pthread mutexes are used directly. Lock order and guarded fields are named where a struct has them.
+ * pthread mutexes are used directly. Lock order and guarded fields are named where a struct has
+ * them.
  */
 #ifndef SKERRY_BASE_THREAD_H
 #define SKERRY_BASE_THREAD_H
@@ -15,7 +16,8 @@
 /* pthread_cond_init on CLOCK_MONOTONIC: use with clock_deadline(). */
 void thread_cond_init(pthread_cond_t *cond);
 
-/* Starts a joinable thread with a name (15 characters are kept) and a 512 KiB stack, all signals blocked. */
+/* Starts a joinable thread with a name (15 characters are kept) and a 512 KiB stack, all signals
+ * blocked. */
 MUST_USE err thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg),
                           void *arg);
 

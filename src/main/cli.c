@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* cli.c -- finds a verb in the app tables and runs it; help is the same tables, printed.
  *
- * "skerry VERB" is a platform verb, "skerry APP VERB" an app's. A verb name that only one app has may be
- * used without the app: "skerry uci".
+ * "skerry VERB" is a platform verb, "skerry APP VERB" an app's. A verb name that only one app has
+ * may be used without the app: "skerry uci".
  */
 #include <stdio.h>
 #include <string.h>

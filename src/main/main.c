@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* main.c -- the edge of the program: runs a role and turns its error into a sentence and an exit code. */
+/* main.c -- the edge of the program: runs a role and turns its error into a sentence and an exit
+ * code. */
 #include <stdio.h>
 #include <string.h>
 

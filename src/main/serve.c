@@ -26,7 +26,8 @@ err serve_run(int argc, char **argv)
                    "(skerry serve --help)",
                    argv[2]);
     }
-    /* Blocked before the first thread starts, so that every thread inherits it and only sigwait sees them. */
+    /* Blocked before the first thread starts, so that every thread inherits it and only sigwait
+     * sees them. */
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* app.c -- the @name@ app: everything it adds to the house, as tables.
  *
- * It keeps notes: one route writes one, one lists them, one job counts them. Replace them with yours; the
- * shape (table, handler, transaction, job, metric) is what every app has.
+ * It keeps notes: one route writes one, one lists them, one job counts them. Replace them with
+ * yours; the shape (table, handler, transaction, job, metric) is what every app has.
  */
 #include "base/clock.h"
 #include "platform/app/app.h"

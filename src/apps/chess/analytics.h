@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* analytics.h -- what plugins say about games: which games are pending, and the answers, versioned.
  *
- * An analytic is a plugin's name and version. The games it has not seen are those without a result row
- * (an anti-join), so a new game, a new plugin and a new version are all the same case. A failed row is
- * tried again after a while, a few times.
+ * An analytic is a plugin's name and version. The games it has not seen are those without a result
+ * row (an anti-join), so a new game, a new plugin and a new version are all the same case. A failed
+ * row is tried again after a while, a few times.
  */
 #ifndef SKERRY_APPS_CHESS_ANALYTICS_H
 #define SKERRY_APPS_CHESS_ANALYTICS_H

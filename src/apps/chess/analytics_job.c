@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* analytics_job.c -- the job chess.analyse: every plugin over every game it has not seen, in batches.
+/* analytics_job.c -- the job chess.analyse: every plugin over every game it has not seen, in
+ * batches.
  *
- * A batch's answers are one transaction. When the child crashes, the game it was looking at is marked
- * failed, the answers before it are kept, and a new child goes on with the next game.
+ * A batch's answers are one transaction. When the child crashes, the game it was looking at is
+ * marked failed, the answers before it are kept, and a new child goes on with the next game.
  */
 #include <string.h>
 

@@ -41,7 +41,8 @@ static const struct job_kind jobs[] = {
       .component = "training",
       .run = train_run,
       .concurrent_max = 1,
-      .payload_schema = "\"datasetId\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},\"params\":{\"type\":\"object\"}",
+      .payload_schema = "\"datasetId\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
+                        "\"params\":{\"type\":\"object\"}",
       .metric = "chs_training_runs_total",
       .event = "training.completed",
       .artifact = "training_report.json" },
@@ -50,7 +51,8 @@ static const struct job_kind jobs[] = {
       .component = "evaluation",
       .run = evaluate_run,
       .concurrent_max = 1,
-      .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}",
+      .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},"
+                        "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}",
       .metric = "chs_eval_runtime_seconds",
       .event = "evaluation.completed",
       .artifact = "report.json" },
@@ -59,7 +61,8 @@ static const struct job_kind jobs[] = {
       .component = "selfplay",
       .run = selfplay_run,
       .concurrent_max = 1,
-      .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},\"games\":{\"type\":\"integer\"},"
+      .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},"
+                        "\"games\":{\"type\":\"integer\"},"
                         "\"seed\":{\"type\":\"integer\"},\"temperature\":{\"type\":\"number\"}",
       .metric = "chs_selfplay_games_total",
       .event = "selfplay.completed",
@@ -115,12 +118,15 @@ static const struct model_kind model_kinds[] = {
 static const struct verb verbs[] = {
     { "import", "skerry chess import FILE... [--dataset NAME] [--version V] [--note TEXT]",
       "Imports games from .pgn, .pgn.zst, .pgn.gz or .zip files; \"-\" reads standard input.\n"
-      "Games that are stored already are recognised and counted; broken ones are reported with line\n"
+      "Games that are stored already are recognised and counted; broken ones are reported with "
+      "line\n"
       "and reason, and the rest is kept.\n"
       "  skerry chess import lichess_db.pgn.zst\n"
       "  curl -s https://example.org/games.pgn | skerry chess import -",
       verb_import },
-    { "dataset", "skerry chess dataset NAME [--version V] [--filter key=value]... [--split train,valid,test] [--by game|time]",
+    { "dataset",
+      "skerry chess dataset NAME [--version V] [--filter key=value]... [--split train,valid,test] "
+      "[--by game|time]",
       "Builds a dataset of positions from the stored games.\n"
       "  skerry chess dataset blitz --filter speed=BLITZ --filter minElo=1800\n"
       "  skerry chess dataset all --split 0.8,0.1,0.1 --by time",
@@ -129,14 +135,20 @@ static const struct verb verbs[] = {
       "Lists stored games, newest first.\n"
       "  skerry chess games --player DrNykterstein --limit 20",
       verb_games },
-    { "train", "skerry chess train DATASET[@VERSION] [MODEL] [--minutes M] [--epochs N] [--seed S] ...",
-      "Trains a policy and value network on a dataset and registers it as the next version of MODEL\n"
-      "(chess-policy, if none is named). Options: epochs, batch-size, learning-rate, weight-decay,\n"
+    { "train",
+      "skerry chess train DATASET[@VERSION] [MODEL] [--minutes M] [--epochs N] [--seed S] ...",
+      "Trains a policy and value network on a dataset and registers it as the next version of "
+      "MODEL\n"
+      "(chess-policy, if none is named). Options: epochs, batch-size, learning-rate, "
+      "weight-decay,\n"
       "dropout, minutes, patience, seed, threads, book.\n"
       "  skerry chess train blitz --minutes 5",
       verb_train },
-    { "evaluate", "skerry chess evaluate MODEL@VERSION [BASELINE@VERSION] [--suite topk|accuracy] [--dataset-id D]",
-      "Judges a model version on held-out positions: top-k, log loss, calibration, by rating band.\n"
+    { "evaluate",
+      "skerry chess evaluate MODEL@VERSION [BASELINE@VERSION] [--suite topk|accuracy] "
+      "[--dataset-id D]",
+      "Judges a model version on held-out positions: top-k, log loss, calibration, by rating "
+      "band.\n"
       "  skerry chess evaluate chess-policy@2 chess-policy@1",
       verb_evaluate },
     { "match", "skerry chess match MODEL@VERSION [BASELINE@VERSION] [--games N] [--seed S]",
@@ -148,8 +160,10 @@ static const struct verb verbs[] = {
       "  skerry chess analyse",
       verb_analyse },
     { "plugin", "skerry plugin build FILE.c | skerry plugin header",
-      "Compiles an analytics plugin, tries it in a fenced child and puts it into the plugin folder; from\n"
-      "then on it runs over all games. `skerry plugin header` prints the header it is written against.\n"
+      "Compiles an analytics plugin, tries it in a fenced child and puts it into the plugin "
+      "folder; from\n"
+      "then on it runs over all games. `skerry plugin header` prints the header it is written "
+      "against.\n"
       "  skerry plugin build examples/plugins/checks.c",
       verb_plugin },
     { "uci", "skerry uci [MODEL@VERSION]",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* chess_app.h -- what the files of the chess app share: tables and the handlers named in them.
  *
- * app.c and routes.c hold the tables; they are the table of contents. A handler lives in the file that
- * its prefix names: ingest_* in ingest.c, games_* in games.c, and so on.
+ * app.c and routes.c hold the tables; they are the table of contents. A handler lives in the file
+ * that its prefix names: ingest_* in ingest.c, games_* in games.c, and so on.
  */
 #ifndef SKERRY_APPS_CHESS_APP_H
 #define SKERRY_APPS_CHESS_APP_H
@@ -14,7 +14,8 @@ extern const struct app app_chess;
 extern const struct route chess_routes[];
 extern const struct store_migration chess_migrations[];
 
-/* ------------------------------------------------------------------ data: ingest, games, datasets */
+/* ------------------------------------------------------------------ data: ingest, games, datasets
+ */
 
 /* routes */
 err ingest_post(struct http_request *rq, struct http_reply *rp);
@@ -52,7 +53,8 @@ err ingest_start(struct house *h);
 err games_roots(void *house, blob_mark_fn mark, void *mark_arg);
 err games_status(struct house *h, struct json_out *out);
 
-/* ------------------------------------------------------------------ models: train, serve, evaluate */
+/* ------------------------------------------------------------------ models: train, serve, evaluate
+ */
 
 /* The app's memory while the house is open. */
 struct chess_state {
@@ -71,7 +73,8 @@ err predict_version_post(struct http_request *rq, struct http_reply *rp);
 /* Reads rating, opponentRating and speed; what is absent keeps its value. */
 MUST_USE err chess_conditions_read(const struct json *body, struct chess_conditions *conditions);
 
-/* ------------------------------------------------------------------ games against a model, and matches */
+/* ------------------------------------------------------------------ games against a model, and
+ * matches */
 
 extern const char chess_schema_plays[]; /* migration step 2 */
 err play_start(struct house *h); /* brings finished games that a dead process left into the store */
@@ -95,7 +98,8 @@ err verb_evaluate(struct house *h, const struct verb_args *args);
 err verb_match(struct house *h, const struct verb_args *args);
 err verb_uci(struct house *h, const struct verb_args *args);
 
-/* ------------------------------------------------------------------ analytics: plugins over games */
+/* ------------------------------------------------------------------ analytics: plugins over games
+ */
 
 extern const char chess_schema_analytics[]; /* migration step 3 */
 err analytics_run(struct run *run, const struct json *payload);

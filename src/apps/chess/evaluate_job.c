@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* evaluate_job.c -- the job chess.evaluate: a model version judged on held-out positions, as a whole, by
- * rating band and (suite topk) by k, beside a baseline: another version if one is named, and always the
- * uniform choice among the legal moves. */
+/* evaluate_job.c -- the job chess.evaluate: a model version judged on held-out positions, as a
+ * whole, by rating band and (suite topk) by k, beside a baseline: another version if one is named,
+ * and always the uniform choice among the legal moves. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

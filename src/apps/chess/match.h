@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* match.h -- one game as it is being played: position, history, clocks, how it ends.
  *
- * Used by play (a person against a model) and by matches (a model against a model); both write the same
- * PGN.
+ * Used by play (a person against a model) and by matches (a model against a model); both write the
+ * same PGN.
  */
 #ifndef SKERRY_APPS_CHESS_MATCH_H
 #define SKERRY_APPS_CHESS_MATCH_H
@@ -27,8 +27,9 @@ struct match_game {
 
 void match_start(struct match_game *g, const struct chess_position *start);
 
-/* Makes a legal move and sees whether the game is over: mate, stalemate, insufficient material, and the
- * draws that nobody has to claim (fivefold, 75 moves) or, with claim_draws, threefold and 50 moves. */
+/* Makes a legal move and sees whether the game is over: mate, stalemate, insufficient material, and
+ * the draws that nobody has to claim (fivefold, 75 moves) or, with claim_draws, threefold and 50
+ * moves. */
 void match_move(struct match_game *g, chess_move move, uint32_t clock_cs, bool claim_draws);
 
 /* `loser` ran out of time or gave up. Running out of time is a draw when the other cannot mate. */

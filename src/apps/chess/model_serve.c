@@ -180,8 +180,8 @@ err model_serve_start(struct house *h)
         }
         if (!e.code)
             e = model_load(h, &prod, STR("prod"));
-        /* A damaged model must not keep the server down: it is logged and counted, predictions say so,
-         * and another version can be promoted. */
+        /* A damaged model must not keep the server down: it is logged and counted, predictions say
+         * so, and another version can be promoted. */
         e = OK;
         break;
     }

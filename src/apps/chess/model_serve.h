@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* model_serve.h -- the models that answer: loaded once, shared by all threads, swapped atomically.
  *
- * A slot holds the model of one alias ("prod") or of one version that was asked for by number. Swapping
- * replaces the slot's pointer; who already has the old model keeps it until it lets go.
+ * A slot holds the model of one alias ("prod") or of one version that was asked for by number.
+ * Swapping replaces the slot's pointer; who already has the old model keeps it until it lets go.
  */
 #ifndef SKERRY_APPS_CHESS_MODEL_SERVE_H
 #define SKERRY_APPS_CHESS_MODEL_SERVE_H
@@ -52,15 +52,16 @@ MUST_USE err model_serve_start(struct house *h);
 MUST_USE err model_load(struct house *h, const struct model_version_info *info, str alias);
 MUST_USE err model_loaded(struct house *h, struct json_out *out);
 
-/* The model to answer with: `name` empty means what serves as prod; else name and version (a number, an
- * alias, or empty for the newest), loaded now if it is not yet: so not from an event thread. Release it
- * with model_release. ERR_CONFLICT with what to do when nothing is promoted. */
+/* The model to answer with: `name` empty means what serves as prod; else name and version (a
+ * number, an alias, or empty for the newest), loaded now if it is not yet: so not from an event
+ * thread. Release it with model_release. ERR_CONFLICT with what to do when nothing is promoted. */
 MUST_USE err model_acquire(struct house *h, str name, str version, struct served_model **ret_model);
 /* The same for prod alone: never loads, never blocks for long. */
 MUST_USE err model_acquire_prod(struct house *h, struct served_model **ret_model);
 void model_release(struct served_model *m); /* accepts NULL */
 
-/* At most a few lines a second go to the log for things that can happen thousands of times a second. */
+/* At most a few lines a second go to the log for things that can happen thousands of times a
+ * second. */
 bool model_log_allowed(struct model_serve *s);
 
 struct model_serve *chess_model_serve(const struct house *h);

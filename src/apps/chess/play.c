@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* play.c -- /v1/play: a person plays a model; the finished game becomes data.
  *
- * The person's move and the model's answer are one transaction: either both are on disk or neither was
- * made. A game that ends is written as PGN into the inbox and imported like any other.
+ * The person's move and the model's answer are one transaction: either both are on disk or neither
+ * was made. A game that ends is written as PGN into the inbox and imported like any other.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,8 @@ static const char *side_name(enum chess_color color)
 
 /* ------------------------------------------------------------------ moves and clocks */
 
-/* What the mover has left now: the running clock is never stored, it follows from the last move's time. */
+/* What the mover has left now: the running clock is never stored, it follows from the last move's
+ * time. */
 static int64_t left_ms(const struct play *p, int64_t now_ms)
 {
     enum chess_color mover = (enum chess_color)p->game->position.turn;
@@ -44,7 +45,8 @@ static void make(struct play *p, chess_move move, int64_t now_ms)
         p->clock_ms[mover] = left_ms(p, now_ms) + p->increment_ms;
     p->spent_ms[g->plies] = now_ms - p->turn_since_ms;
     p->turn_since_ms = now_ms;
-    /* Draws that must be claimed over the board are taken at once here: nobody asks a program for one. */
+    /* Draws that must be claimed over the board are taken at once here: nobody asks a program for
+     * one. */
     match_move(g, move, p->initial_ms ? (uint32_t)(p->clock_ms[mover] / 10) : PGN_CLOCK_NONE, true);
 }
 
@@ -139,7 +141,8 @@ static void write_plies(struct json_out *w, const char *key, const struct play *
     json_array_end(w);
 }
 
-/* ------------------------------------------------------------------ a finished game becomes data */
+/* ------------------------------------------------------------------ a finished game becomes data
+ */
 
 static err write_pgn(const struct play *p, struct buf *out)
 {
@@ -192,8 +195,8 @@ static err publish_tx(struct store_tx *tx, void *arg)
     return pub->wanted ? job_add_tx(house_jobs(pub->h), tx, &pub->job, id, &is_new) : OK;
 }
 
-/* Writes the PGN into the inbox, then queues its import and marks the game in one transaction. When the
- * process dies between the two, play_start does it again; the import recognises a copy. */
+/* Writes the PGN into the inbox, then queues its import and marks the game in one transaction. When
+ * the process dies between the two, play_start does it again; the import recognises a copy. */
 static err publish(struct house *h, const struct play *p, arena *keep)
 {
     char folder[FS_PATH_BYTES], name[64], path[FS_PATH_BYTES];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* play_store.h -- games of a person against a model, as rows: every acknowledged move is on disk.
  *
- * A game is its rows: each request reads them, plays the moves again (microseconds), adds what is new and
- * commits. Nothing is kept in memory, so nothing is lost with the process, and two servers could share it.
+ * A game is its rows: each request reads them, plays the moves again (microseconds), adds what is
+ * new and commits. Nothing is kept in memory, so nothing is lost with the process, and two servers
+ * could share it.
  */
 #ifndef SKERRY_APPS_CHESS_PLAY_STORE_H
 #define SKERRY_APPS_CHESS_PLAY_STORE_H
@@ -31,8 +32,8 @@ struct play {
 /* ERR_NOT_FOUND for an unknown id. The game is played again from its rows. */
 MUST_USE err play_read(struct store_read *rd, str id, arena *keep, struct play *ret_play);
 MUST_USE err play_insert(struct store_tx *tx, const struct play *p, str start_fen);
-/* Adds the plies from `from` on and writes the clocks and the result. ERR_CONFLICT when another request
- * has added that ply first. */
+/* Adds the plies from `from` on and writes the clocks and the result. ERR_CONFLICT when another
+ * request has added that ply first. */
 MUST_USE err play_update(struct store_tx *tx, const struct play *p, size_t from);
 /* Removes the plies from `plies` on. */
 MUST_USE err play_cut(struct store_tx *tx, const struct play *p, size_t plies);

@@ -73,7 +73,8 @@ static void allow(struct program *p, uint32_t call)
     add(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 }
 
-/* openat(_, _, flags): allowed when nothing is written or created; the low word of flags says so. */
+/* openat(_, _, flags): allowed when nothing is written or created; the low word of flags says so.
+ */
 static void allow_open_for_reading(struct program *p)
 {
     add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 4));
@@ -88,7 +89,8 @@ static void allow_open_for_reading(struct program *p)
 static void build(struct program *p, enum fence_stage stage)
 {
     p->count = 0;
-    /* A 32-bit system call on a 64-bit kernel has other numbers: refused before numbers are looked at. */
+    /* A 32-bit system call on a 64-bit kernel has other numbers: refused before numbers are looked
+     * at. */
     add(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                         offsetof(struct seccomp_data, arch)));
     add(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FENCE_ARCH, 1, 0));

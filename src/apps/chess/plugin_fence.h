@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* plugin_fence.h -- shuts the calling process in: limits on time and memory, and a list of the system
- * calls it may still make. Linux only; there is no way back out. */
+/* plugin_fence.h -- shuts the calling process in: limits on time and memory, and a list of the
+ * system calls it may still make. Linux only; there is no way back out. */
 #ifndef SKERRY_APPS_CHESS_PLUGIN_FENCE_H
 #define SKERRY_APPS_CHESS_PLUGIN_FENCE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* plugin_header.c -- include/skerry/plugin.h inside the program, so that `skerry plugin build` needs no
- * installed headers. The build names the file in PLUGIN_HEADER_FILE. */
+/* plugin_header.c -- include/skerry/plugin.h inside the program, so that `skerry plugin build`
+ * needs no installed headers. The build names the file in PLUGIN_HEADER_FILE. */
 #include <stddef.h>
 
 extern const char plugin_header_text[], plugin_header_end[];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* plugin_role.c -- inside the child: load the plugin, lock the doors, answer questions until the end. */
+/* plugin_role.c -- inside the child: load the plugin, lock the doors, answer questions until the
+ * end. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
@@ -33,7 +34,8 @@ static const struct skerry_plugin *const builtins[] = { &skerry_plugin_move_coun
 const char *const plugin_builtin_names[] = { "move_count", "largest_swing", "queen_trade",
                                              "castling", NULL };
 
-/* ------------------------------------------------------------------ the result a plugin fills in */
+/* ------------------------------------------------------------------ the result a plugin fills in
+ */
 
 struct value {
     char key[KEY_BYTES_MAX + 1];
@@ -262,8 +264,8 @@ int plugin_role(int argc, char **argv)
     for (size_t i = 0; i < KEYS_MAX; i++)
         buf_init(&a->values[i].json, TEXT_BYTES_MAX * 6 + 16);
     chess_init();
-    /* libc reads the time zone's file at its first calendar function, which game_record_of needs: now, while
-     * files can still be opened. */
+    /* libc reads the time zone's file at its first calendar function, which game_record_of needs:
+     * now, while files can still be opened. */
     char now[CLOCK_ISO_BYTES];
     clock_iso(0, now);
     /* Fenced before the plugin is loaded: its constructors are its code, too. */

@@ -2,9 +2,9 @@
 /* predict.c -- POST /v1/predict: what a human would play here.
  *
  * The route is inline: it runs on the event thread, takes one lock for a moment, computes for some
- * microseconds and writes the reply by hand, so that a small machine answers tens of thousands a second.
- * A version other than prod may have to be loaded first: that is POST /v1/models/{id}/versions/{version}/predict,
- * on a worker.
+ * microseconds and writes the reply by hand, so that a small machine answers tens of thousands a
+ * second. A version other than prod may have to be loaded first: that is POST
+ * /v1/models/{id}/versions/{version}/predict, on a worker.
  */
 
 #include "apps/chess/chess_app.h"
@@ -43,7 +43,8 @@ err chess_conditions_read(const struct json *body, struct chess_conditions *cond
     return OK;
 }
 
-/* "history" is the moves that lead from "fen" (or the start) to the position that is asked about. */
+/* "history" is the moves that lead from "fen" (or the start) to the position that is asked about.
+ */
 static err play_history(const struct json *body, struct chess_position *p)
 {
     const struct json *history = json_get(body, "history");

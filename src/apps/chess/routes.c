@@ -8,7 +8,10 @@
 #define ARRAY(members) "{\"type\":\"array\",\"items\":" OBJECT(members) "}"
 #define ITEMS(members) OBJECT("\"items\":" ARRAY(members) "," P("nextOffset", "integer"))
 
-#define INGEST_STARTED OBJECT(P("runId", "string") "," P("jobId", "string") "," P("status", "string"))
+#define START "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+#define STRINGS "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
+#define INGEST_STARTED                                                                             \
+    OBJECT(P("runId", "string") "," P("jobId", "string") "," P("status", "string"))
 #define INGEST                                                                                     \
     P("runId", "string") "," P("status", "string") "," P("datasetId", "string") ","                \
     P("version", "string") ",\"versions\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"   \
@@ -26,39 +29,38 @@
     P("plies", "integer") "," P("url", "string")
 
 #define PREDICT_BODY                                                                               \
-    P("fen", "string") ",\"history\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"        \
+    P("fen", "string") ",\"history\":" STRINGS ","                                                 \
     P("temperature", "number") "," P("topk", "integer") "," P("rating", "integer") ","             \
     P("opponentRating", "integer") "," P("speed", "string") "," P("seed", "integer")
 #define PREDICTION                                                                                 \
-    OBJECT(P("move", "string") ",\"legal\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"policy\":" \
+    OBJECT(P("move", "string") ",\"legal\":" STRINGS ",\"policy\":"                                \
            ARRAY(P("uci", "string") "," P("move", "string") "," P("prob", "number")) ","           \
            P("value", "object") "," P("modelId", "string") "," P("modelVersion", "string") ","     \
            P("latencyMs", "number"))
-
 #define PLAY                                                                                       \
-    P("gameId", "string") "," P("fen", "string") "," P("status", "string") "," P("turn", "string") "," \
-    P("you", "string") "," P("result", "string") "," P("winner", "string") "," P("reason", "string") "," \
-    P("check", "boolean") "," P("plies", "integer") "," P("clock", "object")
+    P("gameId", "string") "," P("fen", "string") "," P("status", "string") ","                     \
+    P("turn", "string") "," P("you", "string") "," P("result", "string") ","                       \
+    P("winner", "string") "," P("reason", "string") "," P("check", "boolean") ","                  \
+    P("plies", "integer") "," P("clock", "object")
 
 const struct route chess_routes[] = {
     /* ---------------------------------------------------------------- ingest */
-    { "POST", "/v1/ingest", "Import games: .pgn, .pgn.zst, .pgn.gz or .zip, as form file or raw body.",
-      ACCESS_ANALYST, ingest_post,
-      .is_upload = true,
+    { "POST", "/v1/ingest",
+      "Import games: .pgn, .pgn.zst, .pgn.gz or .zip, as form file or raw body.", ACCESS_ANALYST,
+      ingest_post, .is_upload = true,
       .query = "name:string datasetId:string note:string version:string tags:string",
-      .body = "\"file\":{\"type\":\"string\",\"format\":\"binary\"}," P("datasetId", "string") ","
-              P("note", "string") "," P("version", "string") "," P("tags", "string"),
-      .reply = INGEST_STARTED, .reply_status = 202,
-      .example = "file=@games.pgn",
+      .body = "\"file\":{\"type\":\"string\",\"format\":\"binary\"}," P(
+          "datasetId", "string") "," P("note", "string") "," P("version", "string") "," P("tags",
+                                                                                          "string"),
+      .reply = INGEST_STARTED, .reply_status = 202, .example = "file=@games.pgn",
       .metric = "chs_ingest_jobs_total", .event = "ingest.queued" },
     { "GET", "/v1/ingest", "List imports, newest first.", ACCESS_VIEWER, ingest_list,
       .query = "limit:int offset:int", .reply = ITEMS(INGEST), .example = "limit=5" },
     { "GET", "/v1/ingest/{runId}", "Show how far an import is and what it did.", ACCESS_VIEWER,
-      ingest_get,
-      .reply = OBJECT(INGEST) },
+      ingest_get, .reply = OBJECT(INGEST) },
     { "GET", "/v1/ingest/{runId}/report",
-      "Show an import's report: counts, and which games were refused, where and why.", ACCESS_VIEWER,
-      ingest_report_get,
+      "Show an import's report: counts, and which games were refused, where and why.",
+      ACCESS_VIEWER, ingest_report_get,
       .reply = OBJECT(P("runId", "string") "," P("games", "object") "," P("refused", "array")) },
     { "POST", "/v1/data/import", "Moved to POST /v1/ingest.", ACCESS_ANALYST, ingest_moved,
       .reply_status = 308, .example = "{}" },
@@ -78,86 +80,90 @@ const struct route chess_routes[] = {
       .reply = OBJECT(GAME "," P("pgnRaw", "string") "," P("tags", "object")),
       .metric = "chs_game_reads_total" },
     { "GET", "/v1/games/{id}/positions", "List the positions of a game.", ACCESS_VIEWER,
-      games_positions,
-      .query = "legal:bool",
-      .reply = ARRAY(P("ply", "integer") "," P("fen", "string") "," P("sideToMove", "string") ","
-                     P("legalMoves", "array")),
+      games_positions, .query = "legal:bool",
+      .reply = ARRAY(P("ply", "integer") "," P("fen", "string") "," P("sideToMove", "string") "," P(
+          "legalMoves", "array")),
       .metric = "chs_game_reads_total" },
     { "GET", "/v1/games/{id}/moves", "List the moves of a game with clocks and evaluations.",
       ACCESS_VIEWER, games_moves,
-      .reply = ARRAY(P("ply", "integer") "," P("san", "string") "," P("uci", "string") ","
-                     P("color", "string") "," P("clockMs", "integer") "," P("evalCp", "integer")),
+      .reply = ARRAY(P("ply", "integer") "," P("san", "string") "," P("uci", "string") "," P(
+          "color", "string") "," P("clockMs", "integer") "," P("evalCp", "integer")),
       .metric = "chs_game_reads_total" },
     { "GET", "/v1/players", "List players by name, with how many games each has.", ACCESS_VIEWER,
-      players_list,
-      .query = "q:string limit:int offset:int",
-      .reply = ITEMS(P("id", "integer") "," P("name", "string") "," P("platform", "string") ","
-                     P("games", "integer") "," P("lastPlayedAt", "string")),
+      players_list, .query = "q:string limit:int offset:int",
+      .reply = ITEMS(P("id", "integer") "," P("name", "string") "," P("platform", "string") "," P(
+          "games", "integer") "," P("lastPlayedAt", "string")),
       .example = "q=a&limit=5", .metric = "chs_game_reads_total" },
 
     /* ---------------------------------------------------------------- serving */
     { "POST", "/v1/predict", "What would a human play here? Move, legal moves, policy and value.",
-      ACCESS_VIEWER, predict_post,
-      .is_inline = true,
-      .body = PREDICT_BODY, .reply = PREDICTION,
-      .example = "{\"fen\":\"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\",\"topk\":5}",
-      .metric = "chs_predict_requests_total", .event = "predict.completed" },
+      ACCESS_VIEWER, predict_post, .is_inline = true, .body = PREDICT_BODY, .reply = PREDICTION,
+      .example = "{\"fen\":\"" START "\",\"topk\":5}", .metric = "chs_predict_requests_total",
+      .event = "predict.completed" },
     { "POST", "/v1/models/{id}/versions/{version}/predict",
       "The same from one version of a model, loaded if it is not yet.", ACCESS_VIEWER,
-      predict_version_post,
-      .body = PREDICT_BODY, .reply = PREDICTION,
-      .example = "{\"fen\":\"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\",\"topk\":5}",
-      .metric = "chs_predict_requests_total", .event = "predict.completed" },
+      predict_version_post, .body = PREDICT_BODY, .reply = PREDICTION,
+      .example = "{\"fen\":\"" START "\",\"topk\":5}", .metric = "chs_predict_requests_total",
+      .event = "predict.completed" },
 
     /* ---------------------------------------------------------------- play */
     { "POST", "/v1/play/new", "Start a game against the model.", ACCESS_ANALYST, play_new,
-      .body = P("color", "string") "," P("fen", "string") "," P("clock", "object") ","
-              P("rating", "integer") "," P("opponentRating", "integer") "," P("speed", "string") ","
-              P("temperature", "number") "," P("topk", "integer") "," P("useGameAsTraining", "boolean"),
-      .reply = OBJECT(PLAY "," P("startedAt", "string") "," P("modelId", "string") "," P("modelVersion", "string")),
+      .body = P("color", "string") "," P("fen", "string") "," P("clock", "object") "," P(
+          "rating",
+          "integer") "," P("opponentRating",
+                           "integer") "," P("speed",
+                                            "string") "," P("temperature",
+                                                            "number") "," P("topk",
+                                                                            "integer") "," P("useGa"
+                                                                                             "meAsT"
+                                                                                             "raini"
+                                                                                             "ng",
+                                                                                             "boole"
+                                                                                             "an"),
+      .reply = OBJECT(PLAY "," P("startedAt", "string") "," P("modelId", "string") "," P(
+          "modelVersion", "string")),
       .example = "{\"color\":\"black\",\"clock\":{\"initial\":300,\"increment\":3}}",
       .metric = "chs_moves_total", .event = "play.started" },
     { "GET", "/v1/play", "List games against the model, newest first.", ACCESS_VIEWER, play_list,
       .query = "limit:int offset:int", .reply = ITEMS(PLAY) },
-    { "GET", "/v1/play/{id}", "Show a game: position, moves, clocks, result.", ACCESS_VIEWER, play_get,
-      .reply = OBJECT(PLAY) },
+    { "GET", "/v1/play/{id}", "Show a game: position, moves, clocks, result.", ACCESS_VIEWER,
+      play_get, .reply = OBJECT(PLAY) },
     { "GET", "/v1/play/{id}/pgn", "Download a game as PGN.", ACCESS_VIEWER, play_pgn },
-    { "POST", "/v1/play/{id}/move", "Make a move; the model answers at once.", ACCESS_ANALYST, play_move,
-      .body = P("uci", "string"), .reply = OBJECT(PLAY "," P("ok", "boolean")),
-      .example = "{\"uci\":\"e2e4\"}",
-      .metric = "chs_moves_total", .event = "play.moved" },
-    { "POST", "/v1/play/{id}/takeback", "Take back the last move and the model's answer.", ACCESS_ANALYST,
-      play_takeback,
-      .reply = OBJECT(PLAY) },
+    { "POST", "/v1/play/{id}/move", "Make a move; the model answers at once.", ACCESS_ANALYST,
+      play_move, .body = P("uci", "string"), .reply = OBJECT(PLAY "," P("ok", "boolean")),
+      .example = "{\"uci\":\"e2e4\"}", .metric = "chs_moves_total", .event = "play.moved" },
+    { "POST", "/v1/play/{id}/takeback", "Take back the last move and the model's answer.",
+      ACCESS_ANALYST, play_takeback, .reply = OBJECT(PLAY) },
     { "POST", "/v1/play/{id}/resign", "Give up the game.", ACCESS_ANALYST, play_resign,
       .reply = OBJECT(PLAY), .metric = "chs_plays_total", .event = "play.finished" },
 
     /* ---------------------------------------------------------------- matches */
     { "POST", "/v1/selfplay", "Play a match of two model versions.", ACCESS_ANALYST, selfplay_start,
-      .body = P("modelId", "string") "," P("baselineId", "string") "," P("games", "integer") ","
-              P("seed", "integer") "," P("concurrency", "integer") "," P("temperature", "number"),
+      .body = P("modelId", "string") "," P("baselineId", "string") "," P("games", "integer") "," P(
+          "seed", "integer") "," P("concurrency", "integer") "," P("temperature", "number"),
       .reply = INGEST_STARTED, .reply_status = 202, .alias = "/runner/selfplay/start",
-      .example = "{\"games\":4,\"seed\":1}",
-      .metric = "chs_selfplay_games_total", .event = "selfplay.started" },
+      .example = "{\"games\":4,\"seed\":1}", .metric = "chs_selfplay_games_total",
+      .event = "selfplay.started" },
     { "GET", "/v1/selfplay", "List matches, newest first.", ACCESS_VIEWER, selfplay_list,
-      .query = "limit:int offset:int", .reply = ITEMS(P("runId", "string") "," P("status", "string")) },
+      .query = "limit:int offset:int",
+      .reply = ITEMS(P("runId", "string") "," P("status", "string")) },
     { "GET", "/v1/selfplay/{runId}", "Show a match: games, Elo with its interval.", ACCESS_VIEWER,
-      selfplay_get,
-      .alias = "/runner/selfplay/runs/{runId}",
-      .reply = OBJECT(P("runId", "string") "," P("status", "string") "," P("progress", "object") "," P("metrics", "object")) },
+      selfplay_get, .alias = "/runner/selfplay/runs/{runId}",
+      .reply = OBJECT(P("runId", "string") "," P("status", "string") "," P(
+          "progress", "object") "," P("metrics", "object")) },
     { "GET", "/v1/metrics/selfplay/{runId}", "Numbers of a match for charts.", ACCESS_VIEWER,
       selfplay_metrics,
       .reply = OBJECT(P("runId", "string") "," P("status", "string") "," P("metrics", "object")) },
 
     /* ---------------------------------------------------------------- analytics */
-    { "GET", "/v1/analytics", "List analytics plugins and how far each is.", ACCESS_VIEWER, analytics_list,
+    { "GET", "/v1/analytics", "List analytics plugins and how far each is.", ACCESS_VIEWER,
+      analytics_list,
       .reply = ITEMS(P("name", "string") "," P("version", "string") "," P("pending", "integer")) },
-    { "POST", "/v1/analytics/run", "Give every plugin the games it has not seen, now.", ACCESS_ANALYST,
-      analytics_start,
-      .reply = INGEST_STARTED, .reply_status = 202, .event = "analytics.completed" },
-    { "GET", "/v1/analytics/{id}/results", "What a plugin said about games, newest first.", ACCESS_VIEWER,
-      analytics_results,
-      .query = "version:string limit:int offset:int",
+    { "POST", "/v1/analytics/run", "Give every plugin the games it has not seen, now.",
+      ACCESS_ANALYST, analytics_start, .reply = INGEST_STARTED, .reply_status = 202,
+      .event = "analytics.completed" },
+    { "GET", "/v1/analytics/{id}/results", "What a plugin said about games, newest first.",
+      ACCESS_VIEWER, analytics_results, .query = "version:string limit:int offset:int",
       .reply = ITEMS(P("gameId", "string") "," P("status", "string") "," P("result", "object")) },
     { "GET", "/v1/games/{id}/analytics", "What all plugins said about one game.", ACCESS_VIEWER,
       games_analytics,

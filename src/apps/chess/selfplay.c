@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* selfplay.c -- matches of two model versions (or one against itself): Elo with an interval, PGNs kept.
+/* selfplay.c -- matches of two model versions (or one against itself): Elo with an interval, PGNs
+ * kept.
  *
  * Games come in pairs with the same opening and swapped colours, so that a lopsided opening favours
- * nobody. A game's moves follow from the seed and its number alone: a match that is run again after a
- * crash, or on more threads, is the same match.
+ * nobody. A game's moves follow from the seed and its number alone: a match that is run again after
+ * a crash, or on more threads, is the same match.
  */
 #include <math.h>
 #include <stdio.h>
@@ -66,7 +67,8 @@ static void play_game(const struct match_plan *plan, size_t number, struct match
         size_t white = number & 1;
         const struct served_model *mover =
             plan->player[g->position.turn == CHESS_WHITE ? white : !white];
-        /* The opening is the candidate's choice in both games of a pair, so that both are the same. */
+        /* The opening is the candidate's choice in both games of a pair, so that both are the same.
+         */
         chess_move m = choose(plan, in_opening ? plan->player[0] : mover, g,
                               in_opening ? OPENING_TEMPERATURE : plan->temperature,
                               in_opening ? &opening : &rest);

@@ -6,8 +6,9 @@
 #include "base/json.h"
 #include "engine/chess/net.h"
 
-/* Reads epochs, batchSize, learningRate, weightDecay, dropout, seed, minutes, patience, book and threads.
- * ERR_INVALID names the field and its range. What is absent keeps the trainer's default. */
+/* Reads epochs, batchSize, learningRate, weightDecay, dropout, seed, minutes, patience, book and
+ * threads. ERR_INVALID names the field and its range. What is absent keeps the trainer's default.
+ */
 MUST_USE err train_params_read(const struct json *params, struct chess_train_options *ret_options);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* train_job.c -- the job chess.train: a dataset in, a registered model version out.
  *
- * Every half minute (CHESS_CHECKPOINT_SECONDS) the trainer's whole state is kept as the run's artifact
- * checkpoint.bin; a job that was paused, stopped by a restart or killed goes on from there, with the same
- * numbers as if nothing had happened. Registering is the last step and is done once: a version that
- * carries this run's id is found again instead of being made twice.
+ * Every half minute (CHESS_CHECKPOINT_SECONDS) the trainer's whole state is kept as the run's
+ * artifact checkpoint.bin; a job that was paused, stopped by a restart or killed goes on from
+ * there, with the same numbers as if nothing had happened. Registering is the last step and is done
+ * once: a version that carries this run's id is found again instead of being made twice.
  */
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* uci.c -- `skerry uci`: the served model for any chess program that speaks UCI.
  *
- * The model does not search: `go` answers at once with the move a human would play, so clocks and depth
- * are accepted and have no effect. Options say whom it imitates and how freely it chooses.
+ * The model does not search: `go` answers at once with the move a human would play, so clocks and
+ * depth are accepted and have no effect. Options say whom it imitates and how freely it chooses.
  * Protocol: "Universal Chess Interface" (Huber and Meyer-Kahlen, 2006). What is not understood is
  * ignored, as the protocol asks.
  */
@@ -106,7 +106,8 @@ static void set_position(struct uci *u, str rest)
         u->position = p;
 }
 
-/* The value as centipawns: the inverse of the winning-chances curve of lichess.org/page/accuracy. */
+/* The value as centipawns: the inverse of the winning-chances curve of lichess.org/page/accuracy.
+ */
 static int centipawns(const struct chess_prediction *pred)
 {
     double share = pred->win + pred->draw / 2;

@@ -35,7 +35,8 @@ static void write_value(struct json_out *w, str value)
         json_out_str(w, value);
 }
 
-/* Writes "--name value" pairs as members; words without dashes go to `words`. `known` lists the options. */
+/* Writes "--name value" pairs as members; words without dashes go to `words`. `known` lists the
+ * options. */
 static err write_options(struct json_out *w, const struct verb_args *args, const char *known,
                          const char **words, int words_max, int *ret_words)
 {
@@ -130,7 +131,8 @@ err verb_train(struct house *h, const struct verb_args *args)
     return e;
 }
 
-/* ------------------------------------------------------------------ evaluate, match: CANDIDATE [BASELINE] */
+/* ------------------------------------------------------------------ evaluate, match: CANDIDATE
+ * [BASELINE] */
 
 static err run_pair(struct house *h, const struct verb_args *args, const char *kind,
                     const char *known)

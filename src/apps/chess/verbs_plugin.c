@@ -19,7 +19,8 @@ enum { VERB_ARENA_BYTES = 64 * 1024 * 1024 };
 extern const char plugin_header_text[];
 extern const size_t plugin_header_bytes;
 
-/* Compiles source into out with the header from a folder of our own. The compiler's words go to stderr. */
+/* Compiles source into out with the header from a folder of our own. The compiler's words go to
+ * stderr. */
 static err compile(const char *source, const char *include, const char *out)
 {
     const char *cc = getenv("CC");

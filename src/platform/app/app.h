@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* app.h -- an app is one const table; the house is what apps stand in.
  *
- * Everything that can be named sits in the table, so nothing else has to be told about it: the router,
- * `skerry help`, /openapi.json, /metrics, migrations, schedules, the permission page and the gate all
- * read it. A new app is its folder plus one word in meson.build.
+ * Everything that can be named sits in the table, so nothing else has to be told about it: the
+ * router, `skerry help`, /openapi.json, /metrics, migrations, schedules, the permission page and
+ * the gate all read it. A new app is its folder plus one word in meson.build.
  */
 #ifndef SKERRY_APP_H
 #define SKERRY_APP_H
@@ -64,21 +64,23 @@ struct dataset_kind {
                        struct http_stream *ret_stream, const char **ret_content_type);
 };
 
-/* How an app's models are trained, loaded and served: behind /v1/trainings, /v1/models, /v1/evaluations. */
+/* How an app's models are trained, loaded and served: behind /v1/trainings, /v1/models,
+ * /v1/evaluations. */
 struct model_kind {
     const char *name;         /* "chess.policy"; NULL ends a table */
     const char *dataset_kind; /* what it is trained on */
     const char *train_job;    /* payload {"datasetId","model","params":{...}} */
-    const char *
-        evaluate_job; /* payload {"candidate":"name@3","baseline":"name@2" or null,"suite","datasetId"} */
+    const char *evaluate_job; /* payload {"candidate":"name@3","baseline":"name@2" or
+                                 null,"suite","datasetId"} */
     const char *params_schema; /* JSON Schema of params' properties, with defaults */
     /* Checks the params of a training before anything is queued. */
     err (*check)(struct house *h, const struct json *params);
     const char *suites; /* evaluations it can do: "topk accuracy ..." */
-    /* Loads a version and makes it the one that serves, atomically: requests in flight finish on the
-     * old one. alias "prod" is what unqualified predictions use. */
+    /* Loads a version and makes it the one that serves, atomically: requests in flight finish on
+     * the old one. alias "prod" is what unqualified predictions use. */
     err (*load)(struct house *h, const struct model_version_info *info, str alias);
-    /* Writes what is being served as JSON objects into an open array: modelId, modelVersion, loadedAt. */
+    /* Writes what is being served as JSON objects into an open array: modelId, modelVersion,
+     * loadedAt. */
     err (*loaded)(struct house *h, struct json_out *out);
 };
 
@@ -103,7 +105,8 @@ struct page {
     const char *path, *title;
 };
 
-/* A child process of ours: `skerry --role=NAME ...` calls run and ends with its exit code. No house. */
+/* A child process of ours: `skerry --role=NAME ...` calls run and ends with its exit code. No
+ * house. */
 struct role {
     const char *name; /* NULL ends a table */
     int (*run)(int argc, char **argv);
@@ -136,7 +139,8 @@ extern const struct app *const app_registry[];
 extern const struct app app_core;
 
 /* All tables are well-formed: names unique and well-shaped, access stated, help present, migrations
- * without gaps, job kinds and metrics that are referred to exist. Run at start and as a unit test. */
+ * without gaps, job kinds and metrics that are referred to exist. Run at start and as a unit test.
+ */
 MUST_USE err app_check_all(const struct app *const *apps);
 
 /* ------------------------------------------------------------------ the house */
@@ -204,13 +208,13 @@ MUST_USE err house_promote(struct house *h, str name, str version, str alias, st
 /* /openapi.json, from the tables. */
 MUST_USE err openapi_write(const struct app *const *apps, struct buf *out);
 
-/* Adds a job and, when it is new, its run in state SCHEDULED, so that a run id that is given out exists at
- * once. spec->run_id must be set. Call jobs_wake after the commit. */
+/* Adds a job and, when it is new, its run in state SCHEDULED, so that a run id that is given out
+ * exists at once. spec->run_id must be set. Call jobs_wake after the commit. */
 MUST_USE err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec,
                             char ret_id[UUID_BYTES], bool *ret_is_new);
 
-/* Adds a job for the one who asks, with a run id made here and known at once. When an unfinished job with
- * the same key exists, its ids are given. */
+/* Adds a job for the one who asks, with a run id made here and known at once. When an unfinished
+ * job with the same key exists, its ids are given. */
 MUST_USE err app_queue_job(struct http_request *rq, const struct job_spec *spec,
                            char ret_run_id[HEX_ID_BYTES], char ret_job_id[UUID_BYTES]);
 
@@ -219,8 +223,8 @@ MUST_USE err app_queue_job(struct http_request *rq, const struct job_spec *spec,
 MUST_USE err app_start_job(struct http_request *rq, struct http_reply *rp,
                            const struct job_spec *spec, int status, const char *location_prefix);
 
-/* For verbs: adds the job, runs it here with a progress bar and ETA (plain lines when stderr is not a
- * terminal), prints the result as text lines or JSON. */
+/* For verbs: adds the job, runs it here with a progress bar and ETA (plain lines when stderr is not
+ * a terminal), prints the result as text lines or JSON. */
 MUST_USE err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *keep,
                          struct job_info *ret_info);
 

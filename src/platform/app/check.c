@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* check.c -- are the app tables well-formed? Run at every start and by a unit test, so that a wrong row
- * stops the program with a sentence instead of misbehaving later. */
+/* check.c -- are the app tables well-formed? Run at every start and by a unit test, so that a wrong
+ * row stops the program with a sentence instead of misbehaving later. */
 #include <string.h>
 
 #include "base/map.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core.h -- handlers of the platform's own app, "core". Its table, in core.c, is the table of contents. */
+/* core.h -- handlers of the platform's own app, "core". Its table, in core.c, is the table of
+ * contents. */
 #ifndef SKERRY_APP_CORE_H
 #define SKERRY_APP_CORE_H
 
@@ -68,7 +69,8 @@ err core_training_control(struct http_request *rq, struct http_reply *rp);
 err core_evaluation_create(struct http_request *rq, struct http_reply *rp);
 err core_evaluations_list(struct http_request *rq, struct http_reply *rp);
 err core_evaluation_get(struct http_request *rq, struct http_reply *rp);
-/* A run id as users write it: dashes and a prefix like "ing_" are taken off. ERR_NOT_FOUND otherwise. */
+/* A run id as users write it: dashes and a prefix like "ing_" are taken off. ERR_NOT_FOUND
+ * otherwise. */
 err core_run_id_parse(str text, char out[HEX_ID_BYTES]);
 
 /* core_charts.c */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_datasets.c -- /v1/datasets: generic over dataset kinds; an app's kind builds, samples, exports. */
+/* core_datasets.c -- /v1/datasets: generic over dataset kinds; an app's kind builds, samples,
+ * exports. */
 #include <string.h>
 
 #include "platform/app/core.h"

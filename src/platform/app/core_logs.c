@@ -58,7 +58,8 @@ static err read_common(struct http_request *rq, int64_t range_ms, struct log_que
     return OK;
 }
 
-/* Lines are JSON already. ts, time, level and msg are what the contract's clients read; the rest rides along. */
+/* Lines are JSON already. ts, time, level and msg are what the contract's clients read; the rest
+ * rides along. */
 static err reply_lines(struct http_request *rq, struct http_reply *rp, const struct log_query *q)
 {
     struct log_line *lines;

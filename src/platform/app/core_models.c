@@ -94,7 +94,8 @@ static err kind_of(struct house *h, const struct model_version_info *m,
     return OK;
 }
 
-/* Accepts what the contract's clients send: modelId or name, modelVersion or version; a number too. */
+/* Accepts what the contract's clients send: modelId or name, modelVersion or version; a number too.
+ */
 static err read_model_ref(const struct json *body, arena *keep, str *ret_name, str *ret_version)
 {
     str name = STR_NONE, version = STR_NONE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_runs.c -- /v1/runs, /v1/jobs, /v1/schedules, /v1/lineage: what was done, what is being done. */
+/* core_runs.c -- /v1/runs, /v1/jobs, /v1/schedules, /v1/lineage: what was done, what is being done.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_system.c -- health, metrics, OpenAPI, STATUS, settings, permissions, keys, collection, backup. */
+/* core_system.c -- health, metrics, OpenAPI, STATUS, settings, permissions, keys, collection,
+ * backup. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -275,7 +276,8 @@ err core_status(struct http_request *rq, struct http_reply *rp)
     return house_status_json(rq_house(rq), http_arena(rq), http_json(rp));
 }
 
-/* ------------------------------------------------------------------ settings, permissions, people */
+/* ------------------------------------------------------------------ settings, permissions, people
+ */
 
 err core_settings(struct http_request *rq, struct http_reply *rp)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_trainings.c -- /v1/trainings and /v1/evaluations: jobs of a model kind, read back by run id. */
+/* core_trainings.c -- /v1/trainings and /v1/evaluations: jobs of a model kind, read back by run id.
+ */
 #include <stdlib.h>
 #include <string.h>
 

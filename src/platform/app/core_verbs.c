@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_verbs.c -- the platform's verbs: status, config, doctor, models, promote, key, backup, collect. */
+/* core_verbs.c -- the platform's verbs: status, config, doctor, models, promote, key, backup,
+ * collect. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

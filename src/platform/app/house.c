@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* house.c -- opens the rooms in order, starts the apps, and takes everything down in reverse.
  *
- * Two kinds of process stand in a home: one server (it holds serve.lock) and any number of command-line
- * verbs beside it. They share the store and the blobs; jobs go under leases, so a verb and the server
- * never do the same job at the same time.
+ * Two kinds of process stand in a home: one server (it holds serve.lock) and any number of
+ * command-line verbs beside it. They share the store and the blobs; jobs go under leases, so a verb
+ * and the server never do the same job at the same time.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -167,9 +167,9 @@ static err take_server_lock(struct house *h)
     return e;
 }
 
-/* Verbs share verbs.lock. A server that can have it alone knows that nobody is between writing a blob and
- * writing its row, so that it may collect even the youngest orphan. Best effort: without the lock the
- * server only collects old ones. */
+/* Verbs share verbs.lock. A server that can have it alone knows that nobody is between writing a
+ * blob and writing its row, so that it may collect even the youngest orphan. Best effort: without
+ * the lock the server only collects old ones. */
 static int lock_verbs(const struct house *h, int how)
 {
     char path[FS_PATH_BYTES];

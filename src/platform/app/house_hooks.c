@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* house_hooks.c -- what the house does around every request and every job: access, metrics, log lines,
- * runs. Handlers and stages do none of this themselves, so none can forget it. */
+/* house_hooks.c -- what the house does around every request and every job: access, metrics, log
+ * lines, runs. Handlers and stages do none of this themselves, so none can forget it. */
 #include <assert.h>
 #include <string.h>
 
@@ -57,7 +57,8 @@ err house_watch_routes(struct house *h)
     return OK;
 }
 
-/* Route tables are few and their rows contiguous, so the watch is found by position, not by search. */
+/* Route tables are few and their rows contiguous, so the watch is found by position, not by search.
+ */
 static struct route_watch *find_watch(struct house *h, const struct route *route)
 {
     size_t base = 0;
@@ -97,7 +98,8 @@ static void count_request(struct house *h, struct route_watch *w, int outcome, i
     metric_add(cell, 1);
 }
 
-/* True when this request's line is to be written; *ret_suppressed is how many were not before it. */
+/* True when this request's line is to be written; *ret_suppressed is how many were not before it.
+ */
 static bool may_log(struct route_watch *w, int64_t now_s, int64_t *ret_suppressed)
 {
     int64_t second = atomic_load_explicit(&w->second, memory_order_relaxed);
@@ -162,7 +164,8 @@ err house_execute_job(void *arg, struct job *job, const struct job_kind *kind)
     err e = json_parse(run_arena(run), job_payload(job), &payload);
     if (!e.code)
         e = kind->run(run, payload);
-    /* The stage's own error decides; but work whose record could not be written has not succeeded. */
+    /* The stage's own error decides; but work whose record could not be written has not succeeded.
+     */
     err ended = run_end(run, &e);
     return err_first(e, ended);
 }

@@ -10,8 +10,9 @@
 
 enum { HOUSE_APPS_MAX = 32, HOUSE_ROUTES_MAX = 1024 };
 
-/* How often a route may write its request line to the log; beyond, lines are counted and the next one
- * says how many there were. 20 a second: a person can follow, and 30,000 requests/s cost nothing. */
+/* How often a route may write its request line to the log; beyond, lines are counted and the next
+ * one says how many there were. 20 a second: a person can follow, and 30,000 requests/s cost
+ * nothing. */
 enum { REQUEST_LINES_PER_S = 20 };
 
 struct route_watch {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* openapi.c -- the OpenAPI 3.1 document, written from the route tables: what runs is what is described. */
+/* openapi.c -- the OpenAPI 3.1 document, written from the route tables: what runs is what is
+ * described. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* process.h -- the standard process_* metrics (CPU, memory, descriptors, start time), read when asked. */
+/* process.h -- the standard process_* metrics (CPU, memory, descriptors, start time), read when
+ * asked. */
 #ifndef SKERRY_APP_PROCESS_H
 #define SKERRY_APP_PROCESS_H
 

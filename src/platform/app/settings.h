@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* settings.h -- effective values of the settings that apps declare. Private to this room; others use
- * setting_str and friends in app.h.
+/* settings.h -- effective values of the settings that apps declare. Private to this room; others
+ * use setting_str and friends in app.h.
  *
- * Where a value comes from, first hit wins: the environment, $SKERRY_HOME/.env, ./.env, the default.
- * Values are read once, when the house opens.
+ * Where a value comes from, first hit wins: the environment, $SKERRY_HOME/.env, ./.env, the
+ * default. Values are read once, when the house opens.
  */
 #ifndef SKERRY_APP_SETTINGS_H
 #define SKERRY_APP_SETTINGS_H
@@ -30,8 +30,8 @@ struct settings {
     size_t count;
 };
 
-/* Reads every setting of every app. ERR_INVALID names the setting, its value, where it came from and
- * what it should be. Everything lives in keep. */
+/* Reads every setting of every app. ERR_INVALID names the setting, its value, where it came from
+ * and what it should be. Everything lives in keep. */
 MUST_USE err settings_load(const struct app *const *apps, const char *home, arena *keep,
                            struct settings *ret_settings);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* start_job.c -- how routes and verbs start work: both add a job; a route answers at once, a verb runs
- * the job itself and shows how far it is. */
+/* start_job.c -- how routes and verbs start work: both add a job; a route answers at once, a verb
+ * runs the job itself and shows how far it is. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -26,7 +26,8 @@ static const struct json *parse(const char *text)
     return root;
 }
 
-/* Everything here is refused, with a reason: what one parser accepts and another does not is a hole. */
+/* Everything here is refused, with a reason: what one parser accepts and another does not is a
+ * hole. */
 static void hostile_text_is_refused(void **state)
 {
     static const char *const bad[] = { "",

@@ -7,8 +7,8 @@
 #include "base/hash.h"
 #include "base/rand.h"
 
-/* Trainings are repeatable because this sequence is fixed: golden values of xoshiro256** seeded with
- * splitmix64(1), computed from the published algorithms. */
+/* Trainings are repeatable because this sequence is fixed: golden values of xoshiro256** seeded
+ * with splitmix64(1), computed from the published algorithms. */
 static void same_seed_same_numbers(void **state)
 {
     struct rng a, b;

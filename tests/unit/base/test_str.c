@@ -37,7 +37,8 @@ static void sub_is_clamped(void **state)
     assert_int_equal(str_find(STR("he"), STR("hello")), -1);
 }
 
-/* A number that is silently cut or wraps around becomes a limit, a port, a date nobody asked for. */
+/* A number that is silently cut or wraps around becomes a limit, a port, a date nobody asked for.
+ */
 static void whole_numbers_are_strict(void **state)
 {
     static const struct {

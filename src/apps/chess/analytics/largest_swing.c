@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* largest_swing -- the move that changed the evaluation most.
  *
- * Evaluations are those in the game's comments (white's view), clamped to ten pawns as in the reference,
- * where mate counts as ten; so an already lost game does not swing. The start counts as 0.3 pawns. */
+ * Evaluations are those in the game's comments (white's view), clamped to ten pawns as in the
+ * reference, where mate counts as ten; so an already lost game does not swing. The start counts as
+ * 0.3 pawns. */
 #include <skerry/plugin.h>
 
 #include <stdlib.h>
