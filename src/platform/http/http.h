@@ -95,7 +95,9 @@ struct http_options {
 MUST_USE err http_open(const struct http_options *options, const struct route *const *tables,
                        size_t table_count, struct http_server **ret_server);
 int http_port(const struct http_server *s);
-/* Stops accepting; lets running requests finish for at most drain_ms; closes. Accepts NULL. */
+/* Stops accepting; lets running requests finish for at most drain_ms, then tells those that wait
+ * and cuts streams; closes. A handler that still runs is waited for: it should poll for the end of
+ * what it does, as jobs do. Accepts NULL. */
 void http_close(struct http_server *s, int64_t drain_ms);
 
 struct http_stats {
@@ -172,6 +174,11 @@ struct http_stream {
     void (*done)(void *arg);
     void *arg;
     int wait_ms; /* 0 means 250 */
+    /* Where the length is known: `bytes` and `seek`, which is called at most once, before any pull,
+     * and moves to a byte. The reply then has a length, and clients may ask for ranges. Pull may be
+     * given up before the end, and -1 before it tells the client that the transfer failed. */
+    err (*seek)(void *arg, int64_t offset);
+    int64_t bytes;
 };
 void http_stream(struct http_reply *rp, const char *content_type, struct http_stream stream);
 /* Server-sent events: same, with content type, no-cache and a comment every 15 s as heartbeat. Each

@@ -182,6 +182,7 @@ void http_stream(struct http_reply *rp, const char *content_type, struct http_st
     claim(rp, REPLY_STREAM);
     rp->content_type = content_type;
     rp->stream = stream;
+    rp->total_bytes = stream.bytes;
     rp->has_stream = true;
     if (rp->stream.wait_ms <= 0)
         rp->stream.wait_ms = 250;

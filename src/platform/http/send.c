@@ -92,6 +92,17 @@ static void apply_range(struct http_reply *rp)
     }
 }
 
+/* A range of a stream begins where its owner can move to. */
+static void seek_stream(struct http_reply *rp)
+{
+    if (rp->kind != REPLY_STREAM || !rp->stream.seek || rp->from == 0)
+        return;
+    struct http_request *rq = rp->rq;
+    rq->e = rp->stream.seek(rp->stream.arg, rp->from);
+    if (rq->e.code)
+        reply_error(rp, &rq->e);
+}
+
 /* A compressed body is not the same bytes: its tag may only compare weakly. */
 static void weaken_etag(struct http_reply *rp)
 {
@@ -161,8 +172,9 @@ void reply_finish(struct http_reply *rp, const err *e)
         rp->etag = tag;
     if (is_unchanged(rp))
         drop_body(rp, 304);
-    else if (rp->kind == REPLY_STATIC || rp->kind == REPLY_FILE)
+    else if (rp->kind != REPLY_BUFFER && !(rp->kind == REPLY_STREAM && !rp->stream.seek))
         apply_range(rp);
+    seek_stream(rp);
     apply_packing(rp);
 }
 

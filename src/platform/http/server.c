@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ enum {
      * reply: see HTTP_HEAD_BYTES_MAX. */
     CONNECTION_BYTES = 32 * 1024,
     LISTEN_BACKLOG = 511,
+    DESCRIPTORS_BESIDE = 512, /* files, store, event threads */
 };
 
 /* ------------------------------------------------------------------ settings */
@@ -177,6 +179,18 @@ static void ignore_sigpipe(void)
         sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 }
 
+/* The usual limit is 1024 descriptors, and connections are not all that needs one. What the system
+ * refuses stays: then fewer connections are accepted. */
+static void allow_descriptors(int connections_max)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections_max + DESCRIPTORS_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static err server_prepare(struct http_server *s, const struct route *const *tables,
                           size_t table_count)
 {
@@ -222,6 +236,7 @@ err http_open(const struct http_options *options, const struct route *const *tab
     thread_cond_init(&s->gate_changed);
     thread_cond_init(&s->watch_wake);
     ignore_sigpipe();
+    allow_descriptors(s->options.connections_max);
     err e = server_prepare(s, tables, table_count);
     if (!e.code)
         e = server_start(s);

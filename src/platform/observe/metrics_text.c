@@ -47,28 +47,43 @@ static void add_help(struct buf *out, const char *help, enum metrics_format form
     }
 }
 
-/* The name on the comment lines. */
-static str family_title(const struct metric_family *family, enum metrics_format format)
+/* The name and type on the comment lines. A counter whose name without _total is a family of its own
+ * (rows now, rows ever written) cannot take it in OpenMetrics: its sample then stands under its whole
+ * name, without a type, so that queries find both. Lock held. */
+static str family_title(const struct metrics *m, const struct metric_family *family,
+                        enum metrics_format format, const char **ret_type)
 {
     str name = str_of(family->name);
-    if (format == METRICS_OPENMETRICS && family->type == METRIC_COUNTER)
-        name.len -= strlen("_total");
-    return name;
+    *ret_type = type_name(family->type);
+    if (format != METRICS_OPENMETRICS || family->type != METRIC_COUNTER)
+        return name;
+    str title = str_sub(name, 0, name.len - strlen("_total"));
+    for (size_t i = 0; i < m->count; i++) {
+        if (str_eq(str_of(m->sorted[i]->family->name), title)) {
+            *ret_type = NULL;
+            return name;
+        }
+    }
+    return title;
 }
 
-static void add_comments(struct buf *out, const struct metric_family *family,
-                         enum metrics_format format)
+static void add_comments(struct buf *out, const struct metrics *m,
+                         const struct metric_family *family, enum metrics_format format)
 {
-    str title = family_title(family, format);
+    const char *type;
+    str title = family_title(m, family, format, &type);
     buf_add(out, STR("# HELP "));
     buf_add(out, title);
     buf_add_char(out, ' ');
     add_help(out, family->help, format);
-    buf_add(out, STR("\n# TYPE "));
-    buf_add(out, title);
-    buf_add_char(out, ' ');
-    buf_add_cstr(out, type_name(family->type));
     buf_add_char(out, '\n');
+    if (type) {
+        buf_add(out, STR("# TYPE "));
+        buf_add(out, title);
+        buf_add_char(out, ' ');
+        buf_add_cstr(out, type);
+        buf_add_char(out, '\n');
+    }
     static const str units[] = { STR_INIT("seconds"), STR_INIT("bytes"), STR_INIT("ratio") };
     for (size_t i = 0; format == METRICS_OPENMETRICS && i < COUNT_OF(units); i++) {
         if (!str_ends(title, units[i]) || title.len <= units[i].len ||
@@ -154,7 +169,7 @@ void metrics_write(struct metrics *m, enum metrics_format format, struct buf *ou
             struct write_state state = { .out = out,
                                          .format = format,
                                          .name = str_of(entry->family->name) };
-            add_comments(out, entry->family, format);
+            add_comments(out, m, entry->family, format);
             for (struct list_link *link = entry->live.head.next; link != &entry->live.head;
                  link = link->next) {
                 const struct metric_cell *cell = LIST_ENTRY(link, struct metric_cell, link);

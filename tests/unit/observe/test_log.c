@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -309,6 +311,53 @@ static void threads_do_not_tear_lines(void **state)
     }
 }
 
+/* kill -9 at any moment: what is in the files are whole lines without a gap, and the next process
+ * goes on beside them. */
+static void a_killed_process_leaves_whole_lines(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 5; round++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct log *l = NULL;
+            err e = log_open(
+                &(struct log_options){ .folder = f->folder, .quiet = true, .segment_bytes = 50000 },
+                &l);
+            for (int64_t i = 0; !e.code; i++)
+                log_event(l, LOG_INFO, NULL, "tick", "a line of some length", F_INT("i", i),
+                          F_INT("round", round));
+            _exit(1);
+        }
+        clock_sleep_ms(60 + 13 * round);
+        kill(child, SIGKILL);
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+    }
+    open_log(f, (struct log_options){ 0 });
+    log_event(f->log, LOG_INFO, NULL, "after", NULL);
+    struct log_line *lines = NULL;
+    size_t count = search(f, (struct log_query){ .limit = 5000 }, &lines);
+    assert_true(count > 100);
+    assert_true(str_contains(lines[0].json, STR("\"event\":\"after\"")));
+    int64_t last_i = -1, last_round = -1;
+    for (size_t n = 1; n < count; n++) {
+        arena scratch;
+        arena_init(&scratch, 1 << 20);
+        const struct json *root = NULL;
+        err e = json_parse(&scratch, lines[n].json, &root);
+        assert_int_equal(e.code, 0);
+        int64_t i = json_int(json_get(root, "i"), -1),
+                round = json_int(json_get(root, "round"), -1);
+        if (round == last_round)
+            assert_int_equal(i, last_i - 1); /* newest first, nothing missing in between */
+        last_i = i;
+        last_round = round;
+        arena_deinit(&scratch);
+    }
+}
+
 /* The folder is gone (somebody cleaned up): the server must go on, and say how much it lost. */
 static void a_refusing_disk_is_counted(void **state)
 {
@@ -379,6 +428,7 @@ int main(void)
         T(segments_expire_by_age),
         T(a_huge_line_is_cut_and_counted),
         T(threads_do_not_tear_lines),
+        T(a_killed_process_leaves_whole_lines),
         T(a_refusing_disk_is_counted),
         T(bad_folders_are_refused),
         T(levels_have_names),

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/thread.h"
 #include "platform/observe/log.h"
 #include "platform/observe/log_internal.h"
 
@@ -245,6 +246,69 @@ static void window_borders_lose_nothing(void **state)
     }
 }
 
+struct writer {
+    struct log *log;
+    _Atomic int ends;
+};
+
+static void *write_on(void *arg)
+{
+    struct writer *w = arg;
+    for (int64_t i = 0; !atomic_load(&w->ends); i++) {
+        log_event(w->log, LOG_INFO, NULL, "tick", NULL, F_INT("i", i));
+        if (i % 50 == 49)
+            clock_sleep_ms(1);
+    }
+    return NULL;
+}
+
+static int64_t number_of(str line)
+{
+    int64_t i = -1;
+    ptrdiff_t at = str_find(line, STR("\"i\":"));
+    assert_true(at > 0);
+    str digits = str_sub(line, (size_t)at + 4, line.len - (size_t)at - 5);
+    err e = str_to_i64(digits, &i);
+    assert_int_equal(e.code, 0);
+    return i;
+}
+
+/* Searching while a segment is written and rotated under it: no gap, no half line, nothing twice.
+ */
+static void searches_run_beside_the_writer(void **state)
+{
+    struct fixture *f = *state;
+    log_close(f->log);
+    err e = log_open(
+        &(struct log_options){ .folder = f->folder, .quiet = true, .segment_bytes = 20000 },
+        &f->log);
+    assert_int_equal(e.code, 0);
+    struct writer w = { .log = f->log };
+    pthread_t thread;
+    e = thread_start(&thread, "writer", write_on, &w);
+    assert_int_equal(e.code, 0);
+    int64_t newest = -1;
+    for (int round = 0; round < 100000 && newest < 5000; round++) { /* over some 20 segments */
+        arena keep;
+        arena_init(&keep, 16 << 20);
+        struct log_line *lines = NULL;
+        size_t count = 0;
+        struct log_query query = { .limit = 2000, .event = STR("tick") };
+        e = log_search(f->log, &query, &keep, &lines, &count);
+        assert_int_equal(e.code, 0);
+        for (size_t i = 1; i < count; i++)
+            assert_int_equal(number_of(lines[i].json), number_of(lines[i - 1].json) - 1);
+        if (count) {
+            assert_true(number_of(lines[0].json) >= newest); /* what was seen stays */
+            newest = number_of(lines[0].json);
+        }
+        arena_deinit(&keep);
+    }
+    atomic_store(&w.ends, 1);
+    pthread_join(thread, NULL);
+    assert_true(newest >= 5000);
+}
+
 static void too_many_bytes_are_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -329,6 +393,7 @@ int main(void)
         T(torn_and_foreign_lines_are_passed_over),
         T(long_lines_do_not_hide_their_neighbours),
         T(window_borders_lose_nothing),
+        T(searches_run_beside_the_writer),
         T(too_many_bytes_are_an_error),
         T(a_log_without_folder_finds_nothing),
         T(lines_are_taken_apart),
