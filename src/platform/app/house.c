@@ -244,6 +244,7 @@ static err open_jobs(struct house *h)
         .log = h->log,
         .worker = worker.ptr,
         .execute = house_execute_job,
+        .observe = house_job_observed,
         .arg = h,
     };
     return jobs_open(&options, tables, count, &h->jobs);
@@ -434,6 +435,7 @@ err house_serve(struct house *h)
 {
     assert(h->mode == HOUSE_SERVE);
     TRY(collect_at_start(h));
+    TRY(house_settle_datasets(h));
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->schedules)
             TRY(jobs_schedule(h->jobs, h->apps[i]->schedules));

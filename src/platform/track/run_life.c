@@ -104,6 +104,28 @@ err track_run_schedule_tx(struct track *t, struct store_tx *tx, const struct run
     return row_insert(tx, &row);
 }
 
+struct abandonment {
+    str run_id, reason;
+    const char *status;
+};
+
+static err abandon_tx(struct store_tx *tx, void *arg)
+{
+    const struct abandonment *a = arg;
+    return store_exec(tx,
+                      "UPDATE runs SET status = ?2, end_ms = ?3, error = ?4 WHERE run_id = ?1"
+                      " AND status IN ('RUNNING', 'SCHEDULED')",
+                      ARGS(sql_text(a->run_id), sql_cstr(a->status), sql_int(clock_wall_ms()),
+                           sql_text(a->reason)),
+                      NULL);
+}
+
+err track_run_abandon(struct track *t, str run_id, const char *status, str reason)
+{
+    struct abandonment a = { run_id, str_sub(reason, 0, 1000), status };
+    return store_write(t->store, abandon_tx, &a);
+}
+
 static err begin_tx(struct store_tx *tx, void *arg)
 {
     struct run_row *row = arg;

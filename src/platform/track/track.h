@@ -70,6 +70,9 @@ struct run_plan {
 };
 MUST_USE err track_run_schedule_tx(struct track *t, struct store_tx *tx,
                                    const struct run_plan *plan);
+/* Ends a run whose job ended without its stage: stopped before its turn, or given up. A run that
+ * has ended stays as it is. status: "KILLED" or "FAILED". */
+MUST_USE err track_run_abandon(struct track *t, str run_id, const char *status, str reason);
 MUST_USE err track_run_get(struct track *t, str run_id, arena *keep, struct run_info *ret_info);
 MUST_USE err track_run_count(struct track *t, const struct run_filter *filter, int64_t *ret_count);
 MUST_USE err track_run_list(struct track *t, const struct run_filter *filter, arena *keep,
