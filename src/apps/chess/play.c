@@ -423,7 +423,8 @@ struct turn {
     arena *keep;
     const struct chess_net *net;
     struct play play;
-    size_t before; /* plies before this request */
+    int64_t expected; /* plies that the caller had seen; -1: it does not say */
+    size_t before;    /* plies before this request */
     bool illegal, flagged;
 };
 
@@ -439,6 +440,9 @@ static err move_tx(struct store_tx *tx, void *arg)
     if (is_over(p))
         return ERR(ERR_CONFLICT, "the game is over: %s, %s", chess_result_name(p->game->result),
                    p->game->reason);
+    if (t->expected >= 0 && t->expected != (int64_t)t->before)
+        return ERR(ERR_CONFLICT, "the game is at ply %zu, not at %lld: somebody moved before you",
+                   t->before, (long long)t->expected);
     int64_t now = clock_wall_ms();
     if (clock_runs(p) && left_ms(p, now) <= 0) {
         p->clock_ms[p->game->position.turn] = 0;
@@ -477,9 +481,10 @@ err play_move(struct http_request *rq, struct http_reply *rp)
     struct house *h = rq_house(rq);
     const struct json *body;
     struct served_model *m;
-    struct turn t = { .id = http_param(rq, "id"), .keep = http_arena(rq) };
+    struct turn t = { .id = http_param(rq, "id"), .keep = http_arena(rq), .expected = -1 };
     TRY(http_body_json(rq, &body));
     TRY(json_need_str(body, "uci", &t.uci));
+    TRY(json_opt_int(body, "plies", 0, MATCH_PLIES_MAX, &t.expected));
     TRY(acquire_for(rq, &m));
     t.net = m->net;
     err e = store_write(house_store(h), move_tx, &t);
