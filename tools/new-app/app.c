@@ -136,7 +136,7 @@ static const struct job_kind jobs[] = {
     { 0 },
 };
 
-const struct app app_ @name @ = {
+const struct app app_@name@ = {
     .name = "@name@",
     .title = "@Title@",
     .summary = "Keeps notes: the pattern of an app.",
