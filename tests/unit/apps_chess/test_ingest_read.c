@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* If these fail, an import loses or repeats games, hangs when it is stopped, or believes a zip's names. */
+/* If these fail, an import loses or repeats games, hangs when it is stopped, or believes a zip's
+ * names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,8 +53,10 @@ static int teardown(void **state)
 static void add_games(struct buf *out, int first, int count)
 {
     for (int i = first; i < first + count; i++)
-        buf_add_fmt(out, "[White \"w%d\"]\n[Black \"b%d\"]\n[Result \"1-0\"]\n\n1. e4 e5 2. Nf3 Nc6 1-0\n\n", i,
-                    i);
+        buf_add_fmt(
+            out,
+            "[White \"w%d\"]\n[Black \"b%d\"]\n[Result \"1-0\"]\n\n1. e4 e5 2. Nf3 Nc6 1-0\n\n", i,
+            i);
 }
 
 static void write_file(struct place *p, const struct buf *content)
@@ -64,17 +67,18 @@ static void write_file(struct place *p, const struct buf *content)
 
 static err open_source(struct place *p)
 {
-    return ingest_source_open(
-        &(struct ingest_source_options){ .path = p->file, .name = STR("upload"), .expanded_bytes_max = 1 << 30 },
-        &p->source);
+    return ingest_source_open(&(struct ingest_source_options){ .path = p->file,
+                                                               .name = STR("upload"),
+                                                               .expanded_bytes_max = 1 << 30 },
+                              &p->source);
 }
 
 static void open_reader(struct place *p, uint64_t skip)
 {
     err e = open_source(p);
     assert_string_equal(e.msg, "");
-    assert_int_equal(ingest_reader_open(&(struct ingest_reader_options){ p->source, &p->report, skip },
-                                        &p->reader)
+    assert_int_equal(ingest_reader_open(
+                         &(struct ingest_reader_options){ p->source, &p->report, skip }, &p->reader)
                          .code,
                      ERR_NONE);
 }
@@ -101,7 +105,8 @@ static struct seen take_all(struct place *p)
             struct pack_walk w;
             const struct ingest_game *g = &b->games[i];
             assert_int_equal(
-                pack_walk_begin(str_sub(buf_str(&b->packed), g->offset, g->bytes), &w).code, ERR_NONE);
+                pack_walk_begin(str_sub(buf_str(&b->packed), g->offset, g->bytes), &w).code,
+                ERR_NONE);
             uint32_t plies = 0;
             while (pack_walk_next(&w))
                 plies++;
@@ -145,7 +150,8 @@ static void a_second_try_goes_on_behind_the_first(void **state)
     struct buf text;
     buf_init(&text, 1024 * 1024);
     add_games(&text, 0, 10);
-    buf_add_cstr(&text, "[White \"x\"]\n[Black \"y\"]\n[Result \"1-0\"]\n\n1. e4 e5 2. Qh7 1-0\n\n");
+    buf_add_cstr(&text,
+                 "[White \"x\"]\n[Black \"y\"]\n[Result \"1-0\"]\n\n1. e4 e5 2. Qh7 1-0\n\n");
     add_games(&text, 10, 10);
     write_file(p, &text);
     buf_deinit(&text);
@@ -192,7 +198,8 @@ static void write_zip(struct place *p, const char *const *names, const str *cont
         archive_entry_set_perm(entry, 0644);
         archive_entry_set_size(entry, (la_int64_t)contents[i].len);
         assert_int_equal(archive_write_header(zip, entry), ARCHIVE_OK);
-        assert_int_equal(archive_write_data(zip, contents[i].ptr, contents[i].len), (la_ssize_t)contents[i].len);
+        assert_int_equal(archive_write_data(zip, contents[i].ptr, contents[i].len),
+                         (la_ssize_t)contents[i].len);
         archive_entry_free(entry);
     }
     assert_int_equal(archive_write_free(zip), ARCHIVE_OK);
@@ -253,7 +260,8 @@ static void reasons_are_counted_by_kind(void **state)
     for (int i = 0; i < REPORT_LISTED_MAX + 500; i++) {
         struct pgn_problem problem = { .line = (uint64_t)i, .game_number = (uint64_t)i };
         if (i % 2)
-            snprintf(problem.reason, sizeof problem.reason, "move %d. Nf7: no knight can go there", i);
+            snprintf(problem.reason, sizeof problem.reason, "move %d. Nf7: no knight can go there",
+                     i);
         else
             snprintf(problem.reason, sizeof problem.reason, "reason number %d", i % 400);
         ingest_report_add(&p->report, STR("file.pgn"), &problem);
@@ -278,7 +286,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_try_goes_on_behind_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_can_be_closed_at_any_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_zip_is_read_file_by_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_zip_that_unpacks_beyond_the_limit_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_zip_that_unpacks_beyond_the_limit_is_refused, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(reasons_are_counted_by_kind, setup, teardown),
     };
