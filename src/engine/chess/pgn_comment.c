@@ -95,6 +95,14 @@ static const char *read_eval(const char *p, const char *end, bool white_moved, i
     return p;
 }
 
+/* False for NULL: nothing could be read. */
+static bool is_all_space(const char *p, const char *end)
+{
+    while (p && p < end && *p == ' ')
+        p++;
+    return p == end;
+}
+
 /* One command; `p` stands behind "[%". Returns the place behind its bracket, NULL when it has none. */
 static const char *read_command(const char *p, const char *end, bool white_moved, struct pgn_note *note)
 {
@@ -109,11 +117,11 @@ static const char *read_command(const char *p, const char *end, bool white_moved
         p++;
     if (str_eq(command, STR("clk")) || str_eq(command, STR("clkc"))) {
         uint32_t clock_cs;
-        if (read_clock(p, close, &clock_cs))
+        if (is_all_space(read_clock(p, close, &clock_cs), close))
             note->clock_cs = clock_cs;
     } else if (str_eq(command, STR("eval"))) {
         int16_t eval_cp;
-        if (read_eval(p, close, white_moved, &eval_cp))
+        if (is_all_space(read_eval(p, close, white_moved, &eval_cp), close))
             note->eval_cp = eval_cp;
     }
     return close + 1;

@@ -352,6 +352,10 @@ static enum pgn_step read_word(struct pgn_movetext *m)
     size_t number = number_length(word);
     if (number) {
         m->p += number;
+        /* A run that is longer than any word is taken whole: the fast loop looks through all of it too, and
+         * must not do so again for every piece. */
+        while (number > PGN_TOKEN_BYTES_MAX && (is_digit(*m->p) || *m->p == '.'))
+            m->p++;
         return PGN_GO_ON;
     }
     if (word_glyph(word, &nag)) {

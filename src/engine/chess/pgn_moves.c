@@ -138,14 +138,29 @@ void pgn_sources_fill(struct pgn_sources *ret_sources)
 #define FILES(f) (BITS_FILE_A << (f))
 #define RANKS(r) (BITS_RANK_1 << (8 * (r)))
 
-/* The squares a character between man and target square allows the man to come from. */
-static const chess_bits hint_squares[256] = {
-    [0] = ~0ULL,   /* no character */
-    ['x'] = ~0ULL,
-    ['a'] = FILES(0), ['b'] = FILES(1), ['c'] = FILES(2), ['d'] = FILES(3),
-    ['e'] = FILES(4), ['f'] = FILES(5), ['g'] = FILES(6), ['h'] = FILES(7),
-    ['1'] = RANKS(0), ['2'] = RANKS(1), ['3'] = RANKS(2), ['4'] = RANKS(3),
-    ['5'] = RANKS(4), ['6'] = RANKS(5), ['7'] = RANKS(6), ['8'] = RANKS(7),
+/* The squares from which a first character between man and target square allows the man to come, and
+ * where in `after_hint` stands what a second one allows. No character counts as a zero byte. */
+enum { AFTER_NOTHING = 0, AFTER_RANK = 256, AFTER_FILE = 512, AFTER_END = 768 };
+static const struct {
+    chess_bits squares;
+    size_t next;
+} first_hint[256] = {
+    [0] = { ~0ULL, AFTER_NOTHING },      ['x'] = { ~0ULL, AFTER_NOTHING },
+    ['a'] = { FILES(0), AFTER_FILE },    ['b'] = { FILES(1), AFTER_FILE },
+    ['c'] = { FILES(2), AFTER_FILE },    ['d'] = { FILES(3), AFTER_FILE },
+    ['e'] = { FILES(4), AFTER_FILE },    ['f'] = { FILES(5), AFTER_FILE },
+    ['g'] = { FILES(6), AFTER_FILE },    ['h'] = { FILES(7), AFTER_FILE },
+    ['1'] = { RANKS(0), AFTER_RANK },    ['2'] = { RANKS(1), AFTER_RANK },
+    ['3'] = { RANKS(2), AFTER_RANK },    ['4'] = { RANKS(3), AFTER_RANK },
+    ['5'] = { RANKS(4), AFTER_RANK },    ['6'] = { RANKS(5), AFTER_RANK },
+    ['7'] = { RANKS(6), AFTER_RANK },    ['8'] = { RANKS(7), AFTER_RANK },
+};
+static const chess_bits after_hint[AFTER_END] = {
+    [AFTER_NOTHING] = ~0ULL,        [AFTER_RANK] = ~0ULL,           [AFTER_RANK + 'x'] = ~0ULL,
+    [AFTER_FILE] = ~0ULL,           [AFTER_FILE + 'x'] = ~0ULL,     [AFTER_FILE + '1'] = RANKS(0),
+    [AFTER_FILE + '2'] = RANKS(1),  [AFTER_FILE + '3'] = RANKS(2),  [AFTER_FILE + '4'] = RANKS(3),
+    [AFTER_FILE + '5'] = RANKS(4),  [AFTER_FILE + '6'] = RANKS(5),  [AFTER_FILE + '7'] = RANKS(6),
+    [AFTER_FILE + '8'] = RANKS(7),
 };
 
 /* What a first letter says: the man, and whether the letter stands for it alone. A pawn's letter is its
@@ -219,7 +234,8 @@ PGN_INLINE chess_bits plain_candidates(const struct pgn_board *b, const struct p
     memcpy(&hints, t->text + has_letter, sizeof hints);
     memcpy(&mask, hint_bytes[hint_count], sizeof mask);
     hints &= mask;
-    chess_bits hint = hint_squares[hints & 255] & hint_squares[hints >> 8];
+    unsigned one = hints & 255, two = hints >> 8;
+    chess_bits hint = first_hint[one].squares & after_hint[first_hint[one].next + two];
 
     unsigned kind = kind_of[t->letter][hint_count];
     const struct pgn_kind *k = &pgn_kinds[kind];
@@ -312,7 +328,7 @@ PGN_RARE chess_move rare_promotion(struct pgn_board b, struct plain t)
     chess_bits occupied = pgn_occupied(&b), theirs = pgn_side(&b, !us);
     chess_bits from = us == CHESS_WHITE ? bit(to) >> 8 : bit(to) << 8;
     if (takes)
-        from = attack_tables.pawn[!us][to] & hint_squares[(unsigned char)t.text[0]];
+        from = attack_tables.pawn[!us][to] & first_hint[(unsigned char)t.text[0]].squares;
     from &= pgn_men(&b, PGN_PAWN) & ~theirs;
     if (!from || !((takes ? theirs : ~occupied) & bit(to)) || !plain_make(&b, from, bit(to), 0, PGN_PAWN, us))
         return CHESS_MOVE_NONE;

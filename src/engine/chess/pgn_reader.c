@@ -306,8 +306,9 @@ static bool is_one_of(str value, const char *const *names, size_t count)
     return false;
 }
 
-/* The start position the tags ask for. False: m->reason says why the game cannot be read. */
-static bool tags_start(struct pgn_reader *r)
+/* The start position the tags ask for. False: r->text.reason says why the game cannot be read, and
+ * *ret_where is the place of the tag that is to blame. */
+static bool tags_start(struct pgn_reader *r, size_t *ret_where)
 {
     static const char *const same_rules[] = { "", "?", "-", "Standard", "Chess", "Normal", "From Position",
                                               "Classical", "regular" };
@@ -325,7 +326,8 @@ static bool tags_start(struct pgn_reader *r)
     str rules = variant ? str_trim(raw_value(r, variant)) : STR_NONE;
     bool is_960 = is_one_of(rules, random_start, COUNT_OF(random_start));
     if (!is_960 && !is_one_of(rules, same_rules, COUNT_OF(same_rules))) {
-        snprintf(reason, reason_bytes, "variant '%.*s' has other rules than chess", rules.len > 60 ? 60 : STR_ARG(rules));
+        snprintf(reason, reason_bytes, "variant '%.*s' has other rules than chess", STR_ARG(str_sub(rules, 0, 60)));
+        *ret_where = r->game_at + variant->name_at;
         return false;
     }
     str text = fen ? str_trim(raw_value(r, fen)) : STR_NONE;
@@ -338,6 +340,7 @@ static bool tags_start(struct pgn_reader *r)
     err e = chess_fen_parse(text, &g->start);
     if (e.code) {
         snprintf(reason, reason_bytes, "%.190s", e.msg);
+        *ret_where = r->game_at + fen->name_at;
         return false;
     }
     if (is_960)
@@ -415,11 +418,12 @@ static err skip_to_next(struct pgn_reader *r, bool had_tags)
     }
 }
 
-static err refuse(struct pgn_reader *r, size_t where)
+/* `where` is the place to report; the search for the next game begins behind r->at. */
+static err refuse(struct pgn_reader *r, size_t where, bool had_tags)
 {
     tell_problem(r, where);
-    r->at = where < r->end ? where + 1 : where;
-    return skip_to_next(r, r->tag_count > 0);
+    r->at += r->at < r->end;
+    return skip_to_next(r, had_tags);
 }
 
 /* ------------------------------------------------------------------ games */
@@ -513,13 +517,15 @@ static err read_game(struct pgn_reader *r, bool *ret_delivered)
         if (r->end - r->game_at >= PGN_TEXT_MAX) {
             snprintf(r->text.reason, sizeof r->text.reason, "the tags of one game are longer than %d MiB",
                      PGN_TEXT_MAX / (1024 * 1024));
-            return refuse(r, r->at);
+            return refuse(r, r->at, true);
         }
         TRY(window_fill(r));
     }
-    size_t tags_end = r->at;
-    if (!tags_start(r))
-        return refuse(r, tags_end - (tags_end > r->game_at));
+    size_t where = r->at;
+    if (!tags_start(r, &where)) {
+        r->at -= r->at > r->game_at; /* the next tag may stand right here */
+        return refuse(r, where, true);
+    }
     pgn_movetext_begin(&r->text, &r->game.start);
     if (tags == TAGS_DONE)
         TRY(read_movetext(r, &step));
@@ -529,7 +535,7 @@ static err read_game(struct pgn_reader *r, bool *ret_delivered)
     }
     if (step == PGN_BROKEN) {
         explain_no_game(r);
-        return refuse(r, r->at);
+        return refuse(r, r->at, r->tag_count > 0);
     }
     /* A result or a comment alone is no game. */
     *ret_delivered = r->tag_count > 0 || r->text.ply_count > 0;
