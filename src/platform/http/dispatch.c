@@ -16,7 +16,6 @@
  */
 #include "platform/http/http_internal.h"
 
-#include <assert.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -220,7 +219,8 @@ static enum MHD_Result body_receive(struct http_request *rq, const char *data, s
         *data_bytes = 0;
         return MHD_YES;
     }
-    assert(rq->phase == PHASE_BODY);
+    if (rq->phase != PHASE_BODY) /* a stopping libmicrohttpd takes replies and forgets them */
+        return MHD_NO;
     if (rq->e.code) /* a worker could not write the chunk before this */
         return take_and_refuse(rq, data_bytes, rq->e);
     if ((int64_t)*data_bytes > rq->body_max - rq->received)
@@ -290,7 +290,7 @@ enum MHD_Result dispatch_call(void *server, struct MHD_Connection *mhd, const ch
         request_run(rq);
     if (rq->is_suspended)
         return MHD_YES;
-    return rq->phase == PHASE_READY ? reply_send(&rq->reply) : MHD_YES;
+    return rq->phase == PHASE_READY ? reply_send(&rq->reply) : MHD_NO;
 }
 
 static void cleanup_files(void *upload)

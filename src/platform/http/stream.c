@@ -52,7 +52,8 @@ static ssize_t stream_pull(void *arg, uint64_t position, char *out, size_t max)
         return MHD_CONTENT_READER_END_OF_STREAM;
     ptrdiff_t count = rp->stream.pull(rp->stream.arg, out, max);
     if (count < 0)
-        return rp->stream.seek ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+        return rp->stream.seek ? MHD_CONTENT_READER_END_WITH_ERROR
+                               : MHD_CONTENT_READER_END_OF_STREAM;
     if (count == 0)
         return stream_wait(rp, out, max);
     rp->stream_last_ns = clock_mono_ns();
@@ -62,8 +63,8 @@ static ssize_t stream_pull(void *arg, uint64_t position, char *out, size_t max)
 
 struct MHD_Response *stream_response(struct http_reply *rp)
 {
-    /* The block is used where no chunks are sent: for HTTP/1.0 clients and when the length is known.
-     * Chunks are written into the connection's memory. */
+    /* The block is used where no chunks are sent: for HTTP/1.0 clients and when the length is
+     * known. Chunks are written into the connection's memory. */
     uint64_t bytes = rp->stream.seek ? (uint64_t)rp->length : MHD_SIZE_UNKNOWN;
     return MHD_create_response_from_callback(bytes, rp->is_sse ? 4096 : 32768, stream_pull, rp,
                                              NULL);
