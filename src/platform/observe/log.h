@@ -5,8 +5,8 @@
  * "request_id", ...own fields}. Lines go to stderr (in a short form on a terminal) and, when a
  * folder is given, to segment files <folder>/log-<start ms>.ndjson of at most segment_bytes; the
  * oldest segments are deleted beyond bytes_max or age_max_ms. Search is a scan of the segments that
- * overlap the time range, without an index and without load on the store: 4 GB/s past text that does
- * not occur, 0.3 GB/s where every line must be taken apart. Spans are lines with "span".
+ * overlap the time range, without an index and without load on the store: 4 GB/s past text that
+ * does not occur, 0.3 GB/s where every line must be taken apart. Spans are lines with "span".
  *
  * Writing never blocks on the disk for long and never fails a caller: when the disk refuses, lines
  * are counted (log_dropped) and stderr still has them.

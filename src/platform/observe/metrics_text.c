@@ -47,9 +47,9 @@ static void add_help(struct buf *out, const char *help, enum metrics_format form
     }
 }
 
-/* The name and type on the comment lines. A counter whose name without _total is a family of its own
- * (rows now, rows ever written) cannot take it in OpenMetrics: its sample then stands under its whole
- * name, without a type, so that queries find both. Lock held. */
+/* The name and type on the comment lines. A counter whose name without _total is a family of its
+ * own (rows now, rows ever written) cannot take it in OpenMetrics: its sample then stands under its
+ * whole name, without a type, so that queries find both. Lock held. */
 static str family_title(const struct metrics *m, const struct metric_family *family,
                         enum metrics_format format, const char **ret_type)
 {
