@@ -21,7 +21,7 @@ static const struct job_kind jobs[] = {
       .run = ingest_run,
       .concurrent_max = 2,
       .payload_schema = "\"path\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
-                        "\"inbox\":{\"type\":\"boolean\"},\"datasetId\":{\"type\":\"string\"},"
+                        "\"upload\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"},"
                         "\"version\":{\"type\":\"string\"},\"note\":{\"type\":\"string\"},"
                         "\"tags\":{\"type\":\"string\"}",
       .metric = "chs_ingest_games_total",

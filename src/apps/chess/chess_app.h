@@ -8,6 +8,7 @@
 #define SKERRY_APPS_CHESS_APP_H
 
 #include "apps/chess/model_serve.h"
+#include "base/fs.h"
 #include "platform/app/app.h"
 
 extern const struct app app_chess;
@@ -50,6 +51,8 @@ err verb_games(struct house *h, const struct verb_args *args);
 
 /* start, blobs that our tables refer to, and the data part of the STATUS block */
 err ingest_start(struct house *h);
+/* Where uploads wait for their import; with file NULL the folder itself. */
+err inbox_path(const struct house *h, const char *file, char out[FS_PATH_BYTES]);
 err games_roots(void *house, blob_mark_fn mark, void *mark_arg);
 err games_status(struct house *h, struct json_out *out);
 

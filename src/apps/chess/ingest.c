@@ -24,7 +24,7 @@ enum {
     ACTIVE_MAX = 10000,
 };
 
-static err inbox_path(const struct house *h, const char *file, char out[FS_PATH_BYTES])
+err inbox_path(const struct house *h, const char *file, char out[FS_PATH_BYTES])
 {
     char folder[FS_PATH_BYTES];
     TRY(fs_join(folder, house_home(h), "inbox"));
@@ -96,7 +96,7 @@ struct upload_text {
     str name, dataset, version, note, tags;
 };
 
-static err upload_payload(arena *keep, const char *path, const struct upload_text *t,
+static err upload_payload(arena *keep, const char *file, const struct upload_text *t,
                           str *ret_payload)
 {
     struct buf text;
@@ -104,9 +104,8 @@ static err upload_payload(arena *keep, const char *path, const struct upload_tex
     buf_init(&text, JOB_PAYLOAD_MAX);
     json_out_init(&w, &text);
     json_object_begin(&w);
-    json_kv_cstr(&w, "path", path);
+    json_kv_cstr(&w, "upload", file);
     json_kv_str(&w, "name", t->name);
-    json_kv_bool(&w, "inbox", true);
     if (t->dataset.len)
         json_kv_str(&w, "datasetId", t->dataset);
     if (t->version.len)
@@ -127,9 +126,10 @@ static err upload_payload(arena *keep, const char *path, const struct upload_tex
 }
 
 /* Out of the spool, under a name of ours, and on the disk. */
-static err upload_keep(struct house *h, const struct http_upload *file, char path[FS_PATH_BYTES])
+static err upload_keep(struct house *h, const struct http_upload *file, char name[HEX_ID_BYTES],
+                       char path[FS_PATH_BYTES])
 {
-    char name[HEX_ID_BYTES], folder[FS_PATH_BYTES];
+    char folder[FS_PATH_BYTES];
     rand_hex_id(name);
     TRY(inbox_path(h, name, path));
     TRY(inbox_path(h, NULL, folder));
@@ -156,7 +156,7 @@ err ingest_post(struct http_request *rq, struct http_reply *rp)
         return ERR(ERR_INVALID, "the file is empty: there is nothing to import");
 
     struct upload_text t;
-    char path[FS_PATH_BYTES];
+    char name[HEX_ID_BYTES], path[FS_PATH_BYTES];
     TRY(field(rq, "name", NAME_BYTES_MAX, &t.name));
     TRY(field(rq, "datasetId", NAME_BYTES_MAX, &t.dataset));
     TRY(field(rq, "version", NAME_BYTES_MAX, &t.version));
@@ -166,9 +166,9 @@ err ingest_post(struct http_request *rq, struct http_reply *rp)
         t.name = file->filename.len ? str_sub(file->filename, 0, NAME_BYTES_MAX) : STR("upload");
 
     int64_t bytes = file->bytes;
-    TRY(upload_keep(h, file, path));
+    TRY(upload_keep(h, file, name, path));
     struct job_spec spec = { .kind = "chess.ingest" };
-    err e = upload_payload(http_arena(rq), path, &t, &spec.payload);
+    err e = upload_payload(http_arena(rq), name, &t, &spec.payload);
     if (!e.code)
         e = app_start_job(rq, rp, &spec, 202, "/v1/ingest/");
     if (e.code) {
@@ -356,8 +356,8 @@ err ingest_report_get(struct http_request *rq, struct http_reply *rp)
     struct artifact_info report;
     str bytes;
     TRY(run_id_parse(http_param(rq, "runId"), id));
-    err e =
-        track_artifact_get(house_track(h), str_of(id), STR("report.json"), http_arena(rq), &report);
+    err e = track_artifact_get(house_track(h), str_of(id), STR("report.json"), http_arena(rq),
+                               &report);
     if (e.code == ERR_NOT_FOUND)
         return ERR(ERR_NOT_FOUND, "import '%s' has no report: it is unknown or not finished", id);
     if (e.code)

@@ -5,6 +5,7 @@
  * full disk, leaves whole batches and a cursor; the next try reads the source again from its
  * beginning, which takes a fraction of storing it, and goes on behind the last batch.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,16 +101,34 @@ static err row_end_tx(struct store_tx *tx, void *arg)
 
 /* ------------------------------------------------------------------ opening */
 
+/* An upload is named, not addressed: only what lies in our inbox under a name we made is deleted
+ * later. */
+static err upload_path(struct ingest *in, str name)
+{
+    char file[HEX_ID_BYTES], path[FS_PATH_BYTES];
+    snprintf(file, sizeof file, "%.*s", STR_ARG(name));
+    if (name.len != HEX_ID_BYTES - 1 || strspn(file, "0123456789abcdef") != name.len)
+        return ERR(ERR_INVALID, "field 'upload' is not the name of an upload");
+    TRY(inbox_path(run_house(in->run), file, path));
+    in->path = arena_str(run_arena(in->run), str_of(path));
+    ARENA_TRY(in->path.ptr);
+    in->is_upload = true;
+    return OK;
+}
+
 static err payload_read(struct ingest *in, const struct json *payload)
 {
-    TRY(json_need_str(payload, "path", &in->path));
+    str upload = STR_NONE;
+    TRY(json_opt_str(payload, "path", &in->path));
+    TRY(json_opt_str(payload, "upload", &upload));
+    if (upload.len)
+        TRY(upload_path(in, upload));
     in->name = in->path;
     TRY(json_opt_str(payload, "name", &in->name));
     TRY(json_opt_str(payload, "datasetId", &in->dataset));
     TRY(json_opt_str(payload, "version", &in->version));
     TRY(json_opt_str(payload, "note", &in->note));
     TRY(json_opt_str(payload, "tags", &in->tags));
-    TRY(json_opt_bool(payload, "inbox", &in->is_upload));
     in->name = str_sub(in->name, 0, SHORT_TEXT_MAX);
     if (!in->path.len)
         return ERR(ERR_INVALID, "field 'path' is empty: name a file, or \"-\" for standard input");
