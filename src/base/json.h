@@ -86,6 +86,10 @@ void json_out_bool(struct json_out *w, bool value);
 void json_out_null(struct json_out *w);
 void json_out_raw(struct json_out *w, str json); /* already valid JSON, e.g. from the store */
 
+/* {"items":[ ... ]}: how every list is answered. */
+void json_items_begin(struct json_out *w);
+void json_items_end(struct json_out *w);
+
 /* key and value in one call */
 void json_kv_str(struct json_out *w, const char *key, str value);
 void json_kv_cstr(struct json_out *w, const char *key, const char *value);

@@ -241,3 +241,16 @@ void json_kv_time_ms(struct json_out *w, const char *key, int64_t ms)
     clock_iso(ms, iso);
     json_out_cstr(w, iso);
 }
+
+void json_items_begin(struct json_out *w)
+{
+    json_object_begin(w);
+    json_key(w, "items");
+    json_array_begin(w);
+}
+
+void json_items_end(struct json_out *w)
+{
+    json_array_end(w);
+    json_object_end(w);
+}

@@ -80,12 +80,9 @@ static err list_notes(struct store_read *rd, void *arg)
 static err note_list(struct http_request *rq, struct http_reply *rp)
 {
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     TRY(store_read(house_store(rq_house(rq)), list_notes, w));
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 

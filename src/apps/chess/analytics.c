@@ -17,9 +17,7 @@ err analytics_list(struct http_request *rq, struct http_reply *rp)
     size_t count;
     TRY(analytic_list(house_store(rq_house(rq)), http_arena(rq), &rows, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "name", rows[i].name);
@@ -34,8 +32,7 @@ err analytics_list(struct http_request *rq, struct http_reply *rp)
         json_kv_time_ms(w, "firstSeenAt", rows[i].first_seen_ms);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -121,12 +118,9 @@ err analytics_results(struct http_request *rq, struct http_reply *rp)
                    STR_ARG(str_sub(r.name, 0, 60)));
     TRY(e);
     r.out = http_json(rp);
-    json_object_begin(r.out);
-    json_key(r.out, "items");
-    json_array_begin(r.out);
+    json_items_begin(r.out);
     TRY(store_read(store, results_read, &r));
-    json_array_end(r.out);
-    json_object_end(r.out);
+    json_items_end(r.out);
     return OK;
 }
 
@@ -151,11 +145,8 @@ err games_analytics(struct http_request *rq, struct http_reply *rp)
     struct reading r = { .out = NULL };
     TRY(game_id_parse(http_param(rq, "id"), r.key));
     r.out = http_json(rp);
-    json_object_begin(r.out);
-    json_key(r.out, "items");
-    json_array_begin(r.out);
+    json_items_begin(r.out);
     TRY(store_read(house_store(rq_house(rq)), game_results_read, &r));
-    json_array_end(r.out);
-    json_object_end(r.out);
+    json_items_end(r.out);
     return OK;
 }

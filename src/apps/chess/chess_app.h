@@ -69,6 +69,8 @@ extern const char train_params_schema[];
 err train_check(struct house *h, const struct json *params);
 err train_run(struct run *run, const struct json *payload);
 err evaluate_run(struct run *run, const struct json *payload);
+/* Writes the members of a score into an open object: the same names wherever a model was judged. */
+void score_write(struct json_out *w, const struct chess_score *s);
 
 err predict_post(struct http_request *rq, struct http_reply *rp);
 err predict_version_post(struct http_request *rq, struct http_reply *rp);

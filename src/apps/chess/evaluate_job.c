@@ -184,10 +184,8 @@ static err open_rows(struct evaluation *e, const struct json *payload)
 
 /* ------------------------------------------------------------------ the report */
 
-static void write_score(struct json_out *w, const char *key, const struct chess_score *s)
+void score_write(struct json_out *w, const struct chess_score *s)
 {
-    json_key(w, key);
-    json_object_begin(w);
     json_kv_int(w, "positions", (int64_t)s->positions);
     json_kv_real(w, "top1", s->top1);
     json_kv_real(w, "top3", s->top3);
@@ -196,6 +194,13 @@ static void write_score(struct json_out *w, const char *key, const struct chess_
     json_kv_real(w, "ece", s->ece);
     json_kv_real(w, "valueLogLoss", s->value_log_loss);
     json_kv_real(w, "valueBaselineLogLoss", s->value_baseline_log_loss);
+}
+
+static void write_score(struct json_out *w, const char *key, const struct chess_score *s)
+{
+    json_key(w, key);
+    json_object_begin(w);
+    score_write(w, s);
     json_object_end(w);
 }
 

@@ -639,11 +639,8 @@ err play_list(struct http_request *rq, struct http_reply *rp)
     TRY(http_query_int(rq, "limit", 1, LIST_MAX, &l.limit));
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &l.offset));
     l.out = http_json(rp);
-    json_object_begin(l.out);
-    json_key(l.out, "items");
-    json_array_begin(l.out);
+    json_items_begin(l.out);
     TRY(store_read(house_store(rq_house(rq)), list_rows, &l));
-    json_array_end(l.out);
-    json_object_end(l.out);
+    json_items_end(l.out);
     return OK;
 }

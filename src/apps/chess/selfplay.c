@@ -371,13 +371,10 @@ err selfplay_list(struct http_request *rq, struct http_reply *rp)
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &filter.offset));
     TRY(job_list(house_jobs(rq_house(rq)), &filter, http_arena(rq), &jobs, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++)
         TRY(write_match(rq, w, &jobs[i]));
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 

@@ -251,19 +251,6 @@ static err judge(struct training *t, const struct chess_net *net, struct chess_s
     return chess_net_score(net, &some, NULL, NULL, house_compute(t->h), ret_score);
 }
 
-static void write_score(struct json_out *w, const struct chess_score *s, const char *split)
-{
-    json_kv_cstr(w, "split", split);
-    json_kv_int(w, "positions", (int64_t)s->positions);
-    json_kv_real(w, "top1", s->top1);
-    json_kv_real(w, "top3", s->top3);
-    json_kv_real(w, "top5", s->top5);
-    json_kv_real(w, "logLoss", s->log_loss);
-    json_kv_real(w, "ece", s->ece);
-    json_kv_real(w, "valueLogLoss", s->value_log_loss);
-    json_kv_real(w, "valueBaselineLogLoss", s->value_baseline_log_loss);
-}
-
 static err log_score(struct training *t, const struct chess_score *s)
 {
     int64_t step = t->last_step;
@@ -340,7 +327,8 @@ static err finish(struct training *t)
         goto done;
     json_out_init(&w, &metrics);
     json_object_begin(&w);
-    write_score(&w, &score, split);
+    json_kv_cstr(&w, "split", split);
+    score_write(&w, &score);
     json_object_end(&w);
     e = register_model(t, net, buf_str(&metrics), &model);
     if (e.code)
@@ -352,7 +340,8 @@ static err finish(struct training *t)
     json_kv_cstr(&w, "runId", run_id(t->run));
     json_kv_str(&w, "dataset", t->info.name);
     json_kv_int(&w, "parameters", (int64_t)chess_net_parameters(net));
-    write_score(&w, &score, split);
+    json_kv_cstr(&w, "split", split);
+    score_write(&w, &score);
     json_object_end(&w);
     e = buf_check(&result);
     if (!e.code)

@@ -338,9 +338,7 @@ err core_dataset_history(struct http_request *rq, struct http_reply *rp)
     TRY(find(rq, &d));
     TRY(versions_of(rq, d.name, &all, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         struct run_info run = { 0 };
         if (all[i].run_id.len) {
@@ -356,8 +354,7 @@ err core_dataset_history(struct http_request *rq, struct http_reply *rp)
         json_kv_str(w, "runId", all[i].run_id);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 

@@ -66,13 +66,10 @@ static err reply_lines(struct http_request *rq, struct http_reply *rp, const str
     size_t count;
     TRY(log_search(house_log(rq_house(rq)), q, http_arena(rq), &lines, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++)
         json_out_raw(w, lines[i].json);
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 

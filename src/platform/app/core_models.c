@@ -204,9 +204,7 @@ err core_model_promotions(struct http_request *rq, struct http_reply *rp)
     TRY(model_promotions(house_track(rq_house(rq)), http_param(rq, "id"), limit, http_arena(rq),
                          &rows, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "alias", rows[i].alias);
@@ -217,8 +215,7 @@ err core_model_promotions(struct http_request *rq, struct http_reply *rp)
         json_kv_time_ms(w, "at", rows[i].at_ms);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -226,13 +223,10 @@ err core_models_active(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; house_apps(h)[i]; i++)
         for (const struct model_kind *k = house_apps(h)[i]->model_kinds; k && k->name; k++)
             TRY(k->loaded(h, w));
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }

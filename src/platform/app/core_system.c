@@ -283,9 +283,7 @@ err core_settings(struct http_request *rq, struct http_reply *rp)
 {
     const struct settings *s = &rq_house(rq)->settings;
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < s->count; i++) {
         const struct setting_value *v = &s->values[i];
         json_object_begin(w);
@@ -297,8 +295,7 @@ err core_settings(struct http_request *rq, struct http_reply *rp)
         json_kv_cstr(w, "help", v->setting->help);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -306,9 +303,7 @@ err core_permissions(struct http_request *rq, struct http_reply *rp)
 {
     const struct app *const *apps = rq_house(rq)->apps;
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; apps[i]; i++) {
         for (const struct route *r = apps[i]->routes; r && r->method; r++) {
             json_object_begin(w);
@@ -320,8 +315,7 @@ err core_permissions(struct http_request *rq, struct http_reply *rp)
             json_object_end(w);
         }
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -346,9 +340,7 @@ err core_keys_list(struct http_request *rq, struct http_reply *rp)
     size_t count;
     TRY(auth_key_list(rq_house(rq)->auth, http_arena(rq), &keys, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "id", keys[i].id);
@@ -360,8 +352,7 @@ err core_keys_list(struct http_request *rq, struct http_reply *rp)
         json_kv_time_ms(w, "revokedAt", keys[i].revoked_ms);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 

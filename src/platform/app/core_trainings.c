@@ -268,9 +268,7 @@ err core_trainings_list(struct http_request *rq, struct http_reply *rp)
     TRY(state_filter(http_query(rq, "status"), &state));
     TRY(list_work(rq, WORK_TRAINING, state, limit, offset, &infos, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "runId", infos[i].run_id);
@@ -281,8 +279,7 @@ err core_trainings_list(struct http_request *rq, struct http_reply *rp)
                         infos[i].finished_ms ? infos[i].finished_ms : infos[i].started_ms);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -407,9 +404,7 @@ err core_training_artifacts(struct http_request *rq, struct http_reply *rp)
     TRY(track_artifact_list(house_track(rq_house(rq)), info.run_id, http_arena(rq), &artifacts,
                             &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count && i < ARTIFACTS_MAX; i++) {
         json_object_begin(w);
         json_kv_str(w, "name", artifacts[i].path);
@@ -419,8 +414,7 @@ err core_training_artifacts(struct http_request *rq, struct http_reply *rp)
                      STR_ARG(str_sub(artifacts[i].path, 0, 500)));
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -506,13 +500,10 @@ err core_evaluations_list(struct http_request *rq, struct http_reply *rp)
     TRY(http_query_int(rq, "offset", 0, 10000, &offset));
     TRY(list_work(rq, WORK_EVALUATION, STR_NONE, limit, offset, &infos, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++)
         TRY(write_evaluation(rq, w, &infos[i], false));
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
