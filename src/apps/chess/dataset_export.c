@@ -201,6 +201,7 @@ static err pgn_next_game(struct export *x)
     TRY(stored_game_get(house_store(x->house), g.key, &x->game, &stored));
     TRY(stored_game_read(house_blobs(x->house), &stored, &x->game, moves));
     TRY(pgn_write(moves, &x->piece));
+    buf_add_char(&x->piece, '\n'); /* readers find the next game behind an empty line */
     x->count++;
     return OK;
 }

@@ -4,6 +4,7 @@
 
 /* JSON Schema in one line a member. */
 #define P(name, type) "\"" name "\":{\"type\":\"" type "\"}"
+#define N(name, type) "\"" name "\":{\"type\":[\"" type "\",\"null\"]}" /* null when not known */
 #define OBJECT(members) "{\"type\":\"object\",\"properties\":{" members "}}"
 #define ARRAY(members) "{\"type\":\"array\",\"items\":" OBJECT(members) "}"
 #define ITEMS(members) OBJECT("\"items\":" ARRAY(members) "," P("nextOffset", "integer"))
@@ -22,26 +23,26 @@
     P("finishedAt", "string")
 #define GAME                                                                                       \
     P("id", "string") "," P("platform", "string") "," P("white", "string") ","                     \
-    P("black", "string") "," P("whiteRating", "integer") "," P("blackRating", "integer") ","       \
-    P("result", "string") "," P("winner", "string") "," P("timeControl", "string") ","             \
-    P("timeCategory", "string") "," P("endTime", "string") "," P("date", "string") ","             \
-    P("eco", "string") "," P("opening", "string") "," P("moveCount", "integer") ","                \
-    P("plies", "integer") "," P("url", "string")
+    P("black", "string") "," N("whiteRating", "integer") "," N("blackRating", "integer") ","       \
+    P("result", "string") "," N("winner", "string") "," N("timeControl", "string") ","             \
+    P("timeCategory", "string") "," N("endTime", "string") "," N("date", "string") ","             \
+    N("eco", "string") "," N("opening", "string") "," P("moveCount", "integer") ","                \
+    P("plies", "integer") "," N("url", "string")
 
 #define PREDICT_BODY                                                                               \
     P("fen", "string") ",\"history\":" STRINGS ","                                                 \
     P("temperature", "number") "," P("topk", "integer") "," P("rating", "integer") ","             \
     P("opponentRating", "integer") "," P("speed", "string") "," P("seed", "integer")
 #define PREDICTION                                                                                 \
-    OBJECT(P("move", "string") ",\"legal\":" STRINGS ",\"policy\":"                                \
+    OBJECT(N("move", "string") ",\"legal\":" STRINGS ",\"policy\":"                                \
            ARRAY(P("uci", "string") "," P("move", "string") "," P("prob", "number")) ","           \
            P("value", "object") "," P("modelId", "string") "," P("modelVersion", "string") ","     \
            P("latencyMs", "number"))
 #define PLAY                                                                                       \
     P("gameId", "string") "," P("fen", "string") "," P("status", "string") ","                     \
-    P("turn", "string") "," P("you", "string") "," P("result", "string") ","                       \
-    P("winner", "string") "," P("reason", "string") "," P("check", "boolean") ","                  \
-    P("plies", "integer") "," P("clock", "object")
+    N("turn", "string") "," P("you", "string") "," N("result", "string") ","                       \
+    N("winner", "string") "," N("reason", "string") "," P("check", "boolean") ","                  \
+    P("plies", "integer") "," N("clock", "object")
 
 const struct route chess_routes[] = {
     /* ---------------------------------------------------------------- ingest */
@@ -87,12 +88,12 @@ const struct route chess_routes[] = {
     { "GET", "/v1/games/{id}/moves", "List the moves of a game with clocks and evaluations.",
       ACCESS_VIEWER, games_moves,
       .reply = ARRAY(P("ply", "integer") "," P("san", "string") "," P("uci", "string") "," P(
-          "color", "string") "," P("clockMs", "integer") "," P("evalCp", "integer")),
+          "color", "string") "," N("clockMs", "integer") "," N("evalCp", "integer")),
       .metric = "chs_game_reads_total" },
     { "GET", "/v1/players", "List players by name, with how many games each has.", ACCESS_VIEWER,
       players_list, .query = "q:string limit:int offset:int",
       .reply = ITEMS(P("id", "integer") "," P("name", "string") "," P("platform", "string") "," P(
-          "games", "integer") "," P("lastPlayedAt", "string")),
+          "games", "integer") "," N("lastPlayedAt", "string")),
       .example = "q=a&limit=5", .metric = "chs_game_reads_total" },
 
     /* ---------------------------------------------------------------- serving */
@@ -130,7 +131,8 @@ const struct route chess_routes[] = {
       play_get, .reply = OBJECT(PLAY) },
     { "GET", "/v1/play/{id}/pgn", "Download a game as PGN.", ACCESS_VIEWER, play_pgn },
     { "POST", "/v1/play/{id}/move", "Make a move; the model answers at once.", ACCESS_ANALYST,
-      play_move, .body = P("uci", "string"), .reply = OBJECT(PLAY "," P("ok", "boolean")),
+      play_move, .body = P("uci", "string") "," P("plies", "integer"),
+      .reply = OBJECT(PLAY "," P("ok", "boolean")),
       .example = "{\"uci\":\"e2e4\"}", .metric = "chs_moves_total", .event = "play.moved" },
     { "POST", "/v1/play/{id}/takeback", "Take back the last move and the model's answer.",
       ACCESS_ANALYST, play_takeback, .reply = OBJECT(PLAY) },

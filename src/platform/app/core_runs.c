@@ -2,6 +2,7 @@
 /* core_runs.c -- /v1/runs, /v1/jobs, /v1/schedules, /v1/lineage: what was done, what is being done.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,16 +41,13 @@ err core_runs_list(struct http_request *rq, struct http_reply *rp)
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &filter.offset));
     TRY(track_run_list(house_track(rq_house(rq)), &filter, http_arena(rq), &runs, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         write_run(w, &runs[i]);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -110,9 +108,7 @@ err core_run_artifacts(struct http_request *rq, struct http_reply *rp)
     TRY(track_artifact_list(house_track(rq_house(rq)), run.run_id, http_arena(rq), &artifacts,
                             &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "path", artifacts[i].path);
@@ -121,22 +117,39 @@ err core_run_artifacts(struct http_request *rq, struct http_reply *rp)
         json_kv_time_ms(w, "createdAt", artifacts[i].created_ms);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
+/* A blob on its way to a client. */
+struct blob_download {
+    struct blobs *blobs;
+    struct blob_id id;
+    struct blob_reader *reader;
+};
+
 static ptrdiff_t pull_blob(void *arg, char *out, size_t max)
 {
+    struct blob_download *download = arg;
     size_t count;
-    err e = blob_read(arg, out, max, &count);
+    err e = blob_read(download->reader, out, max, &count);
     /* A digest that does not match ends the stream early: the client sees a broken transfer. */
     return e.code || count == 0 ? -1 : (ptrdiff_t)count;
 }
 
+static err seek_blob(void *arg, int64_t offset)
+{
+    struct blob_download *download = arg;
+    blob_reader_close(download->reader);
+    download->reader = NULL;
+    return blob_reader_open(download->blobs, &download->id, offset, &download->reader, NULL);
+}
+
 static void close_blob(void *arg)
 {
-    blob_reader_close(arg);
+    struct blob_download *download = arg;
+    blob_reader_close(download->reader);
+    free(download);
 }
 
 static const char *content_type_of(str path)
@@ -161,12 +174,25 @@ err core_run_artifact(struct http_request *rq, struct http_reply *rp)
     struct artifact_info artifact;
     struct blob_reader *reader;
     int64_t bytes;
+    char etag[sizeof artifact.blob.hex + 2];
     TRY(find_run(rq, &run));
     TRY(track_artifact_get(house_track(rq_house(rq)), run.run_id, http_param(rq, "path"),
                            http_arena(rq), &artifact));
     TRY(blob_reader_open(house_blobs(rq_house(rq)), &artifact.blob, 0, &reader, &bytes));
+    struct blob_download *download = calloc(1, sizeof *download);
+    if (!download) {
+        blob_reader_close(reader);
+        return ERR(ERR_NO_MEMORY, "sending an artifact: out of memory");
+    }
+    *download = (struct blob_download){ house_blobs(rq_house(rq)), artifact.blob, reader };
+    snprintf(etag, sizeof etag, "\"%s\"", artifact.blob.hex);
+    http_set_header(rp, "ETag", str_of(etag));
     http_stream(rp, content_type_of(artifact.path),
-                (struct http_stream){ .pull = pull_blob, .done = close_blob, .arg = reader });
+                (struct http_stream){ .pull = pull_blob,
+                                      .done = close_blob,
+                                      .arg = download,
+                                      .seek = seek_blob,
+                                      .bytes = bytes });
     return OK;
 }
 
@@ -222,13 +248,10 @@ err core_jobs_list(struct http_request *rq, struct http_reply *rp)
     TRY(http_query_int(rq, "offset", 0, INT32_MAX, &filter.offset));
     TRY(job_list(house_jobs(rq_house(rq)), &filter, http_arena(rq), &jobs, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++)
         write_job(w, &jobs[i]);
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
 
@@ -334,9 +357,7 @@ err core_schedules(struct http_request *rq, struct http_reply *rp)
     size_t count;
     TRY(jobs_schedule_list(house_jobs(rq_house(rq)), http_arena(rq), &rows, &count));
     struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "items");
-    json_array_begin(w);
+    json_items_begin(w);
     for (size_t i = 0; i < count; i++) {
         json_object_begin(w);
         json_kv_str(w, "name", rows[i].name);
@@ -348,7 +369,6 @@ err core_schedules(struct http_request *rq, struct http_reply *rp)
         json_kv_time_ms(w, "nextAt", rows[i].next_ms);
         json_object_end(w);
     }
-    json_array_end(w);
-    json_object_end(w);
+    json_items_end(w);
     return OK;
 }
