@@ -63,7 +63,7 @@ struct pgn_game {
     str text;                    /* the game as it stood in the source */
 };
 
-str pgn_game_tag(const struct pgn_game *g, const char *name); /* empty when absent */
+str pgn_game_tag(const struct pgn_game *g, const char *name); /* empty, with a NULL ptr, when absent */
 
 struct pgn_problem {
     uint64_t line;        /* where the reader gave up, from 1 */

@@ -186,7 +186,7 @@ static str raw_name(const struct pgn_reader *r, const struct pgn_raw_tag *t)
 static str raw_value(const struct pgn_reader *r, const struct pgn_raw_tag *t)
 {
     const char *base = t->is_converted ? r->converted.ptr : r->window + r->game_at;
-    return t->value_len ? str_from(base + t->value_at, t->value_len) : STR_NONE;
+    return str_from(base ? base + t->value_at : "", t->value_len);
 }
 
 static const struct pgn_raw_tag *find_raw(const struct pgn_reader *r, str name)
