@@ -7,8 +7,14 @@
  */
 #include "engine/chess/book.h"
 
+#include "engine/chess/net_model.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+/* Found on games of masters: counting later plies adds nothing, and the network weighs like a few games. */
+enum { BOOK_PLIES = 60 };
+#define BOOK_STRENGTH 6.0f
 
 enum { PAIRS_MAX = 8 << 20 }; /* 128 MB of pairs while building */
 
@@ -129,6 +135,15 @@ err book_build_in_passes(const struct chess_sample_source *samples, int plies_ma
 err book_build(const struct chess_sample_source *samples, int plies_max, float strength, struct book *ret_book)
 {
     return book_build_in_passes(samples, plies_max, strength, PAIRS_MAX, BOOK_ENTRIES_MAX, ret_book);
+}
+
+err chess_net_add_book(struct chess_net *net, const struct chess_sample_source *train)
+{
+    struct book book;
+    TRY(book_build(train, BOOK_PLIES, BOOK_STRENGTH, &book));
+    book_deinit(&net->book);
+    net->book = book;
+    return OK;
 }
 
 void book_deinit(struct book *b)

@@ -33,6 +33,13 @@ struct chess_sample {
     uint16_t ply;
 };
 
+/* Where samples come from: random access by index, so that shuffling needs no copy. Thread-safe. */
+struct chess_sample_source {
+    size_t count;
+    void (*get)(void *arg, size_t index, struct chess_sample *ret_sample);
+    void *arg;
+};
+
 struct chess_prediction {
     int move_count;
     chess_move moves[CHESS_MOVES_MAX];
@@ -46,6 +53,8 @@ struct chess_net;
 MUST_USE err chess_net_load(str bytes, struct chess_net **ret_net); /* bytes may be hostile: ERR_CORRUPT */
 MUST_USE err chess_net_save(const struct chess_net *net, struct buf *out);
 void chess_net_free(struct chess_net *net);
+/* Adds the book of positions of these samples, replacing an older one; before others use the net. */
+MUST_USE err chess_net_add_book(struct chess_net *net, const struct chess_sample_source *train);
 size_t chess_net_parameters(const struct chess_net *net);
 /* Deterministic: same net, position, conditions: same numbers on the same SIMD path. The book of
  * positions, when the net carries one, is mixed in. No allocation. */
@@ -82,13 +91,6 @@ struct chess_train_options {
 struct chess_train_options chess_train_defaults(size_t count);
 /* ERR_INVALID names the option, its value and what is allowed. */
 MUST_USE err chess_train_options_check(const struct chess_train_options *options);
-
-/* Where samples come from: random access by index, so that shuffling needs no copy. Thread-safe. */
-struct chess_sample_source {
-    size_t count;
-    void (*get)(void *arg, size_t index, struct chess_sample *ret_sample);
-    void *arg;
-};
 
 struct chess_train_report {
     int64_t step, step_total;

@@ -58,9 +58,12 @@ void net_init(const struct net_shape *s, uint64_t seed, float *weights)
      * give sums near one. Rows of moves start smaller, because what is rare keeps its start. */
     fill(weights + at.bag, (size_t)BAG_ROWS * s->bag, 0.15, &rng);
     fill(weights + at.trunk, s->bag * outputs, sqrt(1.0 / s->bag), &rng);
+    for (size_t i = 0; i < s->bag; i++)
+        for (size_t j = 0; j < 2 * s->move; j++)
+            weights[at.trunk + i * outputs + j] *= 0.1f;
     fill(weights + at.square, (size_t)SQUARE_ROWS * s->square, 0.15, &rng);
-    fill(weights + at.from, s->square * s->move, sqrt(0.5 / s->square), &rng);
-    fill(weights + at.to, s->square * s->move, sqrt(0.5 / s->square), &rng);
+    fill(weights + at.from, s->square * s->move, sqrt(0.05 / s->square), &rng);
+    fill(weights + at.to, s->square * s->move, sqrt(0.05 / s->square), &rng);
     fill(weights + at.move, (size_t)MOVE_ROWS * s->move, 0.05, &rng);
     fill(weights + at.out, s->move, sqrt(1.0 / s->move), &rng);
     for (size_t i = 0; i < s->value; i++)

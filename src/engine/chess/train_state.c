@@ -160,15 +160,12 @@ void chess_trainer_free(struct chess_trainer *t)
     free(t);
 }
 
-enum { BOOK_PLIES = 60 };
-#define BOOK_STRENGTH 8.0f
-
 err chess_trainer_net(struct chess_trainer *t, struct chess_net **ret_net)
 {
     struct chess_net *net;
     TRY(net_new(&t->shape, isinf(t->best_loss) ? t->weights : t->best, &net));
     if (t->options.book) {
-        err e = book_build(&t->train, BOOK_PLIES, BOOK_STRENGTH, &net->book);
+        err e = chess_net_add_book(net, &t->train);
         if (e.code) {
             chess_net_free(net);
             return e;

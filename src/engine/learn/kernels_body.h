@@ -303,6 +303,9 @@ static void relu_back(float *dx, const float *y, size_t n, float scale)
  * error below 2e-7. Anything below -87 gives 0. */
 static inline vec exp_negative(vec x)
 {
+    const vec least = splat(-87.0f);
+    ivec in_range = x > least;
+    x = (vec)(((ivec)x & in_range) | ((ivec)least & ~in_range)); /* minus infinity has no whole part */
     const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
     vec n = x * 1.44269504088896341f + magic;
     ivec exponent = (ivec)n - (ivec)magic;
@@ -317,7 +320,7 @@ static inline vec exp_negative(vec x)
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
     vec result = (vec)((ivec)p + (exponent << 23));
-    return (vec)((ivec)result & (x > -87.0f));
+    return (vec)((ivec)result & in_range);
 }
 
 static float softmax(float *x, size_t n)
