@@ -440,8 +440,13 @@ err ingest_run(struct run *run, const struct json *payload)
         if (path)
             unlink(path);
     }
-    if (!e.code)
-        e = analytics_wake(run_house(run)); /* the plugins have new games to look at */
+    if (!e.code) {
+        /* The plugins have new games to look at. When the queue will not have it, their schedule
+         * comes by: no reason to import again. */
+        err woken = analytics_wake(run_house(run));
+        if (woken.code)
+            RUN_LOG(run, LOG_WARN, "analytics.not_woken", woken.msg);
+    }
 
     metric_add(chess_cell(in.metrics, CHESS_M_INGEST_ACTIVE), -1);
     ingest_source_close(in.source);

@@ -199,15 +199,15 @@ static err publish_tx(struct store_tx *tx, void *arg)
  * the process dies between the two, play_start does it again; the import recognises a copy. */
 static err publish(struct house *h, const struct play *p, arena *keep)
 {
-    char folder[FS_PATH_BYTES], name[64], path[FS_PATH_BYTES];
+    char upload[HEX_ID_BYTES], name[64], path[FS_PATH_BYTES];
     struct publication pub = {
         .h = h, .play = p, .wanted = p->use_for_training && p->taken_back == 0 && p->game->plies > 1
     };
     if (pub.wanted) {
         struct buf pgn;
         snprintf(name, sizeof name, "play-%s.pgn", p->id);
-        TRY(fs_join(folder, house_home(h), "inbox"));
-        TRY(fs_join(path, folder, name));
+        rand_hex_id(upload);
+        TRY(inbox_path(h, upload, path));
         buf_init(&pgn, PLAY_PGN_BYTES_MAX);
         err e = write_pgn(p, &pgn);
         if (!e.code)
@@ -219,9 +219,8 @@ static err publish(struct house *h, const struct play *p, arena *keep)
         buf_init(&payload, JOB_PAYLOAD_MAX);
         json_out_init(&w, &payload);
         json_object_begin(&w);
-        json_kv_cstr(&w, "path", path);
+        json_kv_cstr(&w, "upload", upload);
         json_kv_cstr(&w, "name", name);
-        json_kv_bool(&w, "inbox", true);
         json_kv_cstr(&w, "note", "played here");
         json_object_end(&w);
         str text = arena_str(keep, buf_str(&payload));
