@@ -10,7 +10,8 @@ static const struct setting settings[] = {
     { "CHESS_INGEST_EXPANDED_MAX", SETTING_BYTES, "64G",
       "The most bytes an uploaded zip may unpack to; beyond, the import is refused." },
     { "CHESS_CHECKPOINT_SECONDS", SETTING_REAL, "30",
-      "How often a training keeps its state: at most this much work is done twice after a crash." },
+      "How often a training keeps its state: at most this much work is done twice after a crash.",
+      .min = 0.01, .max = 86400 },
     { 0 },
 };
 

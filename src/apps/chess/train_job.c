@@ -15,7 +15,6 @@
 #include "base/clock.h"
 
 enum {
-    CHECKPOINT_EVERY_MIN_MS = 10,
     METRIC_EVERY_MS = 1000,
     CHECKPOINT_BYTES_MAX = 512 * 1024 * 1024,
     JUDGED_MAX = 50000, /* held-out positions for the numbers at registration; +-0.2 % at top-1 */
@@ -398,8 +397,6 @@ err train_run(struct run *run, const struct json *payload)
     RUN_LOG(run, LOG_INFO, "training.started", NULL, F_INT("rows", (int64_t)t.train.count),
             F_INT("attempt", job_attempt(run_job(run))));
     t.checkpoint_every_ms = (int64_t)(setting_real(t.h, "CHESS_CHECKPOINT_SECONDS") * 1000);
-    if (t.checkpoint_every_ms < CHECKPOINT_EVERY_MIN_MS)
-        t.checkpoint_every_ms = CHECKPOINT_EVERY_MIN_MS;
     t.next_checkpoint_ms = clock_mono_ns() / 1000000 + t.checkpoint_every_ms;
     e = chess_trainer_new(&t.options, &t.train, t.valid.count ? &t.valid : NULL, &t.trainer);
     if (!e.code)

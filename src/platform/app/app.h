@@ -39,7 +39,8 @@ struct setting {
     enum setting_type type;
     const char *fallback; /* default, as text */
     const char *help;
-    bool is_secret; /* shown as "(set)" */
+    double min, max; /* of a number; both 0: any */
+    bool is_secret;  /* shown as "(set)" */
 };
 str setting_str(const struct house *h, const char *name); /* asserts that the name is declared */
 int64_t setting_int(const struct house *h, const char *name); /* INT, BYTES ("64M") and BOOL */

@@ -191,7 +191,8 @@ static err open_log(struct house *h, bool quiet)
         .bytes_max = setting_int(h, "SKERRY_LOG_BYTES"),
         .age_max_ms = setting_int(h, "SKERRY_LOG_DAYS") * 24 * 3600 * 1000,
     };
-    TRY(log_level_parse(setting_str(h, "SKERRY_LOG_LEVEL"), &options.level_min));
+    TRY(err_wrap(log_level_parse(setting_str(h, "SKERRY_LOG_LEVEL"), &options.level_min),
+                 "setting SKERRY_LOG_LEVEL"));
     TRY(fs_join(folder, h->home, "logs"));
     TRY(fs_mkdirs(folder));
     return log_open(&options, &h->log);
@@ -407,7 +408,8 @@ static err open_http(struct house *h)
     TRY(split_list(h, setting_str(h, "SKERRY_HOSTS"), &options.hosts_extra));
     TRY(split_list(h, setting_str(h, "SKERRY_ORIGINS"), &options.origins));
     TRY(house_watch_routes(h));
-    return http_open(&options, tables, count, &h->http);
+    return err_wrap(http_open(&options, tables, count, &h->http),
+                    "API_PORT %d, SKERRY_BIND %s", options.port, address);
 }
 
 /* The lock file tells command-line verbs where the server is. */

@@ -171,6 +171,16 @@ static err parse_value(struct setting_value *v)
     return OK;
 }
 
+static err check_range(const struct setting_value *v)
+{
+    const struct setting *s = v->setting;
+    double value = s->type == SETTING_REAL ? v->real : (double)v->integer;
+    if ((s->min == 0 && s->max == 0) || (value >= s->min && value <= s->max))
+        return OK;
+    return ERR(ERR_INVALID, "setting %s='%.*s' (from %s) must be from %.15g to %.15g", s->name,
+               STR_ARG(v->text), setting_source_name(v->source), s->min, s->max);
+}
+
 static err load_one(const struct setting *setting, const struct map *home_file,
                     const struct map *local_file, arena *keep, struct setting_value *value)
 {
@@ -189,7 +199,8 @@ static err load_one(const struct setting *setting, const struct map *home_file,
         value->text = *(const str *)in_local->ptr;
         value->source = SETTING_FROM_LOCAL_FILE;
     }
-    return parse_value(value);
+    TRY(parse_value(value));
+    return check_range(value);
 }
 
 err settings_load(const struct app *const *apps, const char *home, arena *keep,

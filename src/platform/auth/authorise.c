@@ -160,6 +160,6 @@ err auth_check_bind(struct auth *a, const char *address)
         return OK;
     return ERR(ERR_DENIED,
                "refusing to listen on '%s': other machines could reach it, and no admin key "
-               "exists. Create one first, or listen on 127.0.0.1",
+               "exists. Create one first (skerry key create NAME admin), or listen on 127.0.0.1",
                address);
 }

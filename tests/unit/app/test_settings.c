@@ -10,7 +10,7 @@
 #include "platform/app/settings.h"
 
 static const struct setting rows[] = {
-    { "TEST_PORT", SETTING_INT, "8001", "A port." },
+    { "TEST_PORT", SETTING_INT, "8001", "A port.", .min = 0, .max = 65535 },
     { "TEST_NAME", SETTING_STR, "nobody", "A name." },
     { "TEST_SIZE", SETTING_BYTES, "64M", "A size." },
     { "TEST_ON", SETTING_BOOL, "no", "A switch." },
@@ -78,6 +78,7 @@ static void wrong_values_are_named(void **state)
     static const struct {
         const char *name, *value;
     } bad[] = { { "TEST_PORT", "80x" },          { "TEST_PORT", "" },
+                { "TEST_PORT", "65536" },        { "TEST_PORT", "-1" },
                 { "TEST_SIZE", "64Q" },          { "TEST_SIZE", "-1" },
                 { "TEST_SIZE", "99999999999G" }, { "TEST_ON", "maybe" },
                 { "TEST_RATE", "nan" } };
