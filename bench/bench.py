@@ -5,13 +5,15 @@
 usage: bench/bench.py [NAME...]        (make bench, make bench B="pgn-legal predict")
 
 Prints one JSON line a figure: {"bench","ours","peer","theirs","unit","ratio"}; peer and theirs are null
-where there is none. ratio is how many times better ours is. The file is masters.pgn from SKERRY_SHARED
-(5.55 M plies) when it is there, else the games shipped in examples/.
+where there is none. ratio is how many times better ours is. The lines also go to bench.jsonl in the
+build folder. The file is masters.pgn from SKERRY_SHARED (5.55 M plies) when it is there, else the games
+shipped in examples/. A bench that cannot run is said on standard error, and the exit code is 1.
 """
 import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -28,12 +30,19 @@ SHARED = pathlib.Path(os.environ.get("SKERRY_SHARED", ROOT.parent / "shared"))
 START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 
 
+def emit(text):
+    print(text, flush=True)
+    with open(BUILD / "bench.jsonl", "a") as f:
+        f.write(text + "\n")
+
+
 def line(bench, ours, unit, peer=None, theirs=None, lower_is_better=False):
     ratio = None
     if theirs:
         ratio = theirs / ours if lower_is_better else ours / theirs
-    print(json.dumps({"bench": bench, "ours": ours, "peer": peer, "theirs": theirs, "unit": unit,
-                      "ratio": round(ratio, 3) if ratio else None}), flush=True)
+    emit(json.dumps({"bench": bench, "ours": round(ours, 3), "peer": peer,
+                     "theirs": round(theirs, 3) if theirs else None, "unit": unit,
+                     "ratio": round(ratio, 3) if ratio else None}))
 
 
 def note(text):
@@ -50,6 +59,23 @@ def games_file(work):
             for source in sources:
                 subprocess.run(["zstd", "-dcq", source], stdout=f, check=True)
     return out
+
+
+class Meter:
+    """Wall and processor time of the child processes that ran inside a with block. A busy machine blurs
+    the first and hardly the second."""
+
+    def __enter__(self):
+        self.before = time.perf_counter(), self.children_s()
+        return self
+
+    def __exit__(self, *_):
+        self.wall_s, self.cpu_s = time.perf_counter() - self.before[0], self.children_s() - self.before[1]
+
+    @staticmethod
+    def children_s():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
 
 
 class Home:
@@ -95,12 +121,24 @@ def resident_bytes(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) * 1024
 
 
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def c_bench(name, *args):
     """A bench of its own program: it prints the JSON lines."""
     target = f"bench/{name}"
     subprocess.run(["ninja", "-C", BUILD, target], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([str(BUILD / target), *map(str, args)], check=True,
-                   env=dict(os.environ, SKERRY_SHARED=str(SHARED)))
+    process = subprocess.Popen([str(BUILD / target), *map(str, args)], stdout=subprocess.PIPE, text=True,
+                               env=dict(os.environ, SKERRY_SHARED=str(SHARED)))
+    with process.stdout:
+        for text in process.stdout:
+            json.loads(text)
+            emit(text.strip())
+    if process.wait() != 0:
+        raise RuntimeError(f"{target} ended with {process.returncode}")
 
 
 # ------------------------------------------------------------------ the benches
@@ -117,39 +155,64 @@ def store(work):
     c_bench("store_bench")
 
 
+def scid_import(work, file):
+    """(games, meter) of Scid's own import into a new database; None when it is not there."""
+    tkscid = shutil.which("tkscid") or shutil.which("tkscid", path="/usr/games")
+    if not tkscid:
+        note("pgn-import: tkscid is not installed (tools/deps.sh bench): no peer")
+        return None
+    with Meter() as meter:
+        done = subprocess.run([tkscid, str(ROOT / "bench" / "scid_import.tcl"), str(work / "scidbase"), str(file)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    for made in work.glob("scidbase.*"):
+        made.unlink()
+    if done.returncode != 0:
+        raise RuntimeError("scid did not import: " + done.stderr.decode(errors="replace")[-300:])
+    return int(done.stdout.split()[-1]), meter
+
+
+ROUNDS = 3  # of which the best counts, for both sides: other work can only slow a round down
+
+
+def imported(work, name, file):
+    """(home, reply, meter) of one import into an empty store."""
+    home = Home(work, name)
+    with Meter() as meter:
+        reply = json.loads(home.verb("chess", "import", str(file), "--json"))
+    return home, reply, meter
+
+
 def pgn_import(work):
     """From a plain file into an empty store, durable and deduplicated, start of the process included."""
     file = games_file(work)
-    home = Home(work, "import-home")
-    before = time.perf_counter()
-    reply = json.loads(home.verb("chess", "import", str(file), "--json"))
-    ours_s = time.perf_counter() - before
-    games = reply["games"]
-    theirs = None
-    if shutil.which("scidpgn") or os.path.exists("/usr/games/scidpgn"):
-        base = work / "scidbase"
-        before = time.perf_counter()
-        done = subprocess.run(["/usr/games/sc_import", str(base), str(file)], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        spent = time.perf_counter() - before
-        made = list(work.glob("scidbase.s*"))
-        if done.returncode == 0 and made:
-            theirs = games / spent
-        else:
-            note("scid did not import: " + done.stdout.decode(errors="replace")[-300:])
-        for f in made:
-            f.unlink()
-    line("pgn-import", games / ours_s, "games/s", "scid" if theirs else None, theirs)
-    shutil.rmtree(home.path)
+    ours, job, theirs = [], 0, []
+    for _ in range(ROUNDS):
+        home, reply, meter = imported(work, "import-home", file)
+        shutil.rmtree(home.path)
+        ours.append((reply["added"] / meter.wall_s, reply["added"] / meter.cpu_s))
+        job = max(job, reply["gamesPerSecond"])
+        scid = scid_import(work, file)
+        if scid:
+            theirs.append((scid[0] / scid[1].wall_s, scid[0] / scid[1].cpu_s))
+    peer = "scid" if theirs else None
+    for i, (name, unit) in enumerate((("pgn-import", "games/s"),
+                                      ("pgn-import-cpu", "games/s of processor time, all threads"))):
+        line(name, max(o[i] for o in ours), unit, peer, max(t[i] for t in theirs) if theirs else None)
+    line("pgn-import-job", job, "games/s, without starting the process")
 
 
 def dataset(work):
-    file = games_file(work)
-    home = Home(work, "dataset-home")
-    home.verb("chess", "import", str(file), "--json")
-    before = time.perf_counter()
-    reply = json.loads(home.verb("chess", "dataset", "all", "--json"))
-    line("dataset", reply["rows"] / (time.perf_counter() - before), "positions/s")
+    """All positions of the file as a dataset: the whole command, and the job in it."""
+    home, _, _ = imported(work, "dataset-home", games_file(work))
+    wall, cpu, job = 0, 0, 0
+    for i in range(ROUNDS):
+        with Meter() as meter:
+            reply = json.loads(home.verb("chess", "dataset", f"all-{i}", "--json"))
+        wall, cpu = max(wall, reply["rows"] / meter.wall_s), max(cpu, reply["rows"] / meter.cpu_s)
+        job = max(job, reply["rowsPerSecond"])
+    line("dataset", wall, "positions/s")
+    line("dataset-cpu", cpu, "positions/s of processor time, all threads")
+    line("dataset-job", job, "positions/s, without starting the process")
     shutil.rmtree(home.path)
 
 
@@ -168,6 +231,7 @@ def trained_home(work):
     return home
 
 
+WRK_SECONDS = 5
 WRK = """
 wrk.method = "POST"
 wrk.body = '{"fen":"%s","topk":5}'
@@ -193,30 +257,61 @@ def predict(work):
     server = home.serve()
     try:
         wrk(work, home.port, 1, 1, 1)
-        _, p50, p99 = wrk(work, home.port, 1, 1, 5)
+        _, p50, p99 = wrk(work, home.port, 1, 1, WRK_SECONDS)
         line("predict-p50", p50, "us")
         line("predict-p99", p99, "us")
-        rate, _, _ = wrk(work, home.port, 64, 2, 5)
+        # On two cores: one for the server's event thread, one for the client.
+        before = cpu_s(server.pid)
+        rate, _, p99 = wrk(work, home.port, 64, 1, WRK_SECONDS)
         line("predict", rate, "requests/s")
+        line("predict-cpu", (cpu_s(server.pid) - before) / (rate * WRK_SECONDS) * 1e6, "us of processor time a request")
+        line("predict-p99-64", p99, "us, 64 connections at once")
     finally:
         stop(server)
     shutil.rmtree(home.path)
 
 
+def import_rss_mib(home, file):
+    """The most memory that an import held, as the kernel counted it."""
+    out = subprocess.run([sys.executable, "-c", MEASURE, BINARY, "chess", "import", str(file), "--json"],
+                         env=home.env, stdout=subprocess.PIPE, check=True).stdout.decode()
+    return int(out.split()[-1]) / 1024
+
+
+def ten_times(work):
+    """Ten copies of the games in which every game is new: White has another name in each copy."""
+    big = work / "games10.pgn"
+    with open(big, "wb") as f:
+        for copy in range(10):
+            subprocess.run(["sed", f's/^\\[White "/[White "copy {copy} /', str(games_file(work))], stdout=f, check=True)
+    return big
+
+
+STARTS = 7
+
+
 def footprint(work):
     home = Home(work, "footprint-home")
     stop(home.serve())  # first start makes the store; the figure is of a start that finds one
-    before = time.perf_counter()
+    starts_ms = []
+    for _ in range(STARTS):
+        before = time.perf_counter()
+        server = home.serve()
+        starts_ms.append((time.perf_counter() - before) * 1000)
+        time.sleep(0.5)
+        rss_mib = resident_bytes(server.pid) / 2 ** 20
+        stop(server)
     server = home.serve()
-    line("start", (time.perf_counter() - before) * 1000, "ms")
-    time.sleep(2)
-    line("idle-rss", resident_bytes(server.pid) / 2 ** 20, "MiB")
+    time.sleep(5)
+    rss_mib = max(rss_mib, resident_bytes(server.pid) / 2 ** 20)
     stop(server)
-    file = games_file(work)
-    time_line = subprocess.run(["/usr/bin/env", "python3", "-c", MEASURE, BINARY, "chess", "import", str(file), "--json"],
-                               env=home.env, stdout=subprocess.PIPE, check=True).stdout.decode().strip().splitlines()[-1]
-    line("import-rss", int(time_line) / 1024, "MiB")
-    line("binary", os.path.getsize(BINARY) / 2 ** 20, "MiB, with debug information")
+    line("footprint", rss_mib, "MiB, idle RSS", lower_is_better=True)
+    line("footprint-start-ms", sorted(starts_ms)[STARTS // 2], f"ms, median of {STARTS}")
+    line("footprint-import-rss", import_rss_mib(home, games_file(work)), "MiB")
+    big = ten_times(work)
+    line("footprint-import-rss-10", import_rss_mib(home, big), "MiB, file ten times larger")
+    big.unlink()
+    line("footprint-binary", os.path.getsize(BINARY) / 2 ** 20, "MiB, with debug information")
     shutil.rmtree(home.path)
 
 
@@ -237,6 +332,10 @@ def main():
         note(f"there is no bench {unknown[0]}; the benches are: {' '.join(BENCHES)}")
         return 2
     status = 0
+    (BUILD / "bench.jsonl").write_text("")
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        note(f"other work runs on this machine (load {load:.1f}): the figures are too low")
     with tempfile.TemporaryDirectory(prefix="skerry-bench-") as folder:
         for name in names:
             try:

@@ -144,7 +144,7 @@ int main(int argc, char **argv)
     printf("{\"bench\":\"perft\",\"ours\":%.4f,", ours);
     if (beside)
         printf("\"peer\":\"%s\",\"theirs\":%.4f,\"unit\":\"s\",\"ratio\":%.4f}\n", peer.name,
-               theirs, ours / theirs);
+               theirs, theirs / ours); /* how many times better ours is */
     else
         printf("\"peer\":null,\"theirs\":null,\"unit\":\"s\",\"ratio\":null}\n");
     if (beside)

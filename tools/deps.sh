@@ -29,9 +29,9 @@ wrk                  bench    load generator for predict
 stockfish            bench    peer: perft
 pgn-extract          bench    peer: reading PGN
 scid                 bench    peer: importing PGN
-tcl                  bench    runs scid's import
-prometheus           interop  promtool checks /metrics
+prometheus           interop  promtool checks /metrics, the server scrapes it
 stockfish            interop  a UCI opponent for the served model
+curl                 interop  an HTTP client that is not ours
 python3-venv         interop  an environment for python-chess from PyPI
 LIST
 }
