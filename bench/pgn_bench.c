@@ -4,16 +4,16 @@
  *     pgn_bench [FILE [PGN-EXTRACT]]
  *
  * FILE is a PGN, packed or not; without one, masters.pgn.zst of SKERRY_SHARED, or else the games in
- * examples/games. It is unpacked first: both sides read plain text that is in the page cache. Prints JSON
- * lines:
+ * examples/games. It is unpacked first: both sides read plain text that is in the page cache.
+ * Prints JSON lines:
  *
  *   pgn-legal      half-moves a second: tags, moves and their legality, one thread
- *   pgn-annotated  MB/s of text with clocks and evaluations: the shipped Lichess games, again and again
- *   pack-walk      half-moves a second through packed games, positions and keys included
+ *   pgn-annotated  MB/s of text with clocks and evaluations: the shipped Lichess games, again and
+ * again pack-walk      half-moves a second through packed games, positions and keys included
  *
- * The sides run alternately, best of five. Time is processor time of one core, user and system: other work
- * on the machine blurs it less than the clock on the wall. pgn-extract runs with -s -r, its fastest way to
- * check games, which writes none.
+ * The sides run alternately, best of five. Time is processor time of one core, user and system:
+ * other work on the machine blurs it less than the clock on the wall. pgn-extract runs with -s -r,
+ * its fastest way to check games, which writes none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,12 @@
 #include "engine/chess/pgn.h"
 #include "engine/chess/pgn_internal.h"
 
-enum { ROUNDS = 5, TEXT_BYTES_MAX = 1 << 30, ANNOTATED_BYTES = 40 * 1000 * 1000, PACK_GAMES_MAX = 1 << 20 };
+enum {
+    ROUNDS = 5,
+    TEXT_BYTES_MAX = 1 << 30,
+    ANNOTATED_BYTES = 40 * 1000 * 1000,
+    PACK_GAMES_MAX = 1 << 20
+};
 
 /* EXAMPLES, the folder of the shipped games, comes from the build. */
 static const char *const examples[] = {
@@ -209,7 +214,8 @@ static void bench_annotated(void)
         best = s < best ? s : best;
     }
     unlink(path);
-    printf("{\"bench\":\"pgn-annotated\",\"ours\":%.1f,\"peer\":null,\"theirs\":null,\"unit\":\"MB/s\",\"ratio\":null}\n",
+    printf("{\"bench\":\"pgn-annotated\",\"ours\":%.1f,\"peer\":null,\"theirs\":null,\"unit\":\"MB/"
+           "s\",\"ratio\":null}\n",
            (double)stats.bytes / best / 1e6);
 }
 
@@ -263,7 +269,8 @@ static void bench_walk(const char *path)
     pack_writer_deinit(&w);
     if (keys == 1) /* the walk cannot be left out */
         fprintf(stderr, "\n");
-    printf("{\"bench\":\"pack-walk\",\"ours\":%.0f,\"peer\":null,\"theirs\":null,\"unit\":\"plies/s\",\"ratio\":null}\n",
+    printf("{\"bench\":\"pack-walk\",\"ours\":%.0f,\"peer\":null,\"theirs\":null,\"unit\":\"plies/"
+           "s\",\"ratio\":null}\n",
            (double)plies / best);
 }
 
@@ -274,7 +281,8 @@ int main(int argc, char **argv)
     char masters[512], path[64];
 
     buf_init(&text, TEXT_BYTES_MAX);
-    snprintf(masters, sizeof masters, "%s/data/chess/masters.pgn.zst", shared ? shared : "../shared");
+    snprintf(masters, sizeof masters, "%s/data/chess/masters.pgn.zst",
+             shared ? shared : "../shared");
     if (argc > 1) {
         add_text(&text, argv[1]);
     } else if (access(masters, R_OK) == 0) {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* train_bench.c -- how fast the network trains, and how well it then predicts games it has not seen.
+/* train_bench.c -- how fast the network trains, and how well it then predicts games it has not
+ * seen.
  *
  * usage: train_bench GAMES.pgn[.zst] [MINUTES]      TRAIN_MINUTES in the environment does the same
  *
- * Games are split by a hash of their number: 10 % are held out, and every position of those is judged.
- * Training runs for MINUTES (5) of wall time on all cores. No peer of the same kind is packaged in
- * Debian, so the lines have none. Progress goes to standard error.
+ * Games are split by a hash of their number: 10 % are held out, and every position of those is
+ * judged. Training runs for MINUTES (5) of wall time on all cores. No peer of the same kind is
+ * packaged in Debian, so the lines have none. Progress goes to standard error.
  *
- * Positions are kept as moves, with a full position every eighth, so that five million fit in 150 MB and
- * any one is found by making three or four moves.
+ * Positions are kept as moves, with a full position every eighth, so that five million fit in 150
+ * MB and any one is found by making three or four moves.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,8 @@ static void make_room(struct part *part, size_t rows)
         die("more positions than this program holds");
     part->moves = grow(part->moves, part->room, sizeof *part->moves);
     part->game_of = grow(part->game_of, part->room, sizeof *part->game_of);
-    part->every_eighth = grow(part->every_eighth, part->room / STRIDE + 1, sizeof *part->every_eighth);
+    part->every_eighth = grow(part->every_eighth, part->room / STRIDE + 1,
+                              sizeof *part->every_eighth);
 }
 
 static uint16_t rating_of(const struct pgn_game *g, const char *tag)
@@ -85,8 +87,11 @@ static void add_game(struct part *part, const struct pgn_game *g)
     struct chess_position p = g->start;
     make_room(part, g->ply_count);
     part->games[part->game_count] = (struct game){
-        .start = p, .result = (uint8_t)g->result, .first = part->count,
-        .white = { .rating_self = rating_of(g, "WhiteElo"), .rating_opponent = rating_of(g, "BlackElo") },
+        .start = p,
+        .result = (uint8_t)g->result,
+        .first = part->count,
+        .white = { .rating_self = rating_of(g, "WhiteElo"),
+                   .rating_opponent = rating_of(g, "BlackElo") },
     };
     for (size_t ply = 0; ply < g->ply_count; ply++) {
         if (part->count % STRIDE == 0)
@@ -110,7 +115,10 @@ static void get(void *arg, size_t index, struct chess_sample *ret_sample)
     }
     const struct game *g = &part->games[part->game_of[index]];
     bool black = p.turn == CHESS_BLACK;
-    int white_outcome = g->result == CHESS_WHITE_WIN ? 1 : g->result == CHESS_BLACK_WIN ? -1 : g->result == CHESS_DRAW ? 0 : 2;
+    int white_outcome = g->result == CHESS_WHITE_WIN   ? 1
+                        : g->result == CHESS_BLACK_WIN ? -1
+                        : g->result == CHESS_DRAW      ? 0
+                                                       : 2;
     *ret_sample = (struct chess_sample){
         .position = p,
         .move = part->moves[index],
@@ -118,7 +126,8 @@ static void get(void *arg, size_t index, struct chess_sample *ret_sample)
         .ply = (uint16_t)(index - g->first),
         .outcome = (int8_t)(black && white_outcome != 2 ? -white_outcome : white_outcome),
         .conditions = { .rating_self = black ? g->white.rating_opponent : g->white.rating_self,
-                        .rating_opponent = black ? g->white.rating_self : g->white.rating_opponent },
+                        .rating_opponent = black ? g->white.rating_self
+                                                 : g->white.rating_opponent },
     };
 }
 
@@ -158,27 +167,34 @@ static err progress(void *arg, const struct chess_train_report *r)
     if (now - shown->at_ns < 10000000000 && r->progress < 1)
         return OK;
     shown->at_ns = now;
-    (void)fprintf(stderr, "  %3.0f %%  step %lld  %.0f positions/s  loss %.3f  top-1 %.1f %%\n", 100 * r->progress,
-                  (long long)r->step, r->samples_per_s, r->policy_loss, 100 * r->top1);
+    (void)fprintf(stderr, "  %3.0f %%  step %lld  %.0f positions/s  loss %.3f  top-1 %.1f %%\n",
+                  100 * r->progress, (long long)r->step, r->samples_per_s, r->policy_loss,
+                  100 * r->top1);
     return OK;
 }
 
 static void print_line(const char *bench, double ours, const char *unit)
 {
-    (void)printf("{\"bench\": \"%s\", \"ours\": %.6g, \"peer\": null, \"theirs\": null, \"unit\": \"%s\", \"ratio\": null}\n",
+    (void)printf("{\"bench\": \"%s\", \"ours\": %.6g, \"peer\": null, \"theirs\": null, \"unit\": "
+                 "\"%s\", \"ratio\": null}\n",
                  bench, ours, unit);
     (void)fflush(stdout);
 }
 
-static void judge(const struct chess_net *net, const struct chess_sample_source *held_out, struct pool *pool, const char *name)
+static void judge(const struct chess_net *net, const struct chess_sample_source *held_out,
+                  struct pool *pool, const char *name)
 {
     struct chess_score score;
     need(chess_net_score(net, held_out, NULL, NULL, pool, &score));
-    struct learn_interval interval = learn_wilson((uint64_t)(score.top1 * (double)score.positions + 0.5), score.positions, LEARN_Z95);
-    (void)fprintf(stderr, "%s: %zu held-out positions, top-1 %.2f %% [%.2f, %.2f], top-3 %.2f, log loss %.4f, ECE %.4f, "
-                          "value %.4f against %.4f for the constant\n",
-                  name, score.positions, 100 * score.top1, 100 * interval.low, 100 * interval.high, 100 * score.top3,
-                  score.log_loss, score.ece, score.value_log_loss, score.value_baseline_log_loss);
+    struct learn_interval interval = learn_wilson(
+        (uint64_t)(score.top1 * (double)score.positions + 0.5), score.positions, LEARN_Z95);
+    (void)fprintf(stderr,
+                  "%s: %zu held-out positions, top-1 %.2f %% [%.2f, %.2f], top-3 %.2f, log loss "
+                  "%.4f, ECE %.4f, "
+                  "value %.4f against %.4f for the constant\n",
+                  name, score.positions, 100 * score.top1, 100 * interval.low, 100 * interval.high,
+                  100 * score.top3, score.log_loss, score.ece, score.value_log_loss,
+                  score.value_baseline_log_loss);
     print_line(name, 100 * score.top1, "%");
 }
 
@@ -196,7 +212,8 @@ int main(int argc, char **argv)
 
     chess_init();
     read_games(argv[1], &train, &held_out);
-    struct chess_sample_source train_source = { train.count, get, &train }, held_out_source = { held_out.count, get, &held_out };
+    struct chess_sample_source train_source = { train.count, get, &train },
+                               held_out_source = { held_out.count, get, &held_out };
     struct chess_train_options options = chess_train_defaults(train.count);
     options.epochs = CHESS_TRAIN_EPOCHS_MAX;
     options.minutes_max = minutes;
@@ -210,17 +227,21 @@ int main(int argc, char **argv)
         need(pool_open("train", cores - 1, 64, &pool));
     /* no validation set: the held-out games are for the end, and the last weights are taken */
     need(chess_trainer_new(&options, &train_source, NULL, &trainer));
-    (void)fprintf(stderr, "train_bench: %zu positions to train, %zu held out, %d cores, %.3g minutes\n", train.count,
-                  held_out.count, cores, minutes);
+    (void)fprintf(stderr,
+                  "train_bench: %zu positions to train, %zu held out, %d cores, %.3g minutes\n",
+                  train.count, held_out.count, cores, minutes);
     struct shown shown = { 0 };
     int64_t wall = clock_mono_ns(), cpu = clock_cpu_ns();
     need(chess_trainer_run(trainer, pool, progress, &shown));
-    double wall_s = (double)(clock_mono_ns() - wall) * 1e-9, cpu_s = (double)(clock_cpu_ns() - cpu) * 1e-9;
+    double wall_s = (double)(clock_mono_ns() - wall) * 1e-9,
+           cpu_s = (double)(clock_cpu_ns() - cpu) * 1e-9;
     double samples = (double)shown.steps * options.batch_size;
     need(chess_trainer_net(trainer, &net));
 
     char name[64];
-    (void)fprintf(stderr, "train_bench: %zu parameters, %.0f positions in %.1f s of wall time and %.1f s of CPU time\n",
+    (void)fprintf(stderr,
+                  "train_bench: %zu parameters, %.0f positions in %.1f s of wall time and %.1f s "
+                  "of CPU time\n",
                   chess_net_parameters(net), samples, wall_s, cpu_s);
     print_line("train", samples / wall_s, "positions/s");
     print_line("train-cpu", cpu_s / samples * 1e6, "us CPU/position");

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Model files from strangers: whatever loads predicts a distribution over the legal moves, and is saved
- * as it came.
+/* Model files from strangers: whatever loads predicts a distribution over the legal moves, and is
+ * saved as it came.
  *
- * The smallest model has a megabyte of weights, which no fuzzer would write. So the input is a recipe:
- * one byte that says how, a head of 32 bytes, 64 bytes that are repeated as weights, and what follows
- * them. The checksum is put right. With an odd first byte, the rest of the input is a file as it is.
+ * The smallest model has a megabyte of weights, which no fuzzer would write. So the input is a
+ * recipe: one byte that says how, a head of 32 bytes, 64 bytes that are repeated as weights, and
+ * what follows them. The checksum is put right. With an odd first byte, the rest of the input is a
+ * file as it is.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static void look(const struct chess_net *net)
     chess_net_predict(net, &p, &c, &pred);
     for (int i = 0; i < pred.move_count; i++)
         sum += (double)pred.probability[i];
-    if (pred.move_count != 20 || !(fabs(sum - 1) < 1e-3) || !(fabs((double)(pred.win + pred.draw + pred.loss) - 1) < 1e-3))
+    if (pred.move_count != 20 || !(fabs(sum - 1) < 1e-3) ||
+        !(fabs((double)(pred.win + pred.draw + pred.loss) - 1) < 1e-3))
         abort();
 }
 
@@ -53,11 +55,13 @@ static uint32_t u32_at(const uint8_t *p)
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* The file that the recipe stands for, or a raw copy; exact size, so that reading past the end is seen. */
+/* The file that the recipe stands for, or a raw copy; exact size, so that reading past the end is
+ * seen. */
 static char *file_of(const uint8_t *data, size_t size, size_t *ret_len)
 {
     size_t weights = 0, left = size - HEAD - PATTERN;
-    struct net_shape shape = { u32_at(data + 12), u32_at(data + 16), u32_at(data + 20), u32_at(data + 24) };
+    struct net_shape shape = { u32_at(data + 12), u32_at(data + 16), u32_at(data + 20),
+                               u32_at(data + 24) };
     struct net_layout at;
     if (!net_shape_check(&shape).code) {
         net_layout_of(&shape, &at);

@@ -151,7 +151,7 @@ class Play(trained.TrainedTest):
         # The job is added before the reply is written: when it is not there now, it never will be.
         jobs = self.server.get("/v1/jobs?kind=chess.ingest&limit=1000").json()["items"]
         self.assertTrue(jobs)
-        self.assertEqual([j for j in jobs if game in j["payload"]["path"]], [])
+        self.assertEqual([j for j in jobs if game in j["payload"]["name"]], [])
 
     def together(self, *calls):
         gate, replies = threading.Barrier(len(calls)), [None] * len(calls)

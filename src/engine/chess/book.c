@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* book.c -- building, searching and storing the book of positions.
  *
- * Building sorts (key, move) pairs. Samples are taken in passes over disjoint parts of the key space, so
- * that memory stays bounded however many samples there are; when the book itself grows too large, the
- * least seen positions are dropped from it.
+ * Building sorts (key, move) pairs. Samples are taken in passes over disjoint parts of the key
+ * space, so that memory stays bounded however many samples there are; when the book itself grows
+ * too large, the least seen positions are dropped from it.
  */
 #include "engine/chess/book.h"
 
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Found on games of masters: counting later plies adds nothing, and the network weighs like a few games. */
+/* Found on games of masters: counting later plies adds nothing, and the network weighs like a few
+ * games. */
 enum { BOOK_PLIES = 60 };
 #define BOOK_STRENGTH 6.0f
 
@@ -38,8 +39,10 @@ static int entry_cmp(const void *a, const void *b)
     return (x->move > y->move) - (x->move < y->move);
 }
 
-/* One past the last entry of the position that starts at `from`; *ret_seen is how often it was seen. */
-static size_t position_end(const struct book_entry *entries, size_t count, size_t from, unsigned *ret_seen)
+/* One past the last entry of the position that starts at `from`; *ret_seen is how often it was
+ * seen. */
+static size_t position_end(const struct book_entry *entries, size_t count, size_t from,
+                           unsigned *ret_seen)
 {
     size_t end = from;
     unsigned seen = 0;
@@ -87,8 +90,11 @@ static err build_pass(struct builder *b, size_t pass)
     size_t count = 0;
     for (size_t i = 0; i < b->samples->count; i++) {
         b->samples->get(b->samples->arg, i, &s);
-        if (s.ply < b->plies_max && (s.position.key >> 32) % b->passes == pass && count < b->pairs_max)
-            b->pairs[count++] = (struct book_entry){ .key = s.position.key, .move = s.move, .count = 1 };
+        if (s.ply < b->plies_max && (s.position.key >> 32) % b->passes == pass &&
+            count < b->pairs_max)
+            b->pairs[count++] = (struct book_entry){ .key = s.position.key,
+                                                     .move = s.move,
+                                                     .count = 1 };
     }
     if (count == 0)
         return OK;
@@ -109,12 +115,17 @@ err book_build_in_passes(const struct chess_sample_source *samples, int plies_ma
                          size_t pairs_max, size_t entries_max, struct book *ret_book)
 {
     struct builder b = {
-        .samples = samples, .plies_max = plies_max, .pairs_max = pairs_max, .entries_max = entries_max,
-        .least = BOOK_SEEN_MIN, .book = { .strength = strength },
+        .samples = samples,
+        .plies_max = plies_max,
+        .pairs_max = pairs_max,
+        .entries_max = entries_max,
+        .least = BOOK_SEEN_MIN,
+        .book = { .strength = strength },
     };
     /* an eighth more passes than needed, because the parts are not quite even */
     b.passes = samples->count <= pairs_max ? 1 : samples->count / (pairs_max / 8 * 7) + 1;
-    b.pairs = calloc((samples->count < pairs_max ? samples->count : pairs_max) + 1, sizeof *b.pairs);
+    b.pairs = calloc((samples->count < pairs_max ? samples->count : pairs_max) + 1,
+                     sizeof *b.pairs);
     err e = OK;
     if (!b.pairs)
         return ERR(ERR_NO_MEMORY, "no memory to build a book from %zu positions", samples->count);
@@ -132,9 +143,11 @@ err book_build_in_passes(const struct chess_sample_source *samples, int plies_ma
     return OK;
 }
 
-err book_build(const struct chess_sample_source *samples, int plies_max, float strength, struct book *ret_book)
+err book_build(const struct chess_sample_source *samples, int plies_max, float strength,
+               struct book *ret_book)
 {
-    return book_build_in_passes(samples, plies_max, strength, PAIRS_MAX, BOOK_ENTRIES_MAX, ret_book);
+    return book_build_in_passes(samples, plies_max, strength, PAIRS_MAX, BOOK_ENTRIES_MAX,
+                                ret_book);
 }
 
 err chess_net_add_book(struct chess_net *net, const struct chess_sample_source *train)
@@ -152,7 +165,8 @@ void book_deinit(struct book *b)
     *b = (struct book){ 0 };
 }
 
-unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, int move_count, float *p)
+unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, int move_count,
+                  float *p)
 {
     size_t low = 0, high = b->count;
     unsigned seen;
@@ -177,7 +191,8 @@ unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, i
             }
         }
     }
-    /* a book whose moves are not legal here is for another position with the same key: leave it out */
+    /* a book whose moves are not legal here is for another position with the same key: leave it out
+     */
     float total = (played + b->strength) * unit;
     for (int i = 0; i < move_count && total < 1; i++)
         p[i] /= total;
@@ -186,7 +201,8 @@ unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, i
 
 /* ------------------------------------------------------------------ as bytes */
 
-/* Strength, number of positions, then for each: key, number of moves - 1, and (move, count) pairs. */
+/* Strength, number of positions, then for each: key, number of moves - 1, and (move, count) pairs.
+ */
 void book_write(const struct book *b, struct buf *out)
 {
     uint32_t positions = 0;
@@ -211,9 +227,11 @@ err book_read(struct cursor *c, struct book *ret_book)
     enum { POSITION_BYTES = 13, MOVE_BYTES = 4 }; /* the least a position takes; one more move */
     struct book book = { .strength = cursor_f32(c) };
     uint32_t positions = cursor_u32(c);
-    if (c->bad || !(book.strength > 0 && book.strength < 1e6f) || positions > cursor_left(c) / POSITION_BYTES)
+    if (c->bad || !(book.strength > 0 && book.strength < 1e6f) ||
+        positions > cursor_left(c) / POSITION_BYTES)
         return ERR(ERR_CORRUPT, "the model's book has an impossible size or strength");
-    /* every entry takes at least MOVE_BYTES of what is left, so hostile counts cannot claim more memory */
+    /* every entry takes at least MOVE_BYTES of what is left, so hostile counts cannot claim more
+     * memory */
     size_t room = cursor_left(c) / MOVE_BYTES;
     if (room > BOOK_ENTRIES_MAX)
         room = BOOK_ENTRIES_MAX;
@@ -223,7 +241,8 @@ err book_read(struct cursor *c, struct book *ret_book)
     for (uint32_t i = 0; i < positions && !c->bad; i++) {
         uint64_t key = cursor_u64(c);
         int moves = cursor_u8(c) + 1;
-        c->bad = c->bad || book.count + (size_t)moves > room || (book.count && book.entries[book.count - 1].key >= key);
+        c->bad = c->bad || book.count + (size_t)moves > room ||
+                 (book.count && book.entries[book.count - 1].key >= key);
         for (int m = 0; m < moves && !c->bad; m++) {
             struct book_entry entry = { .key = key, .move = cursor_u16(c), .count = cursor_u16(c) };
             const struct book_entry *last = m ? &book.entries[book.count - 1] : NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* book.h -- how often each move was played in positions that were seen several times, for the files of
- * this room only. Prediction mixes these counts with the network's opinion, which counts like a number
- * of earlier games (the strength): the more often a position was seen, the more the games decide. */
+/* book.h -- how often each move was played in positions that were seen several times, for the files
+ * of this room only. Prediction mixes these counts with the network's opinion, which counts like a
+ * number of earlier games (the strength): the more often a position was seen, the more the games
+ * decide. */
 #ifndef SKERRY_CHESS_BOOK_H
 #define SKERRY_CHESS_BOOK_H
 
@@ -26,13 +27,16 @@ struct book {
 };
 
 /* Counts the first plies_max plies of the games. */
-MUST_USE err book_build(const struct chess_sample_source *samples, int plies_max, float strength, struct book *ret_book);
+MUST_USE err book_build(const struct chess_sample_source *samples, int plies_max, float strength,
+                        struct book *ret_book);
 /* The same with its bounds: pairs held at a time, entries of the book. */
-MUST_USE err book_build_in_passes(const struct chess_sample_source *samples, int plies_max, float strength,
-                                  size_t pairs_max, size_t entries_max, struct book *ret_book);
+MUST_USE err book_build_in_passes(const struct chess_sample_source *samples, int plies_max,
+                                  float strength, size_t pairs_max, size_t entries_max,
+                                  struct book *ret_book);
 void book_deinit(struct book *b); /* accepts all zero */
 /* Mixes what the book knows into p[move_count]; returns how often the position was seen. */
-unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, int move_count, float *p);
+unsigned book_mix(const struct book *b, uint64_t key, const chess_move *moves, int move_count,
+                  float *p);
 
 void book_write(const struct book *b, struct buf *out);
 /* ERR_CORRUPT for anything that book_write would not have written. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* features.c -- turns the board to the mover's side and reads the rows of the bag and of the squares;
- * features_moves.c reads those of the moves. */
+/* features.c -- turns the board to the mover's side and reads the rows of the bag and of the
+ * squares; features_moves.c reads those of the moves. */
 #include "engine/chess/features.h"
 
 #include <string.h>
 
 #include "engine/chess/features_view.h"
 
-_Static_assert(MOVE_ROWS <= UINT16_MAX && SQUARE_ROWS <= UINT16_MAX && BAG_ROWS <= UINT16_MAX, "rows are 16 bits");
+_Static_assert(MOVE_ROWS <= UINT16_MAX && SQUARE_ROWS <= UINT16_MAX && BAG_ROWS <= UINT16_MAX,
+               "rows are 16 bits");
 
 static void view_make(struct features_view *v, const struct chess_position *p)
 {
@@ -24,9 +25,11 @@ static void view_make(struct features_view *v, const struct chess_position *p)
         chess_bits both = turned ? turn_board(p->pieces[piece]) : p->pieces[piece];
         v->side[OWN][piece] = both & v->of[OWN];
         v->side[THEIRS][piece] = both & v->of[THEIRS];
-        v->balance += features_value[piece] * (bits_count(v->side[OWN][piece]) - bits_count(v->side[THEIRS][piece]));
+        v->balance += features_value[piece] *
+                      (bits_count(v->side[OWN][piece]) - bits_count(v->side[THEIRS][piece]));
     }
-    v->phase = bits_count(v->occupied & ~(v->side[OWN][CHESS_PAWN] | v->side[THEIRS][CHESS_PAWN])) - 2;
+    v->phase = bits_count(v->occupied & ~(v->side[OWN][CHESS_PAWN] | v->side[THEIRS][CHESS_PAWN])) -
+               2;
     v->king[OWN] = bits_first(v->side[OWN][CHESS_KING]);
     v->king[THEIRS] = bits_first(v->side[THEIRS][CHESS_KING]);
     attack_map_make(&v->map[OWN], v->side[OWN], OWN, v->occupied);
@@ -34,16 +37,20 @@ static void view_make(struct features_view *v, const struct chess_position *p)
     v->in_check = (v->map[THEIRS].all & v->side[OWN][CHESS_KING]) != 0;
     v->endangered = in_danger(v->side[OWN], &v->map[OWN], &v->map[THEIRS]);
     v->danger[OWN] = dearest(v->side[OWN], v->endangered);
-    v->danger[THEIRS] = dearest(v->side[THEIRS], in_danger(v->side[THEIRS], &v->map[THEIRS], &v->map[OWN]));
+    v->danger[THEIRS] = dearest(v->side[THEIRS],
+                                in_danger(v->side[THEIRS], &v->map[THEIRS], &v->map[OWN]));
     for (int owner = 0; owner < 2; owner++) {
         v->seen[owner] = bits_count(v->map[owner].all);
-        v->ring[owner] = bits_count(v->map[!owner].all & attack_tables.reach[CHESS_KING][v->king[owner]]);
+        v->ring[owner] = bits_count(v->map[!owner].all &
+                                    attack_tables.reach[CHESS_KING][v->king[owner]]);
     }
 
     int king = v->king[OWN];
     chess_bits queens = v->side[THEIRS][CHESS_QUEEN];
-    chess_bits lined = (attack_tables.reach[CHESS_ROOK][king] & (v->side[THEIRS][CHESS_ROOK] | queens)) |
-                       (attack_tables.reach[CHESS_BISHOP][king] & (v->side[THEIRS][CHESS_BISHOP] | queens));
+    chess_bits lined = (attack_tables.reach[CHESS_ROOK][king] &
+                        (v->side[THEIRS][CHESS_ROOK] | queens)) |
+                       (attack_tables.reach[CHESS_BISHOP][king] &
+                        (v->side[THEIRS][CHESS_BISHOP] | queens));
     v->pinned = 0;
     while (lined) {
         chess_bits between = attack_tables.between[king][bits_pop(&lined)] & v->occupied;
@@ -59,7 +66,8 @@ static int clamp(int x, int low, int high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Two bands of 400 points, shifted by 200, so that near ratings share rows: 0..3999 in 12 + 12 rows. */
+/* Two bands of 400 points, shifted by 200, so that near ratings share rows: 0..3999 in 12 + 12
+ * rows. */
 static int rating_rows(uint16_t *rows, int first, int rating)
 {
     if (rating == 0) {
@@ -84,7 +92,8 @@ static int condition_rows(uint16_t *rows, const struct chess_conditions *c)
     return n;
 }
 
-static void bag_rows(const struct features_view *v, const struct chess_conditions *conditions, struct features *out)
+static void bag_rows(const struct features_view *v, const struct chess_conditions *conditions,
+                     struct features *out)
 {
     const struct chess_position *p = v->position;
     uint16_t *rows = out->bag;
@@ -113,14 +122,15 @@ static void bag_rows(const struct features_view *v, const struct chess_condition
 
 /* ------------------------------------------------------------------ the squares */
 
-/* A relative row is content + where the piece stands as seen from the square. With ranks 15 rows apart
- * that is a number of the square plus a number of the piece, so each is computed once. */
+/* A relative row is content + where the piece stands as seen from the square. With ranks 15 rows
+ * apart that is a number of the square plus a number of the piece, so each is computed once. */
 static void relative_rows(const struct features_view *v, struct features *out)
 {
     int n = 0;
     for (chess_bits b = v->occupied; b;) {
         int square = bits_pop(&b);
-        out->relative[n++] = (uint16_t)(SQUARE_RELATIVE + view_content(v, square) * 225 + (7 - (square >> 3)) * 15 + 7 - (square & 7));
+        out->relative[n++] = (uint16_t)(SQUARE_RELATIVE + view_content(v, square) * 225 +
+                                        (7 - (square >> 3)) * 15 + 7 - (square & 7));
     }
     out->relative_count = n;
 }
@@ -129,15 +139,19 @@ static void square_rows(const struct features_view *v, int square, struct featur
 {
     chess_bits here = bit(square);
     int content = v->occupied & here ? view_content(v, square) : 12;
-    unsigned own = cheapest_attacker(&v->map[OWN], here), theirs = cheapest_attacker(&v->map[THEIRS], here);
-    unsigned own_twice = (v->map[OWN].twice & here) != 0, theirs_twice = (v->map[THEIRS].twice & here) != 0;
+    unsigned own = cheapest_attacker(&v->map[OWN], here),
+             theirs = cheapest_attacker(&v->map[THEIRS], here);
+    unsigned own_twice = (v->map[OWN].twice & here) != 0,
+             theirs_twice = (v->map[THEIRS].twice & here) != 0;
 
     out->shift = (uint16_t)((square >> 3) * 15 + (square & 7));
     out->rows[0] = (uint16_t)(SQUARE_CONTENT + content * 64 + square);
-    out->rows[1] = (uint16_t)(SQUARE_CONTROL + ((own * 7 + theirs) * 2 + own_twice) * 2 + theirs_twice);
+    out->rows[1] = (uint16_t)(SQUARE_CONTROL + ((own * 7 + theirs) * 2 + own_twice) * 2 +
+                              theirs_twice);
 }
 
-/* Index of the square in the list, adding it when it is new. `index` holds 255 for unseen squares. */
+/* Index of the square in the list, adding it when it is new. `index` holds 255 for unseen squares.
+ */
 static uint8_t square_index(const struct features_view *v, int square, uint8_t index[64],
                             struct features_square *list, int *count)
 {
@@ -148,7 +162,8 @@ static uint8_t square_index(const struct features_view *v, int square, uint8_t i
     return index[square];
 }
 
-void FEATURES_NAME(features_extract)(const struct chess_position *p, const struct chess_conditions *conditions,
+void FEATURES_NAME(features_extract)(const struct chess_position *p,
+                                     const struct chess_conditions *conditions,
                                      const chess_move *moves, int move_count, struct features *out)
 {
     struct features_view v;

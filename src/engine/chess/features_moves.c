@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* features_moves.c -- the tactical relations of each legal move, by far the most telling of all features.
+/* features_moves.c -- the tactical relations of each legal move, by far the most telling of all
+ * features.
  *
  * For every move the board after it is set up as twelve sets of squares and the attack maps of both
- * sides are made again. Everything else is read from the maps before and after: what hangs, what is threatened, how far the pieces see. An
- * exchange is counted out square by square only when the target is really contested.
+ * sides are made again. Everything else is read from the maps before and after: what hangs, what is
+ * threatened, how far the pieces see. An exchange is counted out square by square only when the
+ * target is really contested.
  */
 #include <string.h>
 
@@ -29,7 +31,8 @@ struct after {
     chess_bits side[2][6], of[2], occupied;
     struct attack_map map[2];
     int exchange; /* material the exchange on `to` brings, in pawns */
-    chess_bits reach_before, reach; /* what the piece attacks from `from`, and what stands on `to` from there */
+    chess_bits reach_before,
+        reach; /* what the piece attacks from `from`, and what stands on `to` from there */
 };
 
 static inline int clamp(int x, int low, int high)
@@ -53,7 +56,8 @@ static void after_make(const struct features_view *v, chess_move move, struct af
     a->castling = -1;
     if (chess_move_is_castling(move)) {
         a->castling = to < from;
-        int king_to = castling_king_to(CHESS_WHITE, a->castling), rook_to = castling_rook_to(CHESS_WHITE, a->castling);
+        int king_to = castling_king_to(CHESS_WHITE, a->castling),
+            rook_to = castling_rook_to(CHESS_WHITE, a->castling);
         a->side[OWN][CHESS_KING] = bit(king_to);
         a->side[OWN][CHESS_ROOK] = (a->side[OWN][CHESS_ROOK] & ~bit(to)) | bit(rook_to);
         a->of[OWN] = (a->of[OWN] & ~(bit(from) | bit(to))) | bit(king_to) | bit(rook_to);
@@ -96,7 +100,8 @@ static chess_bits attackers_to(const struct after *a, int square, chess_bits occ
     return ((t->reach[CHESS_KNIGHT][square] & knights) | (t->reach[CHESS_KING][square] & kings) |
             (t->pawn[CHESS_BLACK][square] & a->side[OWN][CHESS_PAWN]) |
             (t->pawn[CHESS_WHITE][square] & a->side[THEIRS][CHESS_PAWN]) |
-            (attack_rook(square, occupied) & rooks) | (attack_bishop(square, occupied) & bishops)) & occupied;
+            (attack_rook(square, occupied) & rooks) | (attack_bishop(square, occupied) & bishops)) &
+           occupied;
 }
 
 /* What they win by taking on `to`, both sides taking with their cheapest piece while it pays. */
@@ -152,7 +157,8 @@ static unsigned exchange_step(int value)
 
 static unsigned mobility_step(chess_bits squares)
 {
-    static const uint8_t steps[28] = { 0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7 };
+    static const uint8_t steps[28] = { 0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6,
+                                       7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7 };
     return steps[bits_count(squares)];
 }
 
@@ -163,8 +169,8 @@ static bool is_mate(const struct features_view *v, chess_move move)
     return !chess_has_moves(&p);
 }
 
-static void check_rows(const struct features_view *v, const struct after *a, chess_move move, unsigned safe,
-                       struct move_rows *r)
+static void check_rows(const struct features_view *v, const struct after *a, chess_move move,
+                       unsigned safe, struct move_rows *r)
 {
     chess_bits king = v->side[THEIRS][CHESS_KING];
     if (!(a->map[OWN].all & king))
@@ -205,7 +211,8 @@ static void reach_rows(const struct features_view *v, const struct after *a, str
     chess_bits loose = a->of[THEIRS] & ~a->map[THEIRS].all & ~a->side[THEIRS][CHESS_KING];
     chess_bits targets = a->reach & (dearer | loose);
     if (targets)
-        put_row(r, MOVE_ATTACKS + (piece * 6 + dearest(a->side[THEIRS], targets)) * 3 + (bits_many(targets) ? 2 : 1));
+        put_row(r, MOVE_ATTACKS + (piece * 6 + dearest(a->side[THEIRS], targets)) * 3 +
+                       (bits_many(targets) ? 2 : 1));
     if (a->piece != CHESS_PAWN) {
         chess_bits before = a->reach_before & ~v->of[OWN] & ~v->map[THEIRS].by[CHESS_PAWN];
         chess_bits after = a->reach & ~a->of[OWN] & ~a->map[THEIRS].by[CHESS_PAWN];
@@ -243,14 +250,17 @@ static void pawn_rows(const struct after *a, struct move_rows *r)
     chess_bits own = a->side[OWN][CHESS_PAWN], theirs = a->side[THEIRS][CHESS_PAWN], here = bit(to);
     chess_bits file = file_of(to), beside = files_beside(to), above = ranks_above(to);
     unsigned supported = (a->map[OWN].by[CHESS_PAWN] & here) != 0;
-    unsigned hunted = (theirs & beside & above) != 0; /* a pawn of theirs can attack it, now or later */
+    unsigned hunted = (theirs & beside & above) !=
+                      0; /* a pawn of theirs can attack it, now or later */
 
     if (a->landed == CHESS_PAWN) {
         unsigned passed = !hunted && !(theirs & file & above);
         unsigned lever = (attack_tables.pawn[CHESS_WHITE][to] & theirs) != 0;
         unsigned isolated = (own & beside) == 0, doubled = (own & file & ~here) != 0;
         unsigned rank = (unsigned)(to >> 3) - 1;
-        put_row(r, MOVE_PAWN + ((((rank * 2 + passed) * 2 + supported) * 2 + lever) * 2 + isolated) * 2 + doubled);
+        put_row(r, MOVE_PAWN +
+                       ((((rank * 2 + passed) * 2 + supported) * 2 + lever) * 2 + isolated) * 2 +
+                       doubled);
         return;
     }
     /* one step of a pawn of theirs that would attack the piece */
@@ -258,12 +268,15 @@ static void pawn_rows(const struct after *a, struct move_rows *r)
     chess_bits kick = pawn_attacks_left(stepped, THEIRS) | pawn_attacks_right(stepped, THEIRS);
     unsigned kicked = (kick & here) != 0;
     unsigned open = own & file ? 0 : theirs & file ? 1 : 2;
-    put_row(r, MOVE_PLACE + ((((unsigned)a->piece * 2 + supported) * 2 + !hunted) * 2 + kicked) * 3 + open);
+    put_row(r, MOVE_PLACE +
+                   ((((unsigned)a->piece * 2 + supported) * 2 + !hunted) * 2 + kicked) * 3 + open);
 }
 
 static unsigned space_step(int change, int half)
 {
-    static const uint8_t steps[13] = { 0, 0, 0, 0, 1, 1, 2, 3, 3, 4, 4, 4, 4 }; /* -6..6, five steps */
+    static const uint8_t steps[13] = {
+        0, 0, 0, 0, 1, 1, 2, 3, 3, 4, 4, 4, 4
+    }; /* -6..6, five steps */
     static const uint8_t wide[13] = { 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6 };   /* seven steps */
     int at = clamp(change, -6, 6) + 6;
     return half ? steps[at] : wide[at];
@@ -305,9 +318,11 @@ static unsigned balance_step(int balance)
 }
 
 /* All rows of a move but MOVE_BEST, which needs the exchanges of the others. */
-static void rows_of(const struct features_view *v, const struct after *a, chess_move move, struct move_rows *r)
+static void rows_of(const struct features_view *v, const struct after *a, chess_move move,
+                    struct move_rows *r)
 {
-    unsigned piece = (unsigned)a->piece, from = (unsigned)a->from, to = (unsigned)a->to, taken = (unsigned)a->taken;
+    unsigned piece = (unsigned)a->piece, from = (unsigned)a->from, to = (unsigned)a->to,
+             taken = (unsigned)a->taken;
     unsigned step = exchange_step(a->exchange), safe = a->exchange >= 0;
     chess_bits start = bit(a->from), here = bit(a->to);
     unsigned phase = (unsigned)clamp(v->phase, 0, 12);
@@ -317,7 +332,9 @@ static void rows_of(const struct features_view *v, const struct after *a, chess_
     put_row(r, MOVE_FROM_TO + from * 64 + to);
     put_row(r, MOVE_CAPTURE + (piece * 6 + taken) * 9 + step);
     unsigned defenders = !(v->map[OWN].all & start) ? 0 : v->map[OWN].twice & start ? 2 : 1;
-    put_row(r, MOVE_ESCAPE + ((piece * 7 + cheapest_attacker(&v->map[THEIRS], start)) * 3 + defenders) * 2 + safe);
+    put_row(r, MOVE_ESCAPE +
+                   ((piece * 7 + cheapest_attacker(&v->map[THEIRS], start)) * 3 + defenders) * 2 +
+                   safe);
     put_row(r, MOVE_CONTACT + (piece * 7 + cheapest_attacker(&a->map[THEIRS], here)) * 7 +
                    cheapest_attacker(&a->map[OWN], here));
     put_row(r, MOVE_PHASE + ((piece * 13 + phase) * 2 + (taken > 0)) * 2 + safe);
@@ -335,8 +352,8 @@ static void rows_of(const struct features_view *v, const struct after *a, chess_
     rights_row(v, a, r);
 }
 
-void FEATURES_NAME(features_moves)(const struct features_view *v, const chess_move *moves, int move_count,
-                                   struct features *out)
+void FEATURES_NAME(features_moves)(const struct features_view *v, const chess_move *moves,
+                                   int move_count, struct features *out)
 {
     uint8_t piece[CHESS_MOVES_MAX], step[CHESS_MOVES_MAX], best = 0;
     struct after a;
@@ -355,5 +372,7 @@ void FEATURES_NAME(features_moves)(const struct features_view *v, const chess_mo
     }
     out->move_start[move_count] = (uint16_t)at;
     for (int i = 0; i < move_count; i++)
-        out->rows[out->move_start[i + 1] - 1] = (uint16_t)(MOVE_BEST + (piece[i] * 2 + (step[i] == best)) * 9 + best);
+        out->rows[out->move_start[i + 1] - 1] = (uint16_t)(MOVE_BEST +
+                                                           (piece[i] * 2 + (step[i] == best)) * 9 +
+                                                           best);
 }

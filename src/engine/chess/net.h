@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* net.h -- the chess network: a policy over the legal moves and a value, conditioned on the players.
+/* net.h -- the chess network: a policy over the legal moves and a value, conditioned on the
+ * players.
  *
- * Input is sparse (pieces on squares, relations of each legal move); output is a softmax over exactly the
- * legal moves, so an illegal move has no probability by construction, and three value probabilities.
- * Conditioning: rating of the side to move and of the opponent, clock class, side. The same feature
- * function serves training, evaluation and prediction. Shapes are in net.c; docs/model.md explains.
+ * Input is sparse (pieces on squares, relations of each legal move); output is a softmax over
+ * exactly the legal moves, so an illegal move has no probability by construction, and three value
+ * probabilities. Conditioning: rating of the side to move and of the opponent, clock class, side.
+ * The same feature function serves training, evaluation and prediction. Shapes are in net.c;
+ * docs/model.md explains.
  */
 #ifndef SKERRY_CHESS_NET_H
 #define SKERRY_CHESS_NET_H
@@ -16,7 +18,15 @@
 #include "base/thread.h"
 #include "engine/chess/position.h"
 
-enum chess_speed { CHESS_SPEED_UNKNOWN, CHESS_ULTRABULLET, CHESS_BULLET, CHESS_BLITZ, CHESS_RAPID, CHESS_CLASSICAL, CHESS_CORRESPONDENCE };
+enum chess_speed {
+    CHESS_SPEED_UNKNOWN,
+    CHESS_ULTRABULLET,
+    CHESS_BULLET,
+    CHESS_BLITZ,
+    CHESS_RAPID,
+    CHESS_CLASSICAL,
+    CHESS_CORRESPONDENCE
+};
 
 struct chess_conditions {
     uint16_t rating_self, rating_opponent; /* 0: unknown */
@@ -47,13 +57,16 @@ struct chess_prediction {
     float win, draw, loss;              /* for the side to move */
 };
 
-/* ------------------------------------------------------------------ model: immutable, shared by threads */
+/* ------------------------------------------------------------------ model: immutable, shared by
+ * threads */
 
 struct chess_net;
-MUST_USE err chess_net_load(str bytes, struct chess_net **ret_net); /* bytes may be hostile: ERR_CORRUPT */
+MUST_USE err chess_net_load(str bytes,
+                            struct chess_net **ret_net); /* bytes may be hostile: ERR_CORRUPT */
 MUST_USE err chess_net_save(const struct chess_net *net, struct buf *out);
 void chess_net_free(struct chess_net *net);
-/* Adds the book of positions of these samples, replacing an older one; before others use the net. */
+/* Adds the book of positions of these samples, replacing an older one; before others use the net.
+ */
 MUST_USE err chess_net_add_book(struct chess_net *net, const struct chess_sample_source *train);
 size_t chess_net_parameters(const struct chess_net *net);
 /* Deterministic: same net, position, conditions: same numbers on the same SIMD path. The book of
@@ -61,7 +74,8 @@ size_t chess_net_parameters(const struct chess_net *net);
 void chess_net_predict(const struct chess_net *net, const struct chess_position *p,
                        const struct chess_conditions *conditions, struct chess_prediction *ret);
 /* Picks from a prediction: temperature 0 is the most probable move; top_k 0 means all. */
-chess_move chess_prediction_pick(const struct chess_prediction *pred, double temperature, int top_k, struct rng *rng);
+chess_move chess_prediction_pick(const struct chess_prediction *pred, double temperature, int top_k,
+                                 struct rng *rng);
 
 /* ------------------------------------------------------------------ training */
 
@@ -108,11 +122,13 @@ typedef err (*chess_train_tick)(void *arg, const struct chess_train_report *repo
 struct chess_trainer;
 MUST_USE err chess_trainer_new(const struct chess_train_options *options,
                                const struct chess_sample_source *train,
-                               const struct chess_sample_source *valid, struct chess_trainer **ret_trainer);
+                               const struct chess_sample_source *valid,
+                               struct chess_trainer **ret_trainer);
 /* Continues exactly where a checkpoint was taken: same seed, same order, same numbers. */
 MUST_USE err chess_trainer_restore(struct chess_trainer *t, str checkpoint);
 MUST_USE err chess_trainer_checkpoint(struct chess_trainer *t, struct buf *out);
-MUST_USE err chess_trainer_run(struct chess_trainer *t, struct pool *pool, chess_train_tick tick, void *arg);
+MUST_USE err chess_trainer_run(struct chess_trainer *t, struct pool *pool, chess_train_tick tick,
+                               void *arg);
 /* The best weights so far by validation (or the last ones without validation). */
 MUST_USE err chess_trainer_net(struct chess_trainer *t, struct chess_net **ret_net);
 void chess_trainer_free(struct chess_trainer *t);
@@ -122,7 +138,7 @@ void chess_trainer_free(struct chess_trainer *t);
 struct chess_score {
     size_t positions;
     double top1, top3, top5, log_loss; /* policy */
-    double ece;                        /* expected calibration error of the top move, 15 equal bins */
+    double ece; /* expected calibration error of the top move, 15 equal bins */
     double value_log_loss, value_baseline_log_loss; /* baseline: the constant outcome frequencies */
     size_t bin_count[15];
     double bin_confidence[15], bin_accuracy[15];

@@ -2,7 +2,8 @@
 /* net_batch.c -- forward and backward of a batch of positions; net_model.h has the formulas.
  *
  * The sums of table rows go position by position; what is dense (trunk, from, to) goes through one
- * matrix product for the whole batch. Order and grouping are fixed, so a batch always gives the same bits.
+ * matrix product for the whole batch. Order and grouping are fixed, so a batch always gives the
+ * same bits.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static size_t squares_floats(const struct net_shape *s, size_t rows, bool train)
     return rows * ((train ? 3 : 1) * s->square + (train ? 2 : 1) * s->move);
 }
 
-static void squares_place(struct net_squares *q, const struct net_shape *s, size_t rows, bool train, float **next)
+static void squares_place(struct net_squares *q, const struct net_shape *s, size_t rows, bool train,
+                          float **next)
 {
     q->s = take(next, rows * s->square);
     q->p = take(next, rows * s->move);
@@ -49,10 +51,13 @@ static void squares_place(struct net_squares *q, const struct net_shape *s, size
 err net_batch_new(const struct net_shape *shape, bool train, struct net_batch **ret_batch)
 {
     struct net_batch *b = calloc(1, sizeof *b);
-    size_t rows = NET_BATCH_MAX, copies = train ? 2 : 1; /* values, and their gradients behind them */
-    size_t h = copies * rows * shape->bag, t = copies * rows * outputs_of(shape), out = copies * rows * shape->move;
+    size_t rows = NET_BATCH_MAX,
+           copies = train ? 2 : 1; /* values, and their gradients behind them */
+    size_t h = copies * rows * shape->bag, t = copies * rows * outputs_of(shape),
+           out = copies * rows * shape->move;
     size_t z = rows * CHESS_MOVES_MAX * shape->move;
-    size_t squares = squares_floats(shape, rows * FROM_MAX, train) + squares_floats(shape, rows * TO_MAX, train);
+    size_t squares = squares_floats(shape, rows * FROM_MAX, train) +
+                     squares_floats(shape, rows * TO_MAX, train);
     float *memory = net_floats(h + t + out + z + squares);
     uint8_t *noise = malloc(rows * (shape->bag + shape->move));
     struct net_used *used = calloc(rows * (FROM_MAX + TO_MAX), sizeof *used);
@@ -134,7 +139,8 @@ static void squares_forward(struct net_batch *b, const struct net_pass *pass, bo
         for (int q = 0; q < count; q++, at++) {
             float *sum = squares->s + at * width;
             memset(sum, 0, width * sizeof(float));
-            k->rows_sum(sum, table + list[q].shift * width, width, f->relative, (size_t)f->relative_count);
+            k->rows_sum(sum, table + list[q].shift * width, width, f->relative,
+                        (size_t)f->relative_count);
             k->rows_sum(sum, table, width, list[q].rows, 2);
         }
     }
@@ -160,8 +166,10 @@ static void noise_fill(uint8_t *noise, size_t count, uint64_t seed)
     }
 }
 
-/* out + gate for every position; with dropout, some qualities of moves do not count for a position. */
-static void out_forward(struct net_batch *b, const struct net_pass *pass, const uint8_t *noise, int threshold, float scale)
+/* out + gate for every position; with dropout, some qualities of moves do not count for a position.
+ */
+static void out_forward(struct net_batch *b, const struct net_pass *pass, const uint8_t *noise,
+                        int threshold, float scale)
 {
     size_t width = pass->shape.move, outputs = outputs_of(&pass->shape);
     const float *out = pass->weights + pass->at.out;
@@ -208,8 +216,8 @@ static void value_forward(struct net_batch *b, const struct net_pass *pass)
         float *hidden = b->t + i * outputs + 2 * pass->shape.move;
         k->relu(hidden, width, 1, NULL, 0);
         memcpy(row->value, pass->weights + pass->at.value_bias, sizeof row->value);
-        k->gemm(1, LEARN_LANES, width, hidden, width, 1, pass->weights + pass->at.value, LEARN_LANES, row->value,
-                LEARN_LANES, 1);
+        k->gemm(1, LEARN_LANES, width, hidden, width, 1, pass->weights + pass->at.value,
+                LEARN_LANES, row->value, LEARN_LANES, 1);
         float truth = row->outcome >= 0 ? row->value[row->outcome] : 0;
         float log_sum = k->softmax(row->value, 3);
         row->value_loss = row->outcome >= 0 ? log_sum - truth : 0;
@@ -232,7 +240,8 @@ void net_forward(struct net_batch *b, const struct net_pass *pass, const uint64_
     k->relu(b->h, b->count * s->bag, scale, drop ? b->noise : NULL, threshold);
     for (size_t i = 0; i < b->count; i++)
         memcpy(b->t + i * outputs, pass->weights + pass->at.trunk_bias, outputs * sizeof(float));
-    k->gemm(b->count, outputs, s->bag, b->h, s->bag, 1, pass->weights + pass->at.trunk, outputs, b->t, outputs, 1);
+    k->gemm(b->count, outputs, s->bag, b->h, s->bag, 1, pass->weights + pass->at.trunk, outputs,
+            b->t, outputs, 1);
 
     squares_forward(b, pass, false);
     squares_forward(b, pass, true);
@@ -243,15 +252,18 @@ void net_forward(struct net_batch *b, const struct net_pass *pass, const uint64_
 
 /* ------------------------------------------------------------------ backward */
 
-/* The gradient's row of a square, made when the first move needs it. `slot` is -1 for squares not used. */
-static float *used_row(struct net_squares *squares, const struct net_pass *pass, const struct features *f,
-                       const struct features_square *square, size_t row, int *slot)
+/* The gradient's row of a square, made when the first move needs it. `slot` is -1 for squares not
+ * used. */
+static float *used_row(struct net_squares *squares, const struct net_pass *pass,
+                       const struct features *f, const struct features_square *square, size_t row,
+                       int *slot)
 {
     size_t width = pass->shape.square, move = pass->shape.move;
     if (*slot < 0) {
         *slot = (int)squares->used_count++;
         squares->used[*slot] = (struct net_used){ .features = f, .square = square };
-        memcpy(squares->used_s + (size_t)*slot * width, squares->s + row * width, width * sizeof(float));
+        memcpy(squares->used_s + (size_t)*slot * width, squares->s + row * width,
+               width * sizeof(float));
         memset(squares->d_p + (size_t)*slot * move, 0, move * sizeof(float));
     }
     return squares->d_p + (size_t)*slot * move;
@@ -263,10 +275,12 @@ static float share_of(const struct net_row *row, int m, float roulette, uint64_t
     float share = row->policy[m] - (m == row->truth ? 1.0f : 0.0f);
     if (fabsf(share) >= roulette)
         return share;
-    return (float)(noise & 0xffff) * roulette < fabsf(share) * 65536 ? copysignf(roulette, share) : 0;
+    return (float)(noise & 0xffff) * roulette < fabsf(share) * 65536 ? copysignf(roulette, share)
+                                                                     : 0;
 }
 
-static void moves_backward(struct net_batch *b, const struct net_pass *pass, float *d_t, float *d_out)
+static void moves_backward(struct net_batch *b, const struct net_pass *pass, float *d_t,
+                           float *d_out)
 {
     const struct learn_kernels *k = pass->kernels;
     size_t width = pass->shape.move, outputs = outputs_of(&pass->shape);
@@ -287,17 +301,21 @@ static void moves_backward(struct net_batch *b, const struct net_pass *pass, flo
             if (share == 0)
                 continue;
             int from = f->move_from[m], to = f->move_to[m];
-            d_base[1] = used_row(&b->from, pass, f, &f->from[from], b->from.start[i] + (size_t)from, &from_slot[from]);
-            d_base[2] = used_row(&b->to, pass, f, &f->to[to], b->to.start[i] + (size_t)to, &to_slot[to]);
+            d_base[1] = used_row(&b->from, pass, f, &f->from[from], b->from.start[i] + (size_t)from,
+                                 &from_slot[from]);
+            d_base[2] = used_row(&b->to, pass, f, &f->to[to], b->to.start[i] + (size_t)to,
+                                 &to_slot[to]);
             size_t start = f->move_start[m];
-            k->unit_back(share, b->z + (b->move_start[i] + (size_t)m) * width, b->out + i * width, d_out + i * width,
-                         d_base, d_table, width, f->rows + start, f->move_start[m + 1] - start);
+            k->unit_back(share, b->z + (b->move_start[i] + (size_t)m) * width, b->out + i * width,
+                         d_out + i * width, d_base, d_table, width, f->rows + start,
+                         f->move_start[m + 1] - start);
         }
     }
 }
 
 /* From the gradient of (out + gate) * scale, or 0 where dropped, to those of out and gate. */
-static void out_backward(struct net_batch *b, const struct net_pass *pass, const float *d_out, float *d_t, float scale)
+static void out_backward(struct net_batch *b, const struct net_pass *pass, const float *d_out,
+                         float *d_t, float scale)
 {
     size_t width = pass->shape.move, outputs = outputs_of(&pass->shape);
     float *d_weights = pass->gradient + pass->at.out;
@@ -342,16 +360,20 @@ static void squares_backward(struct net_batch *b, const struct net_pass *pass, b
     struct net_squares *squares = to ? &b->to : &b->from;
     size_t width = pass->shape.square, move = pass->shape.move, rows = squares->used_count;
     size_t projection = to ? pass->at.to : pass->at.from;
-    const float *transposed = pass->transposed + (size_t)pass->shape.bag * outputs_of(&pass->shape) + (to ? width * move : 0);
+    const float *transposed = pass->transposed +
+                              (size_t)pass->shape.bag * outputs_of(&pass->shape) +
+                              (to ? width * move : 0);
     float *d_table = pass->gradient + pass->at.square;
 
-    k->gemm(width, move, rows, squares->used_s, 1, width, squares->d_p, move, pass->gradient + projection, move, 1);
+    k->gemm(width, move, rows, squares->used_s, 1, width, squares->d_p, move,
+            pass->gradient + projection, move, 1);
     k->gemm(rows, width, move, squares->d_p, move, 1, transposed, width, squares->d_s, width, 0);
     k->relu_back(squares->d_s, squares->used_s, rows * width, 1);
     for (size_t q = 0; q < rows; q++) {
         const struct features *f = squares->used[q].features;
         const struct features_square *square = squares->used[q].square;
-        k->rows_add(d_table + square->shift * width, width, f->relative, (size_t)f->relative_count, squares->d_s + q * width);
+        k->rows_add(d_table + square->shift * width, width, f->relative, (size_t)f->relative_count,
+                    squares->d_s + q * width);
         k->rows_add(d_table, width, square->rows, 2, squares->d_s + q * width);
     }
 }
@@ -363,7 +385,8 @@ void net_backward(struct net_batch *b, const struct net_pass *pass)
     size_t n = b->count, outputs = outputs_of(s), rows = NET_BATCH_MAX;
     int threshold = (int)lrintf(pass->dropout * 256);
     float scale = pass->dropout > 0 ? 256.0f / (float)(256 - threshold) : 1;
-    float *d_h = b->h + rows * s->bag, *d_t = b->t + rows * outputs, *d_out = b->out + rows * s->move;
+    float *d_h = b->h + rows * s->bag, *d_t = b->t + rows * outputs,
+          *d_out = b->out + rows * s->move;
 
     memset(d_t, 0, n * outputs * sizeof(float));
     memset(d_out, 0, n * s->move * sizeof(float));
@@ -373,7 +396,8 @@ void net_backward(struct net_batch *b, const struct net_pass *pass)
     squares_backward(b, pass, false);
     squares_backward(b, pass, true);
 
-    k->gemm(s->bag, outputs, n, b->h, 1, s->bag, d_t, outputs, pass->gradient + pass->at.trunk, outputs, 1);
+    k->gemm(s->bag, outputs, n, b->h, 1, s->bag, d_t, outputs, pass->gradient + pass->at.trunk,
+            outputs, 1);
     for (size_t i = 0; i < n; i++)
         k->axpy(pass->gradient + pass->at.trunk_bias, 1, d_t + i * outputs, outputs);
     k->gemm(n, s->bag, outputs, d_t, outputs, 1, pass->transposed, s->bag, d_h, s->bag, 0);
@@ -398,7 +422,8 @@ static float *transpose(const float *in, size_t rows, size_t columns, float *out
     return out + rows * columns;
 }
 
-void net_transpose(const struct net_shape *s, const struct net_layout *at, const float *weights, float *out)
+void net_transpose(const struct net_shape *s, const struct net_layout *at, const float *weights,
+                   float *out)
 {
     out = transpose(weights + at->trunk, s->bag, outputs_of(s), out);
     out = transpose(weights + at->from, s->square, s->move, out);

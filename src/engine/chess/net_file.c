@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* net_file.c -- a model as bytes.
  *
- *   0  "SKCHNET1"           8  u32 version of the features   12  u32 widths: bag, square, move, value
- *  28  u32 1 if a book follows the weights                   32  weights, f32, group after group
- *   then the book (book.c), and 32 bytes SHA-256 of all before it. Little-endian.
+ *   0  "SKCHNET1"           8  u32 version of the features   12  u32 widths: bag, square, move,
+ * value 28  u32 1 if a book follows the weights                   32  weights, f32, group after
+ * group then the book (book.c), and 32 bytes SHA-256 of all before it. Little-endian.
  *
- * A file may come from anywhere: sizes are checked before memory is taken, and a weight that is not a
- * finite number of a sane size is refused, so that no input can make a prediction overflow.
+ * A file may come from anywhere: sizes are checked before memory is taken, and a weight that is not
+ * a finite number of a sane size is refused, so that no input can make a prediction overflow.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ static const char net_magic[8] = { 'S', 'K', 'C', 'H', 'N', 'E', 'T', '1' };
 
 enum { HEAD_BYTES = 32 };
 
-/* Trained weights stay below 10; sums of hundreds of weights of this size are still far from overflow. */
+/* Trained weights stay below 10; sums of hundreds of weights of this size are still far from
+ * overflow. */
 #define WEIGHT_MAX 1e4f
 
 err chess_net_save(const struct chess_net *net, struct buf *out)
@@ -57,8 +58,10 @@ static err head_read(struct cursor *c, struct net_shape *ret_shape, bool *ret_ha
     if (c->bad || memcmp(magic.ptr, net_magic, sizeof net_magic) != 0)
         return ERR(ERR_CORRUPT, "these bytes are not a chess model of ours");
     if (version != FEATURES_VERSION)
-        return ERR(ERR_UNSUPPORTED, "the model sees positions as version %u does, this program as version %d: "
-                                    "train it again, or use the program that made it", version, FEATURES_VERSION);
+        return ERR(ERR_UNSUPPORTED,
+                   "the model sees positions as version %u does, this program as version %d: "
+                   "train it again, or use the program that made it",
+                   version, FEATURES_VERSION);
     if (net_shape_check(&shape).code || has_book > 1)
         return ERR(ERR_CORRUPT, "the model's head has impossible widths");
     *ret_shape = shape;
@@ -69,7 +72,8 @@ static err head_read(struct cursor *c, struct net_shape *ret_shape, bool *ret_ha
 static err weights_read(struct cursor *c, size_t count, float **ret_weights)
 {
     if (cursor_left(c) / sizeof(float) < count)
-        return ERR(ERR_CORRUPT, "the model is cut short: %zu bytes are left for %zu weights", cursor_left(c), count);
+        return ERR(ERR_CORRUPT, "the model is cut short: %zu bytes are left for %zu weights",
+                   cursor_left(c), count);
     float *weights = net_floats(count);
     if (!weights)
         return ERR(ERR_NO_MEMORY, "no memory for a network of %zu weights", count);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* net_model.c -- shapes, the layout of the weights in one array, random weights, and the model object. */
+/* net_model.c -- shapes, the layout of the weights in one array, random weights, and the model
+ * object. */
 #include "engine/chess/net_model.h"
 
 #include <math.h>
@@ -12,7 +13,8 @@ err net_shape_check(const struct net_shape *s)
     static const uint32_t most[4] = { NET_BAG_MAX, NET_SQUARE_MAX, NET_MOVE_MAX, NET_VALUE_MAX };
     for (int i = 0; i < 4; i++)
         if (widths[i] == 0 || widths[i] > most[i] || widths[i] % LEARN_LANES != 0)
-            return ERR(ERR_INVALID, "a layer of the network is %u wide; it must be a multiple of %d up to %u",
+            return ERR(ERR_INVALID,
+                       "a layer of the network is %u wide; it must be a multiple of %d up to %u",
                        widths[i], LEARN_LANES, most[i]);
     return OK;
 }
@@ -54,8 +56,9 @@ void net_init(const struct net_shape *s, uint64_t seed, float *weights)
     net_layout_of(s, &at);
     rng_init(&rng, seed);
     memset(weights, 0, at.count * sizeof *weights);
-    /* About forty bag rows, twenty-six square rows and twenty move rows are summed: these deviations
-     * give sums near one. Rows of moves start smaller, because what is rare keeps its start. */
+    /* About forty bag rows, twenty-six square rows and twenty move rows are summed: these
+     * deviations give sums near one. Rows of moves start smaller, because what is rare keeps its
+     * start. */
     fill(weights + at.bag, (size_t)BAG_ROWS * s->bag, 0.15, &rng);
     fill(weights + at.trunk, s->bag * outputs, sqrt(1.0 / s->bag), &rng);
     for (size_t i = 0; i < s->bag; i++)
@@ -83,7 +86,9 @@ err net_new(const struct net_shape *shape, const float *weights, struct chess_ne
         return ERR(ERR_NO_MEMORY, "no memory for a network of %zu weights", at.count);
     }
     memcpy(copy, weights, at.count * sizeof *copy);
-    *net = (struct chess_net){ .shape = *shape, .at = at, .kernels = learn_kernels_best(), .weights = copy };
+    *net = (struct chess_net){
+        .shape = *shape, .at = at, .kernels = learn_kernels_best(), .weights = copy
+    };
     *ret_net = net;
     return OK;
 }

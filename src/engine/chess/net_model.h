@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* net_model.h -- the weights of the network and how a batch runs through them, for the files of this
- * room only.
+/* net_model.h -- the weights of the network and how a batch runs through them, for the files of
+ * this room only.
  *
  *   h      = relu(sum of bag rows)                                   [bag]
  *   t      = h * trunk + bias = (shift, gate, value hidden)          [move + move + value]
@@ -24,8 +24,8 @@ struct net_shape {
     uint32_t bag, square, move, value;
 };
 
-/* Where each group of weights starts in the one array of all; X(name, count). Written with the widths of
- * a shape `s`. */
+/* Where each group of weights starts in the one array of all; X(name, count). Written with the
+ * widths of a shape `s`. */
 #define NET_GROUPS(X)                                                                              \
     X(bag, (size_t)BAG_ROWS * s->bag)                                                              \
     X(trunk, (size_t)s->bag * (2 * s->move + s->value))                                            \
@@ -58,13 +58,16 @@ struct chess_net {
     struct book book;
 };
 /* Takes over nothing: weights are copied. The book starts empty. */
-MUST_USE err net_new(const struct net_shape *shape, const float *weights, struct chess_net **ret_net);
+MUST_USE err net_new(const struct net_shape *shape, const float *weights,
+                     struct chess_net **ret_net);
 /* 64-byte aligned memory for floats, zeroed; free() gives it back. NULL when there is none. */
 float *net_floats(size_t count);
 
 /* ------------------------------------------------------------------ batches */
 
-enum { NET_BATCH_MAX = 32 }; /* positions; their intermediate values stay in the second-level cache */
+enum {
+    NET_BATCH_MAX = 32
+}; /* positions; their intermediate values stay in the second-level cache */
 
 /* What is fixed while a batch runs. */
 struct net_pass {
@@ -72,13 +75,14 @@ struct net_pass {
     struct net_layout at;
     const struct learn_kernels *kernels;
     const float *weights;
-    /* Training only: transposed weights (see net_transpose), gradients to add to, dropout in 0..1 and the
-     * weight of the value's loss. */
+    /* Training only: transposed weights (see net_transpose), gradients to add to, dropout in 0..1
+     * and the weight of the value's loss. */
     const float *transposed;
     float *gradient;
     float dropout, value_weight;
-    /* Moves whose share of the gradient is below this are backed up with a chance proportional to it, at
-     * this share: the gradient is the same on average, and two thirds of the work is saved. 0: off. */
+    /* Moves whose share of the gradient is below this are backed up with a chance proportional to
+     * it, at this share: the gradient is the same on average, and two thirds of the work is saved.
+     * 0: off. */
     float roulette;
 };
 
@@ -118,15 +122,17 @@ struct net_batch {
 MUST_USE err net_batch_new(const struct net_shape *shape, bool train, struct net_batch **ret_batch);
 void net_batch_free(struct net_batch *b); /* accepts NULL */
 
-/* Fills features, truth and outcome of the next row from a sample; false, and no row, when the sample's
- * move is not legal in its position. */
+/* Fills features, truth and outcome of the next row from a sample; false, and no row, when the
+ * sample's move is not legal in its position. */
 bool net_batch_add(struct net_batch *b, const struct chess_sample *sample);
 /* Fills policy, value and losses of all rows. With `noise_seed` not NULL, units are dropped. */
 void net_forward(struct net_batch *b, const struct net_pass *pass, const uint64_t *noise_seed);
 /* Adds the gradient of the summed losses to pass->gradient. After net_forward, same pass. */
 void net_backward(struct net_batch *b, const struct net_pass *pass);
-/* Copies of trunk, from and to with rows and columns swapped; `out` holds net_transpose_count floats. */
+/* Copies of trunk, from and to with rows and columns swapped; `out` holds net_transpose_count
+ * floats. */
 size_t net_transpose_count(const struct net_shape *s);
-void net_transpose(const struct net_shape *s, const struct net_layout *at, const float *weights, float *out);
+void net_transpose(const struct net_shape *s, const struct net_layout *at, const float *weights,
+                   float *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* net_predict.c -- one position through the network, all on the stack; and choosing a move. The same
- * formulas as net_batch.c (a test holds the two together), without what only training needs. */
+/* net_predict.c -- one position through the network, all on the stack; and choosing a move. The
+ * same formulas as net_batch.c (a test holds the two together), without what only training needs.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -16,8 +17,8 @@ struct scratch {
     float p_from[FROM_MAX * NET_MOVE_MAX], p_to[TO_MAX * NET_MOVE_MAX];
 };
 
-static void squares(const struct chess_net *net, struct scratch *x, const struct features_square *list, int count,
-                    size_t projection, float *p)
+static void squares(const struct chess_net *net, struct scratch *x,
+                    const struct features_square *list, int count, size_t projection, float *p)
 {
     const struct learn_kernels *k = net->kernels;
     const struct features *f = &x->features;
@@ -25,12 +26,13 @@ static void squares(const struct chess_net *net, struct scratch *x, const struct
     size_t width = net->shape.square, rows = (size_t)count;
     memset(x->s, 0, rows * width * sizeof(float));
     for (size_t q = 0; q < rows; q++) {
-        k->rows_sum(x->s + q * width, table + list[q].shift * width, width, f->relative, (size_t)f->relative_count);
+        k->rows_sum(x->s + q * width, table + list[q].shift * width, width, f->relative,
+                    (size_t)f->relative_count);
         k->rows_sum(x->s + q * width, table, width, list[q].rows, 2);
     }
     k->relu(x->s, rows * width, 1, NULL, 0);
-    k->gemm(rows, net->shape.move, width, x->s, width, 1, net->weights + projection, net->shape.move, p,
-            net->shape.move, 0);
+    k->gemm(rows, net->shape.move, width, x->s, width, 1, net->weights + projection,
+            net->shape.move, p, net->shape.move, 0);
 }
 
 static void value(const struct chess_net *net, struct scratch *x, struct chess_prediction *ret)
@@ -39,8 +41,8 @@ static void value(const struct chess_net *net, struct scratch *x, struct chess_p
     float *hidden = x->t + 2 * net->shape.move, result[LEARN_LANES];
     k->relu(hidden, net->shape.value, 1, NULL, 0);
     memcpy(result, net->weights + net->at.value_bias, sizeof result);
-    k->gemm(1, LEARN_LANES, net->shape.value, hidden, net->shape.value, 1, net->weights + net->at.value, LEARN_LANES,
-            result, LEARN_LANES, 1);
+    k->gemm(1, LEARN_LANES, net->shape.value, hidden, net->shape.value, 1,
+            net->weights + net->at.value, LEARN_LANES, result, LEARN_LANES, 1);
     k->softmax(result, 3);
     ret->win = result[0];
     ret->draw = result[1];
@@ -63,7 +65,8 @@ static void policy(const struct chess_net *net, struct scratch *x, struct chess_
         base[1] = x->p_from + f->move_from[m] * width;
         base[2] = x->p_to + f->move_to[m] * width;
         size_t start = f->move_start[m];
-        ret->probability[m] = k->unit(x->z, base, table, width, f->rows + start, f->move_start[m + 1] - start, x->out);
+        ret->probability[m] = k->unit(x->z, base, table, width, f->rows + start,
+                                      f->move_start[m + 1] - start, x->out);
     }
     k->softmax(ret->probability, (size_t)f->move_count);
 }
@@ -78,10 +81,12 @@ void chess_net_predict(const struct chess_net *net, const struct chess_position 
     ret->move_count = chess_moves(p, ret->moves);
     features_extract(p, conditions, ret->moves, ret->move_count, &x.features);
     memset(x.h, 0, net->shape.bag * sizeof(float));
-    k->rows_sum(x.h, net->weights + net->at.bag, net->shape.bag, x.features.bag, (size_t)x.features.bag_count);
+    k->rows_sum(x.h, net->weights + net->at.bag, net->shape.bag, x.features.bag,
+                (size_t)x.features.bag_count);
     k->relu(x.h, net->shape.bag, 1, NULL, 0);
     memcpy(x.t, net->weights + net->at.trunk_bias, outputs * sizeof(float));
-    k->gemm(1, outputs, net->shape.bag, x.h, net->shape.bag, 1, net->weights + net->at.trunk, outputs, x.t, outputs, 1);
+    k->gemm(1, outputs, net->shape.bag, x.h, net->shape.bag, 1, net->weights + net->at.trunk,
+            outputs, x.t, outputs, 1);
     if (ret->move_count > 0) {
         policy(net, &x, ret);
         if (net->book.count > 0)
@@ -90,7 +95,8 @@ void chess_net_predict(const struct chess_net *net, const struct chess_position 
     value(net, &x, ret);
 }
 
-chess_move chess_prediction_pick(const struct chess_prediction *pred, double temperature, int top_k, struct rng *rng)
+chess_move chess_prediction_pick(const struct chess_prediction *pred, double temperature, int top_k,
+                                 struct rng *rng)
 {
     int order[CHESS_MOVES_MAX], count = pred->move_count, best = 0;
     double weight[CHESS_MOVES_MAX], total = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pack.c -- one game in about a byte a move.
  *
- * The format, byte by byte. Numbers of several bytes are little-endian; a varint is LEB128, seven bits a
- * byte, the lowest first; a zigzag number is a varint of 2n for n >= 0 and -2n-1 for n < 0.
+ * The format, byte by byte. Numbers of several bytes are little-endian; a varint is LEB128, seven
+ * bits a byte, the lowest first; a zigzag number is a varint of 2n for n >= 0 and -2n-1 for n < 0.
  *
  *   bytes       what
  *   4           CRC-32 (the one of zip and gzip) of everything behind these four bytes
@@ -15,23 +15,20 @@
  *   varint      length of the evals, only with flag 8
  *   varint      length of the glyphs, only with flag 16
  *   varint, n   start position in FEN, only with flag 1
- *   moves       for each half-move the number chess_move_index gives it: one byte below 255; or 255 and
- *               a second byte that is added to 255
- *   clocks      a byte with the unit in centiseconds (1, 10 or 100), then for each half-move a varint:
- *               0 for no clock, else 1 + the zigzag of how much less than before this side has, in units
- *               (both sides start from 0)
- *   evals       for each half-move a varint: 0 for none, else 1 + the zigzag of the change in centipawns
- *               since the last eval there was (the first changes from 0)
- *   glyphs      for each half-move that has one: a varint, the half-moves since the last one that had, and
- *               the glyph in a byte
- *   varint      number of tags, at most PGN_TAGS_MAX; for each (pack_tags.c has the two word lists):
- *     1         number of its name in the list of names; or 255, and varint, n: the name
- *     1         number of a beginning in the list of beginnings; 0 is the empty one
- *     varint, n the rest of the value
+ *   moves       for each half-move the number chess_move_index gives it: one byte below 255; or 255
+ * and a second byte that is added to 255 clocks      a byte with the unit in centiseconds (1, 10 or
+ * 100), then for each half-move a varint: 0 for no clock, else 1 + the zigzag of how much less than
+ * before this side has, in units (both sides start from 0) evals       for each half-move a varint:
+ * 0 for none, else 1 + the zigzag of the change in centipawns since the last eval there was (the
+ * first changes from 0) glyphs      for each half-move that has one: a varint, the half-moves since
+ * the last one that had, and the glyph in a byte varint      number of tags, at most PGN_TAGS_MAX;
+ * for each (pack_tags.c has the two word lists): 1         number of its name in the list of names;
+ * or 255, and varint, n: the name 1         number of a beginning in the list of beginnings; 0 is
+ * the empty one varint, n the rest of the value
  *
  * Clocks fall by few units a move and evals change by little, so both take about a byte a move too.
- * A reader needs to trust nothing: lengths are checked against the bytes there are, moves are looked up
- * among the legal ones, and the start position has to pass the checks of any FEN.
+ * A reader needs to trust nothing: lengths are checked against the bytes there are, moves are
+ * looked up among the legal ones, and the start position has to pass the checks of any FEN.
  */
 #include <string.h>
 #include <zlib.h>
@@ -109,7 +106,8 @@ static err write_clocks(const struct pgn_game *g, struct part *part)
             continue;
         }
         if (clock_cs > PACK_CLOCK_CS_MAX)
-            return ERR(ERR_INVALID, "packing a game: the clock of half-move %zu is out of range", ply + 1);
+            return ERR(ERR_INVALID, "packing a game: the clock of half-move %zu is out of range",
+                       ply + 1);
         uint32_t now = clock_cs / unit;
         part_varint(part, 1 + zigzag((int32_t)last[ply & 1] - (int32_t)now));
         last[ply & 1] = now;
@@ -171,9 +169,11 @@ static err write_body(const struct pgn_game *g, struct buf *out)
 
     bool present[PARTS] = { true, g->clock_cs != NULL, g->eval_cp != NULL, g->nags != NULL };
     buf_add_u8(out, PACK_GAME_VERSION);
-    buf_add_u8(out, (uint8_t)((g->has_fen ? PACK_HAS_FEN : 0) | (g->start.is_960 ? PACK_IS_960 : 0) |
-                              (present[CLOCKS] ? PACK_HAS_CLOCKS : 0) | (present[EVALS] ? PACK_HAS_EVALS : 0) |
-                              (present[NAGS] ? PACK_HAS_NAGS : 0)));
+    buf_add_u8(out,
+               (uint8_t)((g->has_fen ? PACK_HAS_FEN : 0) | (g->start.is_960 ? PACK_IS_960 : 0) |
+                         (present[CLOCKS] ? PACK_HAS_CLOCKS : 0) |
+                         (present[EVALS] ? PACK_HAS_EVALS : 0) |
+                         (present[NAGS] ? PACK_HAS_NAGS : 0)));
     buf_add_u8(out, (uint8_t)g->result);
     buf_add_varint(out, g->ply_count);
     for (int i = 0; i < PARTS; i++) {
@@ -197,8 +197,9 @@ err pack_game_write(const struct pgn_game *g, struct buf *out)
 {
     size_t before = out->len;
     if (g->ply_count > PGN_PLIES_MAX || g->tag_count > PGN_TAGS_MAX)
-        return ERR(ERR_TOO_BIG, "packing a game: %zu half-moves and %zu tags; at most %d and %d fit", g->ply_count,
-                   g->tag_count, PGN_PLIES_MAX, PGN_TAGS_MAX);
+        return ERR(ERR_TOO_BIG,
+                   "packing a game: %zu half-moves and %zu tags; at most %d and %d fit",
+                   g->ply_count, g->tag_count, PGN_PLIES_MAX, PGN_TAGS_MAX);
     buf_add_u32(out, 0);
     err e = write_body(g, out);
     if (!e.code)
@@ -225,7 +226,8 @@ err pack_checksum_verify(str game)
     struct cursor c = cursor_of(game);
     uint32_t wanted = cursor_u32(&c);
     if (c.bad || pack_crc(str_from(c.next, cursor_left(&c))) != wanted)
-        return ERR(ERR_CORRUPT, "reading a packed game of %zu bytes: its checksum does not match", game.len);
+        return ERR(ERR_CORRUPT, "reading a packed game of %zu bytes: its checksum does not match",
+                   game.len);
     return OK;
 }
 
@@ -248,10 +250,11 @@ err pack_head_read(str game, struct pack_head *ret_head)
     if (c.bad)
         return PACK_BAD("it ends in its head");
     if (version != PACK_GAME_VERSION)
-        return ERR(ERR_UNSUPPORTED, "reading a packed game: version %d; this program reads version %d", version,
+        return ERR(ERR_UNSUPPORTED,
+                   "reading a packed game: version %d; this program reads version %d", version,
                    PACK_GAME_VERSION);
-    if (plies > PGN_PLIES_MAX || result > CHESS_ABORTED || lengths[0] < plies || lengths[0] > 2 * plies ||
-        (h.flags & ~PACK_FLAGS))
+    if (plies > PGN_PLIES_MAX || result > CHESS_ABORTED || lengths[0] < plies ||
+        lengths[0] > 2 * plies || (h.flags & ~PACK_FLAGS))
         return PACK_BAD("its head makes no sense");
     chess_position_start(&h.start);
     if (h.flags & PACK_HAS_FEN) {
@@ -266,7 +269,8 @@ err pack_head_read(str game, struct pack_head *ret_head)
     h.result = (enum chess_result)result;
     struct cursor *parts[4] = { &h.moves, &h.clocks, &h.evals, &h.nags };
     for (int i = 0; i < 4; i++)
-        *parts[i] = cursor_of(cursor_bytes(&c, lengths[i] < game.len ? (size_t)lengths[i] : SIZE_MAX));
+        *parts[i] = cursor_of(
+            cursor_bytes(&c, lengths[i] < game.len ? (size_t)lengths[i] : SIZE_MAX));
     h.tags = c;
     h.clock_unit = h.flags & PACK_HAS_CLOCKS ? cursor_u8(&h.clocks) : 1;
     if (c.bad || h.clocks.bad || (h.clock_unit != 1 && h.clock_unit != 10 && h.clock_unit != 100))
@@ -343,8 +347,8 @@ err pack_game_read(str bytes, arena *keep, struct pgn_game *ret_game)
 
 /* ------------------------------------------------------------------ identity */
 
-/* A tag that says nothing ("?", "????.??.??", "-") is the same as none: exported games have one where the
- * original had the other. */
+/* A tag that says nothing ("?", "????.??.??", "-") is the same as none: exported games have one
+ * where the original had the other. */
 static bool says_nothing(str text)
 {
     for (size_t i = 0; i < text.len; i++) {

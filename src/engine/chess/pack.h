@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pack.h -- games in about a byte a move: packs of games, as kept in the blob store.
  *
- * A move is its index in the fixed order of legal moves (one byte; an escape for the rare positions with
- * more than 254). Clocks and evals are parallel delta-coded arrays. A pack is a header, the games
- * one after another, and an index of offsets; it is immutable and is read in place from a map. The
- * format is described, byte by byte, at the top of pack.c, and has a version and a checksum per game.
+ * A move is its index in the fixed order of legal moves (one byte; an escape for the rare positions
+ * with more than 254). Clocks and evals are parallel delta-coded arrays. A pack is a header, the
+ * games one after another, and an index of offsets; it is immutable and is read in place from a
+ * map. The format is described, byte by byte, at the top of pack.c, and has a version and a
+ * checksum per game.
  */
 #ifndef SKERRY_CHESS_PACK_H
 #define SKERRY_CHESS_PACK_H
@@ -21,8 +22,8 @@ MUST_USE err pack_game_write(const struct pgn_game *g, struct buf *out);
  * PGN_PLIES_MAX plies. */
 MUST_USE err pack_game_read(str bytes, arena *keep, struct pgn_game *ret_game);
 
-/* Streams the moves of a packed game without the rest: for datasets and the position index. The checksum
- * is not looked at: the game comes from pack_game, which has done so. */
+/* Streams the moves of a packed game without the rest: for datasets and the position index. The
+ * checksum is not looked at: the game comes from pack_game, which has done so. */
 struct pack_walk {
     struct chess_position position; /* before `move`; at the end, the last one of the game */
     chess_move move;
@@ -42,8 +43,8 @@ MUST_USE err pack_walk_begin(str bytes, struct pack_walk *w);
 bool pack_walk_next(struct pack_walk *w);        /* false at the end or when the bytes are bad */
 MUST_USE err pack_walk_end(const struct pack_walk *w); /* ERR_CORRUPT when it ended early */
 
-/* A pack in memory. Adding a game that does not fit is ERR_TOO_BIG and changes nothing: finish the pack
- * and begin the next one. */
+/* A pack in memory. Adding a game that does not fit is ERR_TOO_BIG and changes nothing: finish the
+ * pack and begin the next one. */
 struct pack_writer {
     struct buf bytes;
     uint32_t *offsets;
@@ -64,8 +65,9 @@ void pack_game_identity(const struct pgn_game *g, uint8_t out[16]);
 
 /* ------------------------------------------------------------------ position index */
 
-/* Which games pass through a position: sorted (key, game, ply) triples of a pack or dataset, delta-coded
- * in blocks with a key directory. Built once, immutable, searched in a map by binary search. */
+/* Which games pass through a position: sorted (key, game, ply) triples of a pack or dataset,
+ * delta-coded in blocks with a key directory. Built once, immutable, searched in a map by binary
+ * search. */
 struct position_hit {
     uint32_t game;
     uint16_t ply;
@@ -73,8 +75,8 @@ struct position_hit {
 MUST_USE err position_index_build(const str *games, size_t game_count, struct buf *out);
 /* Head and directory are whole? Finding checks what it reads, but not that. */
 MUST_USE err position_index_check(str index);
-/* At most out_max hits, in the order of games; *ret_count is how many. Position 0 of a game is its start,
- * the last one stands after its last move. */
+/* At most out_max hits, in the order of games; *ret_count is how many. Position 0 of a game is its
+ * start, the last one stands after its last move. */
 MUST_USE err position_index_find(str index, uint64_t key, struct position_hit *out, size_t out_max,
                                  size_t *ret_count);
 

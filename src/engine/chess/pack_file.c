@@ -9,8 +9,8 @@
  *   ...         the games, one after another, as described in pack.c
  *   4 (n + 1)   index: where each game begins, and where the last one ends
  *
- * The index is at the end, so that a pack can be written in one go, and its place follows from the size.
- * A pack is less than 4 GiB.
+ * The index is at the end, so that a pack can be written in one go, and its place follows from the
+ * size. A pack is less than 4 GiB.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,8 @@ err pack_writer_init(struct pack_writer *w, size_t games_max, size_t bytes_max)
 {
     *w = (struct pack_writer){ .count_max = games_max };
     if (games_max >= UINT32_MAX / OFFSET_BYTES || bytes_max > UINT32_MAX)
-        return ERR(ERR_INVALID, "a pack holds less than 4 GiB; asked for %zu games in %zu bytes", games_max, bytes_max);
+        return ERR(ERR_INVALID, "a pack holds less than 4 GiB; asked for %zu games in %zu bytes",
+                   games_max, bytes_max);
     w->offsets = calloc(games_max + 1, sizeof *w->offsets);
     if (!w->offsets)
         return ERR(ERR_NO_MEMORY, "no memory for a pack of %zu games", games_max);
@@ -127,7 +128,8 @@ err pack_writer_finish(struct pack_writer *w, str *ret_pack)
         buf_add_u32(&w->bytes, w->offsets[i]);
     TRY(buf_check(&w->bytes));
     put_u32(w->bytes.ptr + COUNT_AT, (uint32_t)w->count);
-    put_u32(w->bytes.ptr + CRC_AT, pack_crc(str_from(w->bytes.ptr + index_at, w->bytes.len - index_at)));
+    put_u32(w->bytes.ptr + CRC_AT,
+            pack_crc(str_from(w->bytes.ptr + index_at, w->bytes.len - index_at)));
     *ret_pack = buf_str(&w->bytes);
     return OK;
 }
@@ -137,11 +139,12 @@ err pack_writer_finish(struct pack_writer *w, str *ret_pack)
 static err pack_index(str pack, uint32_t *ret_count, const char **ret_index)
 {
     if (pack.len < HEADER_BYTES + OFFSET_BYTES || memcmp(pack.ptr, magic, sizeof magic) != 0)
-        return ERR(ERR_CORRUPT, "reading a pack of %zu bytes: it does not begin like one", pack.len);
+        return ERR(ERR_CORRUPT, "reading a pack of %zu bytes: it does not begin like one",
+                   pack.len);
     uint64_t count = get_u32(pack.ptr + COUNT_AT), index_bytes = (count + 1) * OFFSET_BYTES;
     if (index_bytes > pack.len - HEADER_BYTES)
-        return ERR(ERR_CORRUPT, "reading a pack of %zu bytes: it cannot hold its %llu games", pack.len,
-                   (unsigned long long)count);
+        return ERR(ERR_CORRUPT, "reading a pack of %zu bytes: it cannot hold its %llu games",
+                   pack.len, (unsigned long long)count);
     *ret_count = (uint32_t)count;
     *ret_index = pack.ptr + pack.len - index_bytes;
     return OK;
@@ -154,12 +157,17 @@ err pack_open(str pack, uint32_t *ret_count)
     TRY(pack_index(pack, &count, &index));
     size_t games_end = (size_t)(index - pack.ptr);
     if (pack_crc(str_from(index, pack.len - games_end)) != get_u32(pack.ptr + CRC_AT))
-        return ERR(ERR_CORRUPT, "reading a pack of %zu bytes: the checksum of its index does not match", pack.len);
+        return ERR(ERR_CORRUPT,
+                   "reading a pack of %zu bytes: the checksum of its index does not match",
+                   pack.len);
     uint32_t last = HEADER_BYTES;
     for (size_t i = 0; i <= count; i++) {
         uint32_t offset = get_u32(index + i * OFFSET_BYTES);
-        if (offset < last || (i == 0 && offset != HEADER_BYTES) || (i == count && offset != games_end))
-            return ERR(ERR_CORRUPT, "reading a pack of %zu bytes: its index makes no sense at game %zu", pack.len, i);
+        if (offset < last || (i == 0 && offset != HEADER_BYTES) ||
+            (i == count && offset != games_end))
+            return ERR(ERR_CORRUPT,
+                       "reading a pack of %zu bytes: its index makes no sense at game %zu",
+                       pack.len, i);
         last = offset;
     }
     *ret_count = count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* pack_tags.c -- tags in few bytes: names and beginnings of values that keep coming back are numbers.
+/* pack_tags.c -- tags in few bytes: names and beginnings of values that keep coming back are
+ * numbers.
  *
  * Both lists are part of the format: entries may be added at the end (below 255), never moved.
  */
@@ -10,20 +11,62 @@
 enum { NAME_ESCAPE = 255 };
 
 static const str names[] = {
-    STR_INIT("Event"),           STR_INIT("Site"),           STR_INIT("Date"),          STR_INIT("Round"),
-    STR_INIT("White"),           STR_INIT("Black"),          STR_INIT("Result"),        STR_INIT("UTCDate"),
-    STR_INIT("UTCTime"),         STR_INIT("WhiteElo"),       STR_INIT("BlackElo"),      STR_INIT("WhiteRatingDiff"),
-    STR_INIT("BlackRatingDiff"), STR_INIT("WhiteTitle"),     STR_INIT("BlackTitle"),    STR_INIT("ECO"),
-    STR_INIT("Opening"),         STR_INIT("TimeControl"),    STR_INIT("Termination"),   STR_INIT("Variant"),
-    STR_INIT("FEN"),             STR_INIT("SetUp"),          STR_INIT("CurrentPosition"), STR_INIT("Timezone"),
-    STR_INIT("ECOUrl"),          STR_INIT("StartTime"),      STR_INIT("EndDate"),       STR_INIT("EndTime"),
-    STR_INIT("Link"),            STR_INIT("GameId"),         STR_INIT("EventDate"),     STR_INIT("EventType"),
-    STR_INIT("PlyCount"),        STR_INIT("Annotator"),      STR_INIT("Variation"),     STR_INIT("SubVariation"),
-    STR_INIT("WhiteFideId"),     STR_INIT("BlackFideId"),    STR_INIT("WhiteTeam"),     STR_INIT("BlackTeam"),
-    STR_INIT("Board"),           STR_INIT("StudyName"),      STR_INIT("ChapterName"),   STR_INIT("ChapterURL"),
-    STR_INIT("BroadcastName"),   STR_INIT("BroadcastURL"),   STR_INIT("GameURL"),       STR_INIT("Tournament"),
-    STR_INIT("Time"),            STR_INIT("Mode"),           STR_INIT("Source"),        STR_INIT("SourceDate"),
-    STR_INIT("NIC"),             STR_INIT("Orientation"),    STR_INIT("WhiteType"),     STR_INIT("BlackType"),
+    STR_INIT("Event"),
+    STR_INIT("Site"),
+    STR_INIT("Date"),
+    STR_INIT("Round"),
+    STR_INIT("White"),
+    STR_INIT("Black"),
+    STR_INIT("Result"),
+    STR_INIT("UTCDate"),
+    STR_INIT("UTCTime"),
+    STR_INIT("WhiteElo"),
+    STR_INIT("BlackElo"),
+    STR_INIT("WhiteRatingDiff"),
+    STR_INIT("BlackRatingDiff"),
+    STR_INIT("WhiteTitle"),
+    STR_INIT("BlackTitle"),
+    STR_INIT("ECO"),
+    STR_INIT("Opening"),
+    STR_INIT("TimeControl"),
+    STR_INIT("Termination"),
+    STR_INIT("Variant"),
+    STR_INIT("FEN"),
+    STR_INIT("SetUp"),
+    STR_INIT("CurrentPosition"),
+    STR_INIT("Timezone"),
+    STR_INIT("ECOUrl"),
+    STR_INIT("StartTime"),
+    STR_INIT("EndDate"),
+    STR_INIT("EndTime"),
+    STR_INIT("Link"),
+    STR_INIT("GameId"),
+    STR_INIT("EventDate"),
+    STR_INIT("EventType"),
+    STR_INIT("PlyCount"),
+    STR_INIT("Annotator"),
+    STR_INIT("Variation"),
+    STR_INIT("SubVariation"),
+    STR_INIT("WhiteFideId"),
+    STR_INIT("BlackFideId"),
+    STR_INIT("WhiteTeam"),
+    STR_INIT("BlackTeam"),
+    STR_INIT("Board"),
+    STR_INIT("StudyName"),
+    STR_INIT("ChapterName"),
+    STR_INIT("ChapterURL"),
+    STR_INIT("BroadcastName"),
+    STR_INIT("BroadcastURL"),
+    STR_INIT("GameURL"),
+    STR_INIT("Tournament"),
+    STR_INIT("Time"),
+    STR_INIT("Mode"),
+    STR_INIT("Source"),
+    STR_INIT("SourceDate"),
+    STR_INIT("NIC"),
+    STR_INIT("Orientation"),
+    STR_INIT("WhiteType"),
+    STR_INIT("BlackType"),
 };
 
 static const str beginnings[] = {
@@ -106,7 +149,8 @@ _Static_assert(COUNT_OF(names) < NAME_ESCAPE && COUNT_OF(beginnings) <= 256, "nu
 static size_t name_number(str name)
 {
     size_t i = 0;
-    while (i < COUNT_OF(names) && (names[i].len != name.len || memcmp(names[i].ptr, name.ptr, name.len) != 0))
+    while (i < COUNT_OF(names) &&
+           (names[i].len != name.len || memcmp(names[i].ptr, name.ptr, name.len) != 0))
         i++;
     return i;
 }

@@ -80,14 +80,16 @@ bool pack_walk_next(struct pack_walk *w)
     w->ply = ply;
     w->started = true;
     w->move = chess_move_at(&w->position, (int)index);
-    w->failed = w->moves.bad || !w->move || (w->has_clocks && !next_clock(w)) || (w->has_evals && !next_eval(w));
+    w->failed = w->moves.bad || !w->move || (w->has_clocks && !next_clock(w)) ||
+                (w->has_evals && !next_eval(w));
     return !w->failed;
 }
 
 err pack_walk_end(const struct pack_walk *w)
 {
-    if (w->failed || (w->finished && (cursor_left(&w->moves) || cursor_left(&w->clocks) || cursor_left(&w->evals))))
-        return ERR(ERR_CORRUPT, "reading a packed game: half-move %zu of %zu makes no sense", w->ply + 1,
-                   w->ply_count);
+    if (w->failed || (w->finished && (cursor_left(&w->moves) || cursor_left(&w->clocks) ||
+                                      cursor_left(&w->evals))))
+        return ERR(ERR_CORRUPT, "reading a packed game: half-move %zu of %zu makes no sense",
+                   w->ply + 1, w->ply_count);
     return OK;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_board.h -- the board of the PGN reader: only what deciding about one move needs.
  *
- * A PGN reader makes each move once and throws the board away. It wants neither a hash key nor a board of
- * squares nor counters, and it must not branch on what kind of piece was captured. So the pieces are
- * numbers of three bits, held as three bit planes, and a colour plane: the whole board is four machine
- * words that stay in registers, and a move is the same dozen instructions whatever moved or was taken.
- * The numbers are chosen so that "slides on diagonals" and "slides on lines" are each two planes.
+ * A PGN reader makes each move once and throws the board away. It wants neither a hash key nor a
+ * board of squares nor counters, and it must not branch on what kind of piece was captured. So the
+ * pieces are numbers of three bits, held as three bit planes, and a colour plane: the whole board
+ * is four machine words that stay in registers, and a move is the same dozen instructions whatever
+ * moved or was taken. The numbers are chosen so that "slides on diagonals" and "slides on lines"
+ * are each two planes.
  */
 #ifndef SKERRY_CHESS_PGN_BOARD_H
 #define SKERRY_CHESS_PGN_BOARD_H
@@ -35,15 +36,20 @@ struct pgn_board {
 #define PGN_INLINE static inline __attribute__((always_inline))
 #define PGN_UNLIKELY(condition) __builtin_expect((condition), 0)
 
-/* What is to be known about a way of moving, as masks, so that using it needs no branch: a branch on what
- * kind of man moves would be guessed wrong every few moves, at the price of all else done for one move. */
+/* What is to be known about a way of moving, as masks, so that using it needs no branch: a branch
+ * on what kind of man moves would be guessed wrong every few moves, at the price of all else done
+ * for one move. */
 struct pgn_kind {
     chess_bits bit[3];           /* the bits of the man's number, each spread over a word */
-    chess_bits pawn, push, take; /* all ones for a pawn, a pawn that goes straight, one that takes */
+    chess_bits pawn, push,
+        take; /* all ones for a pawn, a pawn that goes straight, one that takes */
     chess_bits pad[2];           /* a power of two */
 };
-#define PGN_SPREAD(man)                                                                            \
-    { 0 - (chess_bits)((man) & 1), 0 - (chess_bits)((man) >> 1 & 1), 0 - (chess_bits)((man) >> 2 & 1) }
+#define PGN_SPREAD(man)                                              \
+    {                                                                \
+        0 - (chess_bits)((man)&1), 0 - (chess_bits)((man) >> 1 & 1), \
+            0 - (chess_bits)((man) >> 2 & 1)                         \
+    }
 
 /* Indexed by enum pgn_man; the number that no man has is a pawn that takes. */
 enum { PGN_PAWN_TAKES = 4, PGN_KINDS = 8 };
@@ -57,8 +63,8 @@ static const struct pgn_kind pgn_kinds[PGN_KINDS] = {
     [PGN_QUEEN] = { PGN_SPREAD(PGN_QUEEN), 0, 0, 0, { 0 } },
 };
 
-/* Squares from which a man of a kind may come to a square on an empty board. No pawn comes to the last
- * rank: that is a promotion, and read elsewhere. */
+/* Squares from which a man of a kind may come to a square on an empty board. No pawn comes to the
+ * last rank: that is a promotion, and read elsewhere. */
 struct pgn_sources {
     chess_bits of[2][PGN_KINDS][64]; /* by colour, kind and target */
 };
@@ -80,8 +86,8 @@ PGN_INLINE chess_bits pgn_side(const struct pgn_board *b, uint32_t color)
 }
 
 /* Does any man of `theirs` attack `square`, which belongs to colour `us`? */
-PGN_INLINE chess_bits pgn_attackers(const struct pgn_board *b, int square, uint32_t us, chess_bits occupied,
-                                    chess_bits theirs)
+PGN_INLINE chess_bits pgn_attackers(const struct pgn_board *b, int square, uint32_t us,
+                                    chess_bits occupied, chess_bits theirs)
 {
     const struct attack_tables *t = &attack_tables;
     chess_bits p0 = b->plane[0], p1 = b->plane[1], p2 = b->plane[2];
@@ -94,7 +100,8 @@ PGN_INLINE chess_bits pgn_attackers(const struct pgn_board *b, int square, uint3
 }
 
 /* Puts a man of colour `us` on `to` and empties `gone` (the squares left and taken). */
-PGN_INLINE void pgn_place(struct pgn_board *b, chess_bits gone, chess_bits to, unsigned kind, uint32_t us)
+PGN_INLINE void pgn_place(struct pgn_board *b, chess_bits gone, chess_bits to, unsigned kind,
+                          uint32_t us)
 {
     const struct pgn_kind *k = &pgn_kinds[kind];
     chess_bits kept = ~(gone | to);

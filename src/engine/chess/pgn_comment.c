@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_comment.c -- the commands inside comments: clocks and evaluations.
  *
- * Sites write "{ [%eval 0.17] [%clk 0:00:30] }" behind every move; such comments are most of the bytes of
- * their files, so that form has a path that walks it once without searching for its end. Everything else
- * ([%csl], [%emt], prose) is skipped. A value that cannot be read is as if it were not there: comments
- * are remarks, and a game is not worth less because of a typing error in one.
+ * Sites write "{ [%eval 0.17] [%clk 0:00:30] }" behind every move; such comments are most of the
+ * bytes of their files, so that form has a path that walks it once without searching for its end.
+ * Everything else
+ * ([%csl], [%emt], prose) is skipped. A value that cannot be read is as if it were not there:
+ * comments are remarks, and a game is not worth less because of a typing error in one.
  */
 #include <string.h>
 
@@ -103,8 +104,10 @@ static bool is_all_space(const char *p, const char *end)
     return p == end;
 }
 
-/* One command; `p` stands behind "[%". Returns the place behind its bracket, NULL when it has none. */
-static const char *read_command(const char *p, const char *end, bool white_moved, struct pgn_note *note)
+/* One command; `p` stands behind "[%". Returns the place behind its bracket, NULL when it has none.
+ */
+static const char *read_command(const char *p, const char *end, bool white_moved,
+                                struct pgn_note *note)
 {
     const char *close = memchr(p, ']', (size_t)(end - p));
     if (!close)
@@ -143,7 +146,8 @@ void pgn_comment_parse(const char *text, const char *end, bool white_moved, stru
 /* "0:01:57" with one digit for hours, or NULL. */
 static inline const char *read_common_clock(const char *p, struct pgn_note *note)
 {
-    unsigned h = (unsigned char)(p[0] - '0'), m1 = (unsigned char)(p[2] - '0'), m0 = (unsigned char)(p[3] - '0');
+    unsigned h = (unsigned char)(p[0] - '0'), m1 = (unsigned char)(p[2] - '0'),
+             m0 = (unsigned char)(p[3] - '0');
     unsigned s1 = (unsigned char)(p[5] - '0'), s0 = (unsigned char)(p[6] - '0');
     if (h > 9 || m1 > 5 || m0 > 9 || s1 > 5 || s0 > 9 || p[1] != ':' || p[4] != ':')
         return NULL;

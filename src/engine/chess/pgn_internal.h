@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* pgn_internal.h -- what the files of the PGN reader share: bytes, movetext, comments and encodings.
+/* pgn_internal.h -- what the files of the PGN reader share: bytes, movetext, comments and
+ * encodings.
  *
  * The reader (pgn_reader.c) owns a window of text that always holds the current game from its first
- * byte. The movetext machine (pgn_lex.c) walks through that window and stops when it needs more text or
- * when the game is over. Behind the last byte of the window, and before its first, stand PGN_PAD_BYTES zero bytes, so that the
- * scanners may read whole words without asking where the end is.
+ * byte. The movetext machine (pgn_lex.c) walks through that window and stops when it needs more
+ * text or when the game is over. Behind the last byte of the window, and before its first, stand
+ * PGN_PAD_BYTES zero bytes, so that the scanners may read whole words without asking where the end
+ * is.
  */
 #ifndef SKERRY_CHESS_PGN_INTERNAL_H
 #define SKERRY_CHESS_PGN_INTERNAL_H
@@ -31,7 +33,8 @@ enum pgn_encoding {
     PGN_UTF16_BE,
 };
 
-/* What the first bytes of a stream (up to four) say; *ret_skip is the length of a byte order mark. */
+/* What the first bytes of a stream (up to four) say; *ret_skip is the length of a byte order mark.
+ */
 enum pgn_encoding pgn_encoding_of(str head, size_t *ret_skip);
 
 /* Turns UTF-16 into UTF-8 piece by piece. */
@@ -44,8 +47,8 @@ struct pgn_utf16 {
 enum { PGN_UTF16_GROWTH = 2 }; /* output bytes for each input byte, at most, and 8 more */
 size_t pgn_utf16_to_utf8(struct pgn_utf16 *t, str in, char *out);
 
-/* Appends a tag value as UTF-8: escapes resolved, Windows-1252 converted when it is not valid UTF-8, cut
- * to PGN_TAG_BYTES_MAX between characters. */
+/* Appends a tag value as UTF-8: escapes resolved, Windows-1252 converted when it is not valid
+ * UTF-8, cut to PGN_TAG_BYTES_MAX between characters. */
 void pgn_text_add(struct buf *out, str raw, bool has_escapes);
 
 /* Line ends in a piece of text: LF, CR LF and lone CR. `last_was_cr` carries over the border. */
@@ -53,24 +56,26 @@ uint64_t pgn_text_lines(str text, bool *last_was_cr);
 
 /* ------------------------------------------------------------------ comments (pgn_comment.c) */
 
-/* What the commands of one comment say; a field stays as it was when the comment does not set it. */
+/* What the commands of one comment say; a field stays as it was when the comment does not set it.
+ */
 struct pgn_note {
     uint32_t clock_cs;
     int16_t eval_cp;
 };
 
-/* Reads [%clk], [%clkc] and [%eval] out of the text of a comment, without its braces. The text must lie
- * in the window or be followed by 16 readable bytes. */
+/* Reads [%clk], [%clkc] and [%eval] out of the text of a comment, without its braces. The text must
+ * lie in the window or be followed by 16 readable bytes. */
 void pgn_comment_parse(const char *text, const char *end, bool white_moved, struct pgn_note *note);
 
-/* The same for the comments that nearly all annotated files consist of. `p` stands behind the brace;
- * returns the position behind the closing brace, or NULL when the comment is of another form. */
+/* The same for the comments that nearly all annotated files consist of. `p` stands behind the
+ * brace; returns the position behind the closing brace, or NULL when the comment is of another
+ * form. */
 const char *pgn_comment_parse_common(const char *p, struct pgn_note *note);
 
 /* ------------------------------------------------------------------ tags (pgn_tags.c) */
 
-/* A tag as found: offsets from the start of the game, or, for a value that had to be converted, from the
- * start of `converted`. */
+/* A tag as found: offsets from the start of the game, or, for a value that had to be converted,
+ * from the start of `converted`. */
 struct pgn_raw_tag {
     uint32_t name_at, name_len, value_at, value_len;
     bool is_converted;
@@ -86,10 +91,11 @@ enum pgn_tag_step {
 enum pgn_tag_step pgn_tag_read(const char *begin, const char **p, const char *end, bool at_eof,
                                struct buf *converted, struct pgn_raw_tag *ret_tag);
 
-/* True when a tag pair opens at p: [ Name " . *ret_unsure is set instead when the window ends first. */
+/* True when a tag pair opens at p: [ Name " . *ret_unsure is set instead when the window ends
+ * first. */
 bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure);
-/* The next place at or after p where a tag pair opens a line, or "[Event " stands anywhere; NULL for
- * none. *ret_unsure: the window ends before that is clear. */
+/* The next place at or after p where a tag pair opens a line, or "[Event " stands anywhere; NULL
+ * for none. *ret_unsure: the window ends before that is clear. */
 const char *pgn_find_tags(const char *begin, const char *p, const char *end, bool *ret_unsure);
 
 /* ------------------------------------------------------------------ movetext (pgn_lex.c) */
@@ -104,7 +110,7 @@ enum pgn_step {
 };
 
 struct pgn_movetext {
-    const char *begin;   /* of the game; the reader sets these three anew whenever the window moves */
+    const char *begin; /* of the game; the reader sets these three anew whenever the window moves */
     const char *p, *end; /* zeros follow end */
     bool at_eof;         /* nothing comes behind end */
     bool moves_only;
@@ -134,15 +140,17 @@ struct pgn_movetext {
 
 void pgn_movetext_begin(struct pgn_movetext *m, const struct chess_position *start);
 enum pgn_step pgn_movetext_run(struct pgn_movetext *m);
-/* Takes the comment at p when it is of the common form: notes what it says for the last of `ply_count`
- * moves and returns the place behind it and a space. NULL: it needs pgn_movetext_run. */
+/* Takes the comment at p when it is of the common form: notes what it says for the last of
+ * `ply_count` moves and returns the place behind it and a space. NULL: it needs pgn_movetext_run.
+ */
 const char *pgn_comment_take(struct pgn_movetext *m, const char *p, size_t ply_count);
 /* Fills the rest of the arrays that have any entry. */
 void pgn_movetext_end(struct pgn_movetext *m);
 
 /* ------------------------------------------------------------------ moves (pgn_moves.c) */
 
-/* Reads plain moves, with numbers and single spaces between, as long as they are plain and whole. */
+/* Reads plain moves, with numbers and single spaces between, as long as they are plain and whole.
+ */
 void pgn_moves_run(struct pgn_movetext *m);
 
 /* Reads one move token by every rule there is. CHESS_MOVE_NONE: m->reason is filled. */

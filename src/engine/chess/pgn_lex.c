@@ -2,12 +2,12 @@
 /* pgn_lex.c -- movetext: what stands between the tags of one game and those of the next.
  *
  * Plain moves are read by the fast loop in pgn_moves.c. This file reads everything else: comments,
- * variations, glyphs, results, escapes, and moves written in unusual ways. It stops when the window ends
- * in the middle of something; the reader then gets more text and calls again. The only things that may
- * be larger than the window, variations, are skipped with their state kept here.
+ * variations, glyphs, results, escapes, and moves written in unusual ways. It stops when the window
+ * ends in the middle of something; the reader then gets more text and calls again. The only things
+ * that may be larger than the window, variations, are skipped with their state kept here.
  *
- * A comment or variation that is never closed would swallow all games behind it. So both end, with an
- * error, where a line opens with a tag pair.
+ * A comment or variation that is never closed would swallow all games behind it. So both end, with
+ * an error, where a line opens with a tag pair.
  */
 #include <stdio.h>
 #include <string.h>
@@ -165,7 +165,8 @@ static bool at_line_start(const struct pgn_movetext *m)
 static enum pgn_step variation_broken(struct pgn_movetext *m)
 {
     /* Back to where it opened: good games may stand right behind it. */
-    return broken(m, m->begin + m->variation_offset, "a variation opens with '(' and is never closed");
+    return broken(m, m->begin + m->variation_offset,
+                  "a variation opens with '(' and is never closed");
 }
 
 static enum pgn_step skip_variation(struct pgn_movetext *m)
@@ -219,21 +220,24 @@ static enum pgn_step open_variation(struct pgn_movetext *m)
 
 /* ------------------------------------------------------------------ words */
 
-/* Ends a word of movetext. Bytes of other alphabets do not: figurines and signs are made of them. */
+/* Ends a word of movetext. Bytes of other alphabets do not: figurines and signs are made of them.
+ */
 static bool ends_word(char c)
 {
-    return (unsigned char)c <= ' ' || c == '{' || c == '}' || c == '(' || c == ')' || c == '[' || c == ']' ||
-           c == ';' || c == '$';
+    return (unsigned char)c <= ' ' || c == '{' || c == '}' || c == '(' || c == ')' || c == '[' ||
+           c == ']' || c == ';' || c == '$';
 }
 
-/* The word at p; false when the window cuts it. Words are compared and read up to a maximum only. */
+/* The word at p; false when the window cuts it. Words are compared and read up to a maximum only.
+ */
 static bool take_word(const struct pgn_movetext *m, str *ret_word)
 {
     const char *q = m->p;
     while (!ends_word(*q) && (*q != '*' || q == m->p) && q - m->p <= PGN_TOKEN_BYTES_MAX)
         q++;
     /* Promotions of the form "e8(Q)". */
-    if (*q == '(' && q > m->p && (q[-1] == '8' || q[-1] == '1') && q[1] && q[2] == ')' && strchr("NBRQ", q[1]))
+    if (*q == '(' && q > m->p && (q[-1] == '8' || q[-1] == '1') && q[1] && q[2] == ')' &&
+        strchr("NBRQ", q[1]))
         q += 3;
     *ret_word = str_from(m->p, (size_t)(q - m->p));
     return q < m->end || m->at_eof;
@@ -267,13 +271,16 @@ static bool word_glyph(str word, unsigned *ret_nag)
         str text;
         uint8_t nag;
     } glyphs[] = {
-        { STR_INIT("!"), 1 },    { STR_INIT("?"), 2 },    { STR_INIT("!!"), 3 },   { STR_INIT("\?\?"), 4 },
-        { STR_INIT("!?"), 5 },   { STR_INIT("?!"), 6 },   { STR_INIT("=") , 10 },  { STR_INIT("∞"), 13 },
-        { STR_INIT("+="), 14 },  { STR_INIT("+/="), 14 }, { STR_INIT("⩲"), 14 },   { STR_INIT("=+"), 15 },
-        { STR_INIT("=/+"), 15 }, { STR_INIT("⩱"), 15 },   { STR_INIT("+/-"), 16 }, { STR_INIT("±"), 16 },
-        { STR_INIT("-/+"), 17 }, { STR_INIT("∓"), 17 },   { STR_INIT("+-"), 18 },  { STR_INIT("-+"), 19 },
-        { STR_INIT("+−"), 18 },  { STR_INIT("−+"), 19 },  { STR_INIT("N"), 146 },  { STR_INIT("+"), 0 },
-        { STR_INIT("++"), 0 },   { STR_INIT("#"), 0 },    { STR_INIT("e.p."), 0 }, { STR_INIT("ep"), 0 },
+        { STR_INIT("!"), 1 },    { STR_INIT("?"), 2 },    { STR_INIT("!!"), 3 },
+        { STR_INIT("\?\?"), 4 }, { STR_INIT("!?"), 5 },   { STR_INIT("?!"), 6 },
+        { STR_INIT("="), 10 },   { STR_INIT("∞"), 13 },   { STR_INIT("+="), 14 },
+        { STR_INIT("+/="), 14 }, { STR_INIT("⩲"), 14 },   { STR_INIT("=+"), 15 },
+        { STR_INIT("=/+"), 15 }, { STR_INIT("⩱"), 15 },   { STR_INIT("+/-"), 16 },
+        { STR_INIT("±"), 16 },   { STR_INIT("-/+"), 17 }, { STR_INIT("∓"), 17 },
+        { STR_INIT("+-"), 18 },  { STR_INIT("-+"), 19 },  { STR_INIT("+−"), 18 },
+        { STR_INIT("−+"), 19 },  { STR_INIT("N"), 146 },  { STR_INIT("+"), 0 },
+        { STR_INIT("++"), 0 },   { STR_INIT("#"), 0 },    { STR_INIT("e.p."), 0 },
+        { STR_INIT("ep"), 0 },
     };
     for (size_t i = 0; i < COUNT_OF(glyphs); i++) {
         if (str_eq(word, glyphs[i].text)) {
@@ -352,8 +359,8 @@ static enum pgn_step read_word(struct pgn_movetext *m)
     size_t number = number_length(word);
     if (number) {
         m->p += number;
-        /* A run that is longer than any word is taken whole: the fast loop looks through all of it too, and
-         * must not do so again for every piece. */
+        /* A run that is longer than any word is taken whole: the fast loop looks through all of it
+         * too, and must not do so again for every piece. */
         while (number > PGN_TOKEN_BYTES_MAX && (is_digit(*m->p) || *m->p == '.'))
             m->p++;
         return PGN_GO_ON;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_reader.c -- games out of a stream of text, one at a time, at constant memory.
  *
- * The window holds the text from the start of the current game on. When something is cut by its end, the
- * game's text is moved to the front and more is read behind it; the window grows only for games that are
- * longer than it, up to PGN_TEXT_MAX. A game that cannot be read is reported and left behind: the reader
- * looks for the next place where a line opens with a tag pair (or, in files without tags, where a
- * paragraph begins with "1."), and forgets the text on the way.
+ * The window holds the text from the start of the current game on. When something is cut by its
+ * end, the game's text is moved to the front and more is read behind it; the window grows only for
+ * games that are longer than it, up to PGN_TEXT_MAX. A game that cannot be read is reported and
+ * left behind: the reader looks for the next place where a line opens with a tag pair (or, in files
+ * without tags, where a paragraph begins with "1."), and forgets the text on the way.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,8 @@ struct pgn_reader {
 static uint64_t line_at(struct pgn_reader *r, size_t offset)
 {
     if (offset > r->counted_to) {
-        r->line += pgn_text_lines(str_from(r->window + r->counted_to, offset - r->counted_to), &r->counted_cr);
+        r->line += pgn_text_lines(str_from(r->window + r->counted_to, offset - r->counted_to),
+                                  &r->counted_cr);
         r->counted_to = offset;
     }
     return r->line + 1;
@@ -71,7 +72,8 @@ static uint64_t line_of(struct pgn_reader *r, size_t offset)
     bool was_cr = r->counted_cr;
     uint64_t line = r->line;
     if (offset > r->counted_to)
-        line += pgn_text_lines(str_from(r->window + r->counted_to, offset - r->counted_to), &was_cr);
+        line += pgn_text_lines(str_from(r->window + r->counted_to, offset - r->counted_to),
+                               &was_cr);
     return line + 1;
 }
 
@@ -95,7 +97,8 @@ static err window_make_room(struct pgn_reader *r)
     size_t larger = r->window_bytes * 2 < WINDOW_BYTES_MAX ? r->window_bytes * 2 : WINDOW_BYTES_MAX;
     char *moved = realloc(r->padded, larger + 2 * PGN_PAD_BYTES);
     if (!moved)
-        return ERR(ERR_NO_MEMORY, "reading '%s': no memory for a game of %zu bytes", pgn_source_name(r->source), r->end);
+        return ERR(ERR_NO_MEMORY, "reading '%s': no memory for a game of %zu bytes",
+                   pgn_source_name(r->source), r->end);
     r->padded = moved;
     r->window = moved + PGN_PAD_BYTES;
     r->window_bytes = larger;
@@ -121,9 +124,9 @@ static err window_read(struct pgn_reader *r, size_t *ret_count)
     return OK;
 }
 
-/* Reads until the text behind `at` has doubled, so that whoever looks at it again from its start does
- * not do so more often than its length allows. Fails only on our own limits: what the source has to say
- * waits in r->failure until the good text is used up. */
+/* Reads until the text behind `at` has doubled, so that whoever looks at it again from its start
+ * does not do so more often than its length allows. Fails only on our own limits: what the source
+ * has to say waits in r->failure until the good text is used up. */
 static err window_fill(struct pgn_reader *r)
 {
     size_t want = (r->end - r->at) * 2 + 1;
@@ -162,9 +165,11 @@ static err window_begin(struct pgn_reader *r)
     char *again = calloc(1, larger + 2 * PGN_PAD_BYTES);
     if (!r->raw || !again) {
         free(again);
-        return ERR(ERR_NO_MEMORY, "reading '%s': no memory to convert UTF-16", pgn_source_name(r->source));
+        return ERR(ERR_NO_MEMORY, "reading '%s': no memory to convert UTF-16",
+                   pgn_source_name(r->source));
     }
-    r->end = pgn_utf16_to_utf8(&r->utf16, str_from(r->window + skip, before - skip), again + PGN_PAD_BYTES);
+    r->end = pgn_utf16_to_utf8(&r->utf16, str_from(r->window + skip, before - skip),
+                               again + PGN_PAD_BYTES);
     free(r->padded);
     r->padded = again;
     r->window = again + PGN_PAD_BYTES;
@@ -201,7 +206,9 @@ static const struct pgn_raw_tag *find_raw(const struct pgn_reader *r, str name)
 /* A bit for a name: no tag has been seen whose bit is not in r->names_seen. */
 static uint64_t name_bit(str name)
 {
-    return 1ULL << ((name.len * 7 + (unsigned char)name.ptr[0] * 3 + (unsigned char)name.ptr[name.len - 1]) & 63);
+    return 1ULL << ((name.len * 7 + (unsigned char)name.ptr[0] * 3 +
+                     (unsigned char)name.ptr[name.len - 1]) &
+                    63);
 }
 
 /* Line ends since the last tag: two of a kind in a row are an empty line. */
@@ -226,8 +233,8 @@ static const char *skip_space(const char *p, struct line_ends *seen)
     }
 }
 
-/* Takes a tag that was read, unless it belongs to the next game: a game without moves is followed by
- * tags too. */
+/* Takes a tag that was read, unless it belongs to the next game: a game without moves is followed
+ * by tags too. */
 static bool take_tag(struct pgn_reader *r, const struct pgn_raw_tag *tag, bool blank)
 {
     str name = raw_name(r, tag);
@@ -287,7 +294,8 @@ static enum tags_step read_tags(struct pgn_reader *r, struct line_ends *seen)
         if ((*p == '[' && r->tag_count > 0) || (*p == '%' && opens_line)) {
             if (!skip_line(r))
                 return TAGS_NEED_MORE;
-        } else if (memcmp(p, "\xef\xbb\xbf", 3) == 0) { /* files with byte order marks, put together */
+        } else if (memcmp(p, "\xef\xbb\xbf", 3) ==
+                   0) { /* files with byte order marks, put together */
             r->at += 3;
         } else {
             return TAGS_DONE;
@@ -310,10 +318,12 @@ static bool is_one_of(str value, const char *const *names, size_t count)
  * *ret_where is the place of the tag that is to blame. */
 static bool tags_start(struct pgn_reader *r, size_t *ret_where)
 {
-    static const char *const same_rules[] = { "", "?", "-", "Standard", "Chess", "Normal", "From Position",
-                                              "Classical", "regular" };
-    static const char *const random_start[] = { "Chess960", "Chess 960", "Fischerandom", "Fischerrandom",
-                                                "Fischer Random", "FRC", "Freestyle", "wild/fr" };
+    static const char *const same_rules[] = {
+        "", "?", "-", "Standard", "Chess", "Normal", "From Position", "Classical", "regular"
+    };
+    static const char *const random_start[] = { "Chess960",      "Chess 960",      "Fischerandom",
+                                                "Fischerrandom", "Fischer Random", "FRC",
+                                                "Freestyle",     "wild/fr" };
     struct pgn_game *g = &r->game;
     char *reason = r->text.reason;
     size_t reason_bytes = sizeof r->text.reason;
@@ -326,7 +336,8 @@ static bool tags_start(struct pgn_reader *r, size_t *ret_where)
     str rules = variant ? str_trim(raw_value(r, variant)) : STR_NONE;
     bool is_960 = is_one_of(rules, random_start, COUNT_OF(random_start));
     if (!is_960 && !is_one_of(rules, same_rules, COUNT_OF(same_rules))) {
-        snprintf(reason, reason_bytes, "variant '%.*s' has other rules than chess", STR_ARG(str_sub(rules, 0, 60)));
+        snprintf(reason, reason_bytes, "variant '%.*s' has other rules than chess",
+                 STR_ARG(str_sub(rules, 0, 60)));
         *ret_where = r->game_at + variant->name_at;
         return false;
     }
@@ -345,7 +356,8 @@ static bool tags_start(struct pgn_reader *r, size_t *ret_where)
     }
     if (is_960)
         g->start.is_960 = 1;
-    g->has_fen = g->start.key != r->standard.key || g->start.fullmoves != 1 || g->start.halfmoves != 0;
+    g->has_fen = g->start.key != r->standard.key || g->start.fullmoves != 1 ||
+                 g->start.halfmoves != 0;
     return true;
 }
 
@@ -393,7 +405,8 @@ static const char *find_first_move(const char *p, const char *end)
 static err skip_to_next(struct pgn_reader *r, bool had_tags)
 {
     for (;;) {
-        const char *begin = r->window + r->game_at, *p = r->window + r->at, *end = r->window + r->end;
+        const char *begin = r->window + r->game_at, *p = r->window + r->at,
+                   *end = r->window + r->end;
         bool unsure = false;
         const char *next = pgn_find_tags(begin, p, end, &unsure);
         if (!had_tags) {
@@ -444,8 +457,8 @@ static err read_movetext(struct pgn_reader *r, enum pgn_step *ret_step)
         enum pgn_step step = pgn_movetext_run(&r->text);
         r->at = (size_t)(r->text.p - r->window);
         if (step == PGN_NEED_MORE && r->end - r->game_at >= PGN_TEXT_MAX) {
-            snprintf(r->text.reason, sizeof r->text.reason, "the text of one game is longer than %d MiB",
-                     PGN_TEXT_MAX / (1024 * 1024));
+            snprintf(r->text.reason, sizeof r->text.reason,
+                     "the text of one game is longer than %d MiB", PGN_TEXT_MAX / (1024 * 1024));
             step = PGN_BROKEN;
         }
         if (step != PGN_NEED_MORE) {
@@ -497,7 +510,8 @@ static void explain_no_game(struct pgn_reader *r)
         shown[len] = c >= ' ' && c < 127 ? (char)c : '?';
     }
     shown[len] = '\0';
-    snprintf(r->text.reason, sizeof r->text.reason, "'%s' is neither a tag nor a move; is this a PGN file?", shown);
+    snprintf(r->text.reason, sizeof r->text.reason,
+             "'%s' is neither a tag nor a move; is this a PGN file?", shown);
 }
 
 /* Reads one game. *ret_delivered is false when there was none to deliver; more may follow. */
@@ -515,8 +529,8 @@ static err read_game(struct pgn_reader *r, bool *ret_delivered)
     r->text.ply_count = 0;
     while ((tags = read_tags(r, &seen)) == TAGS_NEED_MORE) {
         if (r->end - r->game_at >= PGN_TEXT_MAX) {
-            snprintf(r->text.reason, sizeof r->text.reason, "the tags of one game are longer than %d MiB",
-                     PGN_TEXT_MAX / (1024 * 1024));
+            snprintf(r->text.reason, sizeof r->text.reason,
+                     "the tags of one game are longer than %d MiB", PGN_TEXT_MAX / (1024 * 1024));
             return refuse(r, r->at, true);
         }
         TRY(window_fill(r));
@@ -551,7 +565,8 @@ err pgn_next(struct pgn_reader *r, const struct pgn_game **ret_game)
         TRY(window_begin(r));
     while (!delivered) {
         if (r->at == r->end && r->at_eof) {
-            r->stats.lines = line_at(r, r->end) - 1 + (r->end > 0 && !r->counted_cr && r->window[r->end - 1] != '\n');
+            r->stats.lines = line_at(r, r->end) - 1 +
+                             (r->end > 0 && !r->counted_cr && r->window[r->end - 1] != '\n');
             if (r->failure.code)
                 return r->failure;
             *ret_game = NULL;
@@ -565,7 +580,8 @@ err pgn_next(struct pgn_reader *r, const struct pgn_game **ret_game)
 
 /* ------------------------------------------------------------------ opening */
 
-err pgn_reader_open(struct pgn_source *source, const struct pgn_options *options, struct pgn_reader **ret_reader)
+err pgn_reader_open(struct pgn_source *source, const struct pgn_options *options,
+                    struct pgn_reader **ret_reader)
 {
     chess_init();
     struct pgn_reader *r = calloc(1, sizeof *r);

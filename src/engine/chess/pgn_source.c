@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_source.c -- where PGN bytes come from.
  *
- * Plain text is read straight into the reader's window. Compressed text is unpacked by a thread of its
- * own into a ring of four blocks, so that unpacking and parsing overlap and neither can run ahead of the
- * other by more than the ring. The thread never blocks without watching a second descriptor, which
- * closing the source makes readable: a pipe that stays silent for ever cannot hold up close.
+ * Plain text is read straight into the reader's window. Compressed text is unpacked by a thread of
+ * its own into a ring of four blocks, so that unpacking and parsing overlap and neither can run
+ * ahead of the other by more than the ring. The thread never blocks without watching a second
+ * descriptor, which closing the source makes readable: a pipe that stays silent for ever cannot
+ * hold up close.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -237,8 +238,8 @@ static err step_gzip(struct codec *c, char *out, size_t bytes_max, size_t *ret_c
     }
     if (status == Z_OK || status == Z_BUF_ERROR)
         return OK;
-    return ERR(status == Z_MEM_ERROR ? ERR_NO_MEMORY : ERR_CORRUPT, "unpacking '%s' (gzip): %s", s->name,
-               z->msg ? z->msg : "bad data");
+    return ERR(status == Z_MEM_ERROR ? ERR_NO_MEMORY : ERR_CORRUPT, "unpacking '%s' (gzip): %s",
+               s->name, z->msg ? z->msg : "bad data");
 }
 
 /* Fills one block, or less of it at the end; 0 when nothing is left. */
@@ -252,8 +253,9 @@ static err codec_fill(struct codec *c, struct block *b, size_t *ret_count)
         /* With a dry input a codec may still hold output back. */
         size_t count = 0, input_before = s->input_next;
         if (!dry || c->inside) {
-            err e = s->format == FORMAT_ZSTD ? step_zstd(c, b->bytes + filled, BLOCK_BYTES - filled, &count)
-                                             : step_gzip(c, b->bytes + filled, BLOCK_BYTES - filled, &count);
+            err e = s->format == FORMAT_ZSTD
+                        ? step_zstd(c, b->bytes + filled, BLOCK_BYTES - filled, &count)
+                        : step_gzip(c, b->bytes + filled, BLOCK_BYTES - filled, &count);
             if (e.code) {
                 *ret_count = filled + count; /* what came out before the damage is good */
                 return e;
@@ -263,14 +265,16 @@ static err codec_fill(struct codec *c, struct block *b, size_t *ret_count)
         if (dry && count == 0) {
             *ret_count = filled;
             if (c->inside)
-                return ERR(ERR_CORRUPT, "unpacking '%s': the file ends in the middle of its compressed "
-                                        "data; it was not copied completely, fetch it again",
+                return ERR(ERR_CORRUPT,
+                           "unpacking '%s': the file ends in the middle of its compressed "
+                           "data; it was not copied completely, fetch it again",
                            s->name);
             return OK;
         }
         if (!dry && count == 0 && s->input_next == input_before && filled < BLOCK_BYTES) {
             *ret_count = filled;
-            return ERR(ERR_CORRUPT, "unpacking '%s': the compressed data makes no progress", s->name);
+            return ERR(ERR_CORRUPT, "unpacking '%s': the compressed data makes no progress",
+                       s->name);
         }
         /* A slow pipe: hand over what there is instead of waiting for a full block. */
         if (filled && s->bytes_total < 0 && s->input_next == s->input_count)
@@ -352,8 +356,8 @@ static err source_sniff(struct pgn_source *s)
     }
     for (size_t i = 0; i < COUNT_OF(others); i++) {
         if (n >= others[i].len && memcmp(h, others[i].bytes, others[i].len) == 0)
-            return ERR(ERR_UNSUPPORTED, "reading '%s': it is %s, not PGN text (%s)", s->name, others[i].name,
-                       others[i].advice);
+            return ERR(ERR_UNSUPPORTED, "reading '%s': it is %s, not PGN text (%s)", s->name,
+                       others[i].name, others[i].advice);
     }
     return OK;
 }
@@ -449,8 +453,8 @@ err pgn_source_open_bytes(str bytes, const char *name, struct pgn_source **ret_s
     return source_finish_open(s, ret_source);
 }
 
-err pgn_source_open_fn(err (*fetch)(void *arg, char *out, size_t bytes_max, size_t *ret_count), void *arg,
-                       const char *name, struct pgn_source **ret_source)
+err pgn_source_open_fn(err (*fetch)(void *arg, char *out, size_t bytes_max, size_t *ret_count),
+                       void *arg, const char *name, struct pgn_source **ret_source)
 {
     struct pgn_source *s;
     TRY(source_new(name, &s));

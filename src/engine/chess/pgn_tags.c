@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_tags.c -- tag pairs: [Name "value"].
  *
- * The usual tag is one vector comparison away from its closing quote. The careful path knows escapes,
- * quotes that were not escaped, values without a closing quote, and bytes outside ASCII.
+ * The usual tag is one vector comparison away from its closing quote. The careful path knows
+ * escapes, quotes that were not escaped, values without a closing quote, and bytes outside ASCII.
  */
 #include <string.h>
 
@@ -31,7 +31,8 @@ static const char *tag_value(const char *p, const char *end, str *ret_name, bool
     while (*q == ' ' || *q == '\t')
         q++;
     *ret_unsure = q >= end;
-    return *q == '"' && ret_name->len > 0 && ret_name->len <= TAG_NAME_MAX && q < end ? q + 1 : NULL;
+    return *q == '"' && ret_name->len > 0 && ret_name->len <= TAG_NAME_MAX && q < end ? q + 1
+                                                                                      : NULL;
 }
 
 bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure)
@@ -88,8 +89,9 @@ static const char *closes_value(const char *quote, const char *end)
 }
 
 /* Finds the end of a value that is not plain. False when the window ends first. */
-static bool find_value_end(const char *from, const char *end, bool at_eof, const char **ret_value_end,
-                           const char **ret_after, bool *ret_has_escapes)
+static bool find_value_end(const char *from, const char *end, bool at_eof,
+                           const char **ret_value_end, const char **ret_after,
+                           bool *ret_has_escapes)
 {
     const char *q = from;
     for (; q < end && *q != '\n' && *q != '\r'; q++) {

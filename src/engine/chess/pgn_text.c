@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_text.c -- encodings seen in PGN files.
  *
- * The standard says Latin-1, the web writes UTF-8, old Windows programs wrote Windows-1252, and some
- * export UTF-16. UTF-16 announces itself at the start of the file and is turned into UTF-8 as it streams
- * by. The others agree on ASCII, which is all that moves need; so each tag value is judged by itself: a
- * value that is valid UTF-8 is kept, any other is read as Windows-1252 (Latin-1 with letters where
- * Latin-1 has control characters). Files glued together from several sources come out right that way.
+ * The standard says Latin-1, the web writes UTF-8, old Windows programs wrote Windows-1252, and
+ * some export UTF-16. UTF-16 announces itself at the start of the file and is turned into UTF-8 as
+ * it streams by. The others agree on ASCII, which is all that moves need; so each tag value is
+ * judged by itself: a value that is valid UTF-8 is kept, any other is read as Windows-1252 (Latin-1
+ * with letters where Latin-1 has control characters). Files glued together from several sources
+ * come out right that way.
  */
 #include <string.h>
 
@@ -77,7 +78,8 @@ size_t pgn_utf16_to_utf8(struct pgn_utf16 *t, str in, char *out)
             continue;
         }
         t->has_odd_byte = false;
-        uint32_t unit = t->big_endian ? (uint32_t)t->odd_byte << 8 | byte : (uint32_t)byte << 8 | t->odd_byte;
+        uint32_t unit = t->big_endian ? (uint32_t)t->odd_byte << 8 | byte
+                                      : (uint32_t)byte << 8 | t->odd_byte;
         bool is_low = unit >= 0xdc00 && unit < 0xe000;
         if (t->high_surrogate) {
             uint32_t high = t->high_surrogate;
@@ -117,7 +119,8 @@ void pgn_text_add(struct buf *out, str raw, bool has_escapes)
     size_t len = 0;
     for (size_t i = 0; i < raw.len;) {
         char c = raw.ptr[i];
-        if (has_escapes && c == '\\' && i + 1 < raw.len && (raw.ptr[i + 1] == '"' || raw.ptr[i + 1] == '\\'))
+        if (has_escapes && c == '\\' && i + 1 < raw.len &&
+            (raw.ptr[i + 1] == '"' || raw.ptr[i + 1] == '\\'))
             c = raw.ptr[++i];
         if ((unsigned char)c < ' ' || c == 127)
             c = ' '; /* values are shown in one line */
@@ -150,9 +153,12 @@ static size_t count_char(const char *p, size_t len, char c)
         size_t stop = len - i > 255 * 16 ? i + 255 * 16 : i + (len - i) / 16 * 16;
         __m128i found = zero;
         for (; i < stop; i += 16)
-            found = _mm_sub_epi8(found, _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)), wanted));
+            found = _mm_sub_epi8(
+                found,
+                _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)), wanted));
         found = _mm_sad_epu8(found, zero);
-        count += (size_t)_mm_cvtsi128_si64(found) + (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(found, found));
+        count += (size_t)_mm_cvtsi128_si64(found) +
+                 (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(found, found));
     }
 #endif
     for (; i < len; i++)

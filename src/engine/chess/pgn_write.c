@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_write.c -- games as text: the export format of the PGN standard.
  *
- * Seven tags first, in their order, made up where the game lacks them; then the others as they come. The
- * movetext has lines of at most 80 columns. Clocks and evals stand in comments the way Lichess writes
- * them, and read back to the same values; glyphs stand as $n.
+ * Seven tags first, in their order, made up where the game lacks them; then the others as they
+ * come. The movetext has lines of at most 80 columns. Clocks and evals stand in comments the way
+ * Lichess writes them, and read back to the same values; glyphs stand as $n.
  */
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +54,8 @@ static bool is_tag_name(str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         unsigned char c = (unsigned char)name.ptr[i];
-        if (c != '_' && c != '-' && !(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z'))
+        if (c != '_' && c != '-' && !(c >= '0' && c <= '9') &&
+            !((c | 32) >= 'a' && (c | 32) <= 'z'))
             return false;
     }
     return name.len > 0;
@@ -126,9 +127,14 @@ static void format_eval(struct buf *text, int16_t eval_cp)
 {
     int magnitude = eval_cp < 0 ? -eval_cp : eval_cp;
     if (magnitude >= 31001) /* mate in n is 32000 - n, at most 999 moves */
-        buf_add_fmt(text, "[%%eval #%s%d]", eval_cp < 0 ? "-" : magnitude == 32000 ? "+" : "", 32000 - magnitude);
+        buf_add_fmt(text, "[%%eval #%s%d]",
+                    eval_cp < 0          ? "-"
+                    : magnitude == 32000 ? "+"
+                                         : "",
+                    32000 - magnitude);
     else
-        buf_add_fmt(text, "[%%eval %s%d.%02d]", eval_cp < 0 ? "-" : "", magnitude / 100, magnitude % 100);
+        buf_add_fmt(text, "[%%eval %s%d.%02d]", eval_cp < 0 ? "-" : "", magnitude / 100,
+                    magnitude % 100);
 }
 
 static void format_clock(struct buf *text, uint32_t clock_cs)

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* position_index.c -- which games pass through a position.
  *
- * All positions of all games, as triples (key, game, ply) in that order, cut into blocks of BLOCK_ENTRIES.
- * A directory has the first key of every block, so a search reads a few dozen directory entries and one
- * block. Built once, never changed, read in place.
+ * All positions of all games, as triples (key, game, ply) in that order, cut into blocks of
+ * BLOCK_ENTRIES. A directory has the first key of every block, so a search reads a few dozen
+ * directory entries and one block. Built once, never changed, read in place.
  *
  *   bytes       what (numbers are little-endian; a varint is LEB128)
  *   8           "SKPIDX1\n"
  *   8           number of entries
  *   4           number of blocks, b
  *   4           CRC-32 of the directory
- *   12 b        directory: for each block the key of its first entry (8) and its offset from the end of
- *               the directory (4)
- *   ...         blocks. For each entry: varint, key minus the key before (minus the directory's key for the
- *               first). When that is 0 and it is not the first entry: varint, game minus the game before;
- *               and varint, ply, less the ply before and one more when the game is the same. Otherwise
- *               varint, game; varint, ply.
+ *   12 b        directory: for each block the key of its first entry (8) and its offset from the
+ * end of the directory (4)
+ *   ...         blocks. For each entry: varint, key minus the key before (minus the directory's key
+ * for the first). When that is 0 and it is not the first entry: varint, game minus the game before;
+ *               and varint, ply, less the ply before and one more when the game is the same.
+ * Otherwise varint, game; varint, ply.
  *
- * Keys are spread evenly, so the difference of two neighbours among n is about 64 - log2(n) bits: an
- * entry takes about ten bytes.
+ * Keys are spread evenly, so the difference of two neighbours among n is about 64 - log2(n) bits:
+ * an entry takes about ten bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +106,8 @@ static void write_entry(struct buf *out, const struct entry *e, const struct ent
     buf_add_varint(out, step);
     if (before && step == 0) {
         buf_add_varint(out, e->game - before->game);
-        buf_add_varint(out, e->game == before->game ? (uint64_t)(e->ply - before->ply - 1) : e->ply);
+        buf_add_varint(out,
+                       e->game == before->game ? (uint64_t)(e->ply - before->ply - 1) : e->ply);
     } else {
         buf_add_varint(out, e->game);
         buf_add_varint(out, e->ply);
@@ -128,7 +129,8 @@ static err write_index(const struct entry *entries, size_t count, struct buf *ou
     for (size_t i = 0; i < count; i++) {
         if (i % BLOCK_ENTRIES == 0) {
             if (out->len - first_block > UINT32_MAX)
-                return ERR(ERR_TOO_BIG, "indexing %zu positions: an index is less than 4 GiB", count);
+                return ERR(ERR_TOO_BIG, "indexing %zu positions: an index is less than 4 GiB",
+                           count);
             char *slot = out->ptr + directory + i / BLOCK_ENTRIES * DIRECTORY_BYTES;
             put_number(slot, entries[i].key, 8);
             put_number(slot + 8, out->len - first_block, 4);
@@ -136,7 +138,8 @@ static err write_index(const struct entry *entries, size_t count, struct buf *ou
         write_entry(out, &entries[i], i % BLOCK_ENTRIES ? &entries[i - 1] : NULL);
     }
     TRY(buf_check(out));
-    put_number(out->ptr + begin + CRC_AT, pack_crc(str_from(out->ptr + directory, first_block - directory)), 4);
+    put_number(out->ptr + begin + CRC_AT,
+               pack_crc(str_from(out->ptr + directory, first_block - directory)), 4);
     return OK;
 }
 
@@ -189,7 +192,8 @@ static uint64_t block_key(const struct directory *d, size_t block)
 static err directory_open(str index, struct directory *ret_directory)
 {
     if (index.len < HEADER_BYTES || memcmp(index.ptr, magic, sizeof magic) != 0)
-        return ERR(ERR_CORRUPT, "reading a position index of %zu bytes: it does not begin like one", index.len);
+        return ERR(ERR_CORRUPT, "reading a position index of %zu bytes: it does not begin like one",
+                   index.len);
     struct directory d = {
         .entries = index.ptr + HEADER_BYTES,
         .entry_count = get_number(index.ptr + 8, 8),
@@ -198,7 +202,8 @@ static err directory_open(str index, struct directory *ret_directory)
     size_t bytes = d.blocks * DIRECTORY_BYTES;
     if (bytes > index.len - HEADER_BYTES ||
         d.entry_count / BLOCK_ENTRIES + (d.entry_count % BLOCK_ENTRIES > 0) != d.blocks)
-        return ERR(ERR_CORRUPT, "reading a position index of %zu bytes: its head makes no sense", index.len);
+        return ERR(ERR_CORRUPT, "reading a position index of %zu bytes: its head makes no sense",
+                   index.len);
     d.data = str_from(d.entries + bytes, index.len - HEADER_BYTES - bytes);
     *ret_directory = d;
     return OK;
@@ -208,9 +213,12 @@ err position_index_check(str index)
 {
     struct directory d;
     TRY(directory_open(index, &d));
-    if (pack_crc(str_from(d.entries, d.blocks * DIRECTORY_BYTES)) != get_number(index.ptr + CRC_AT, 4))
-        return ERR(ERR_CORRUPT, "reading a position index of %zu bytes: the checksum of its directory does not match",
-                   index.len);
+    if (pack_crc(str_from(d.entries, d.blocks * DIRECTORY_BYTES)) !=
+        get_number(index.ptr + CRC_AT, 4))
+        return ERR(
+            ERR_CORRUPT,
+            "reading a position index of %zu bytes: the checksum of its directory does not match",
+            index.len);
     return OK;
 }
 
@@ -244,22 +252,26 @@ static bool read_entry(struct cursor *c, struct entry *e, bool is_first)
     return true;
 }
 
-err position_index_find(str index, uint64_t key, struct position_hit *out, size_t out_max, size_t *ret_count)
+err position_index_find(str index, uint64_t key, struct position_hit *out, size_t out_max,
+                        size_t *ret_count)
 {
     struct directory d;
     TRY(directory_open(index, &d));
     size_t count = 0;
     bool past = d.blocks == 0;
-    for (size_t block = first_block_for(&d, key); !past && count < out_max && block < d.blocks; block++) {
+    for (size_t block = first_block_for(&d, key); !past && count < out_max && block < d.blocks;
+         block++) {
         struct entry e = { .key = block_key(&d, block) };
         uint64_t offset = get_number(d.entries + block * DIRECTORY_BYTES + 8, 4);
         uint64_t left = d.entry_count - (uint64_t)block * BLOCK_ENTRIES;
         if (offset > d.data.len)
-            return ERR(ERR_CORRUPT, "searching a position index: block %zu lies behind its end", block);
+            return ERR(ERR_CORRUPT, "searching a position index: block %zu lies behind its end",
+                       block);
         struct cursor c = cursor_of(str_sub(d.data, (size_t)offset, d.data.len));
         for (uint64_t i = 0; i < left && i < BLOCK_ENTRIES && count < out_max && !past; i++) {
             if (!read_entry(&c, &e, i == 0))
-                return ERR(ERR_CORRUPT, "searching a position index: block %zu makes no sense", block);
+                return ERR(ERR_CORRUPT, "searching a position index: block %zu makes no sense",
+                           block);
             past = e.key > key;
             if (e.key == key)
                 out[count++] = (struct position_hit){ e.game, e.ply };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* score.c -- judging a network on samples. The samples are cut into a fixed number of shards, so that the
- * sums are the same on any number of threads. */
+/* score.c -- judging a network on samples. The samples are cut into a fixed number of shards, so
+ * that the sums are the same on any number of threads. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -68,8 +68,8 @@ static double baseline_loss(const uint64_t outcomes[3], double total)
 }
 
 err chess_net_score(const struct chess_net *net, const struct chess_sample_source *samples,
-                    bool (*include)(void *arg, const struct chess_sample *s), void *arg, struct pool *pool,
-                    struct chess_score *ret_score)
+                    bool (*include)(void *arg, const struct chess_sample *s), void *arg,
+                    struct pool *pool, struct chess_score *ret_score)
 {
     struct score_work w = { .net = net, .samples = samples, .include = include, .arg = arg };
     struct shard all = { 0 };

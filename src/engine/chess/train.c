@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* train.c -- the training loop: steps of a batch each, in slices over the pool's threads, evaluation
- * rounds, early stopping, reports. train.h says what makes it repeatable. */
+/* train.c -- the training loop: steps of a batch each, in slices over the pool's threads,
+ * evaluation rounds, early stopping, reports. train.h says what makes it repeatable. */
 #include "engine/chess/train.h"
 
 #include <math.h>
@@ -11,10 +11,12 @@
 
 enum { REPORT_MS = 250 };
 
-/* Ratings are hidden from this share of the samples, so that a prediction without ratings is good too. */
+/* Ratings are hidden from this share of the samples, so that a prediction without ratings is good
+ * too. */
 #define RATINGS_HIDDEN 0.1
 #define VALUE_WEIGHT 0.25f
-/* Rounding a share p up to 1/16 with chance 16 p adds p/16 of variance to the p that the label has anyway. */
+/* Rounding a share p up to 1/16 with chance 16 p adds p/16 of variance to the p that the label has
+ * anyway. */
 #define ROULETTE (1.0f / 16)
 
 /* ------------------------------------------------------------------ order */
@@ -28,8 +30,8 @@ uint64_t train_mix(uint64_t x)
 }
 
 /* A Feistel network is a permutation of the numbers with an even number of bits, whatever its round
- * function; walking on until the result is below count makes it one of 0..count-1. So any place of any
- * epoch is found without a table, which makes a resume exact and large datasets free. */
+ * function; walking on until the result is below count makes it one of 0..count-1. So any place of
+ * any epoch is found without a table, which makes a resume exact and large datasets free. */
 size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place)
 {
     unsigned half = 1;
@@ -53,8 +55,14 @@ size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place)
 static struct net_pass pass_of(const struct chess_trainer *t, float *gradient)
 {
     return (struct net_pass){
-        .shape = t->shape, .at = t->at, .kernels = t->kernels, .weights = t->weights, .transposed = t->transposed,
-        .gradient = gradient, .dropout = (float)t->options.dropout, .value_weight = VALUE_WEIGHT,
+        .shape = t->shape,
+        .at = t->at,
+        .kernels = t->kernels,
+        .weights = t->weights,
+        .transposed = t->transposed,
+        .gradient = gradient,
+        .dropout = (float)t->options.dropout,
+        .value_weight = VALUE_WEIGHT,
         .roulette = ROULETTE,
     };
 }
@@ -66,7 +74,8 @@ static void sums_add_batch(struct train_sums *sums, const struct net_batch *b)
         sums->policy_loss += (double)row->policy_loss;
         sums->value_loss += (double)row->value_loss;
         sums->value_count += row->outcome >= 0;
-        sums->hits += learn_rank(row->policy, (size_t)row->features.move_count, (size_t)row->truth) == 0;
+        sums->hits += learn_rank(row->policy, (size_t)row->features.move_count,
+                                 (size_t)row->truth) == 0;
     }
     sums->count += (int64_t)b->count;
 }
@@ -81,10 +90,12 @@ static void sums_merge(struct train_sums *into, const struct train_sums *from)
     into->refused += from->refused;
 }
 
-static void get_sample(const struct chess_trainer *t, uint64_t number, struct chess_sample *ret_sample)
+static void get_sample(const struct chess_trainer *t, uint64_t number,
+                       struct chess_sample *ret_sample)
 {
     uint64_t epoch = number / t->train.count;
-    size_t index = train_order(t->options.seed, epoch, t->train.count, (size_t)(number % t->train.count));
+    size_t index = train_order(t->options.seed, epoch, t->train.count,
+                               (size_t)(number % t->train.count));
     t->train.get(t->train.arg, index, ret_sample);
     if ((double)(train_mix(t->options.seed ^ train_mix(number)) >> 11) * 0x1p-53 < RATINGS_HIDDEN)
         ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;
@@ -129,8 +140,8 @@ static void range_update(void *arg, size_t index)
         to = t->at.count;
     for (int s = 0; s < t->options.threads; s++)
         parts[s] = t->slices[s].gradient + from;
-    t->kernels->adam(t->weights + from, t->adam.first + from, t->adam.second + from, parts, (size_t)t->options.threads,
-                     to - from, &t->factors);
+    t->kernels->adam(t->weights + from, t->adam.first + from, t->adam.second + from, parts,
+                     (size_t)t->options.threads, to - from, &t->factors);
 }
 
 static double progress_of(const struct chess_trainer *t, double elapsed_s)
@@ -150,7 +161,8 @@ static void step_once(struct chess_trainer *t, struct pool *pool, double progres
         count += t->slices[s].sums.count;
         sums_merge(&t->recent, &t->slices[s].sums);
     }
-    t->factors = learn_adam_next(&t->adam, learn_schedule_rate(&t->schedule, progress), count ? 1.0 / (double)count : 0);
+    t->factors = learn_adam_next(&t->adam, learn_schedule_rate(&t->schedule, progress),
+                                 count ? 1.0 / (double)count : 0);
     pool_each(pool, TRAIN_RANGES, range_update, t);
     t->step++;
 }
@@ -173,7 +185,9 @@ static void slice_evaluate(void *arg, size_t index)
         b->count = 0;
         for (; next < end && b->count < NET_BATCH_MAX; next++) {
             /* spread evenly over the whole validation set */
-            t->valid.get(t->valid.arg, (size_t)((double)next / (double)t->valid_count * (double)t->valid.count), &sample);
+            t->valid.get(t->valid.arg,
+                         (size_t)((double)next / (double)t->valid_count * (double)t->valid.count),
+                         &sample);
             net_batch_add(b, &sample);
         }
         if (b->count == 0)
@@ -181,7 +195,8 @@ static void slice_evaluate(void *arg, size_t index)
         net_forward(b, &pass, NULL);
         sums_add_batch(&slice->sums, b);
         for (size_t i = 0; i < b->count; i++)
-            learn_tally_add(&slice->tally, b->rows[i].policy, (size_t)b->rows[i].features.move_count, (size_t)b->rows[i].truth);
+            learn_tally_add(&slice->tally, b->rows[i].policy,
+                            (size_t)b->rows[i].features.move_count, (size_t)b->rows[i].truth);
     }
 }
 
@@ -218,7 +233,8 @@ static bool round_is_due(const struct chess_trainer *t, double progress)
     int64_t epoch_steps = (int64_t)(t->train.count / (size_t)t->options.batch_size) + 1;
     if (t->valid_count == 0 || t->step == t->last_round_step)
         return false;
-    return progress >= 1 || t->step - t->last_round_step >= epoch_steps || progress - t->last_round >= 1.0 / TRAIN_ROUNDS;
+    return progress >= 1 || t->step - t->last_round_step >= epoch_steps ||
+           progress - t->last_round >= 1.0 / TRAIN_ROUNDS;
 }
 
 /* ------------------------------------------------------------------ the loop */
@@ -267,7 +283,8 @@ err chess_trainer_run(struct chess_trainer *t, struct pool *pool, chess_train_ti
         bool last = progress >= 1 || t->stopped_early;
         if (!tick || (!last && !report.evaluated && seconds_since(reported) * 1000 < REPORT_MS))
             continue;
-        report_fill(t, progress, seconds_since(start), progress - before, seconds_since(reported), &report);
+        report_fill(t, progress, seconds_since(start), progress - before, seconds_since(reported),
+                    &report);
         reported = clock_mono_ns();
         e = tick(arg, &report);
     }

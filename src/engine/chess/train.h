@@ -2,10 +2,11 @@
 /* train.h -- the trainer's state, for the files of this room only.
  *
  * Repeatable: sample n of the whole training is found by a seeded permutation of the epoch it falls
- * into; the noise of dropout is a hash of seed, step and place; each slice of a batch adds up its own
- * gradient, and the slices are added in order. So the weights depend on the data, the options (the number
- * of slices included), the shape and the build of the kernels, but on no clock and no scheduling, as long
- * as minutes_max is not set: a training bounded by time lets the clock lower the learning rate.
+ * into; the noise of dropout is a hash of seed, step and place; each slice of a batch adds up its
+ * own gradient, and the slices are added in order. So the weights depend on the data, the options
+ * (the number of slices included), the shape and the build of the kernels, but on no clock and no
+ * scheduling, as long as minutes_max is not set: a training bounded by time lets the clock lower
+ * the learning rate.
  */
 #ifndef SKERRY_CHESS_TRAIN_H
 #define SKERRY_CHESS_TRAIN_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* train_state.c -- making and freeing a trainer, its defaults, and checkpoints.
  *
- * A checkpoint is the whole state between two steps: options and shape (to refuse another training's),
- * counters, weights, best weights and Adam's moments; little-endian, a SHA-256 at the end. Its bytes are
- * our own, but a disk may have hurt them, so reading trusts nothing.
+ * A checkpoint is the whole state between two steps: options and shape (to refuse another
+ * training's), counters, weights, best weights and Adam's moments; little-endian, a SHA-256 at the
+ * end. Its bytes are our own, but a disk may have hurt them, so reading trusts nothing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -35,23 +35,34 @@ struct chess_train_options chess_train_defaults(size_t count)
 err chess_train_options_check(const struct chess_train_options *o)
 {
     if (o->batch_size < 0 || o->batch_size > CHESS_TRAIN_BATCH_MAX)
-        return ERR(ERR_INVALID, "batch size %d: give 1 to %d, or 0 for the default", o->batch_size, CHESS_TRAIN_BATCH_MAX);
+        return ERR(ERR_INVALID, "batch size %d: give 1 to %d, or 0 for the default", o->batch_size,
+                   CHESS_TRAIN_BATCH_MAX);
     if (!(o->learning_rate >= 0 && o->learning_rate <= 1))
-        return ERR(ERR_INVALID, "learning rate %g: give a number above 0 up to 1, or 0 for the default", o->learning_rate);
+        return ERR(ERR_INVALID,
+                   "learning rate %g: give a number above 0 up to 1, or 0 for the default",
+                   o->learning_rate);
     if (!(o->weight_decay <= 10))
-        return ERR(ERR_INVALID, "weight decay %g: give 0 to 10, or a negative number for the default", o->weight_decay);
+        return ERR(ERR_INVALID,
+                   "weight decay %g: give 0 to 10, or a negative number for the default",
+                   o->weight_decay);
     if (!(o->dropout <= 0.9))
-        return ERR(ERR_INVALID, "dropout %g: give 0 to 0.9, or a negative number for the default", o->dropout);
+        return ERR(ERR_INVALID, "dropout %g: give 0 to 0.9, or a negative number for the default",
+                   o->dropout);
     if (o->epochs < 1 || o->epochs > CHESS_TRAIN_EPOCHS_MAX)
         return ERR(ERR_INVALID, "%d epochs: give 1 to %d", o->epochs, CHESS_TRAIN_EPOCHS_MAX);
     if (!(o->minutes_max >= 0 && o->minutes_max <= 60 * 24 * 365))
-        return ERR(ERR_INVALID, "at most %g minutes: give a positive number, or 0 for no bound", o->minutes_max);
+        return ERR(ERR_INVALID, "at most %g minutes: give a positive number, or 0 for no bound",
+                   o->minutes_max);
     if (o->patience < 0)
-        return ERR(ERR_INVALID, "patience %d: give a number of evaluation rounds, or 0 to train to the end", o->patience);
+        return ERR(ERR_INVALID,
+                   "patience %d: give a number of evaluation rounds, or 0 to train to the end",
+                   o->patience);
     if (o->threads < 0 || o->threads > TRAIN_SLICES_MAX)
-        return ERR(ERR_INVALID, "%d threads: give 1 to %d, or 0 for all cores", o->threads, TRAIN_SLICES_MAX);
+        return ERR(ERR_INVALID, "%d threads: give 1 to %d, or 0 for all cores", o->threads,
+                   TRAIN_SLICES_MAX);
     if (o->size < CHESS_NET_AUTO || o->size > CHESS_NET_LARGE)
-        return ERR(ERR_INVALID, "network size %d: give 0 (by the data) to %d", (int)o->size, CHESS_NET_LARGE);
+        return ERR(ERR_INVALID, "network size %d: give 0 (by the data) to %d", (int)o->size,
+                   CHESS_NET_LARGE);
     return OK;
 }
 
@@ -63,11 +74,14 @@ static struct net_shape shape_of(enum chess_net_size size, size_t count)
         [CHESS_NET_LARGE] = { .bag = 256, .square = 32, .move = 64, .value = 32 },
     };
     if (size == CHESS_NET_AUTO)
-        size = count < 300000 ? CHESS_NET_SMALL : count < 1500000 ? CHESS_NET_MEDIUM : CHESS_NET_LARGE;
+        size = count < 300000    ? CHESS_NET_SMALL
+               : count < 1500000 ? CHESS_NET_MEDIUM
+                                 : CHESS_NET_LARGE;
     return shapes[size];
 }
 
-static struct chess_train_options options_resolve(const struct chess_train_options *given, size_t count)
+static struct chess_train_options options_resolve(const struct chess_train_options *given,
+                                                  size_t count)
 {
     struct chess_train_options o = *given, defaults = chess_train_defaults(count);
     o.batch_size = o.batch_size ? o.batch_size : defaults.batch_size;
@@ -113,7 +127,8 @@ static err trainer_fill(struct chess_trainer *t)
     return slices_new(t);
 }
 
-err chess_trainer_new(const struct chess_train_options *options, const struct chess_sample_source *train,
+err chess_trainer_new(const struct chess_train_options *options,
+                      const struct chess_sample_source *train,
                       const struct chess_sample_source *valid, struct chess_trainer **ret_trainer)
 {
     TRY(chess_train_options_check(options));
@@ -126,7 +141,10 @@ err chess_trainer_new(const struct chess_train_options *options, const struct ch
     t->shape = shape_of(options->size, train->count);
     t->kernels = learn_kernels_best();
     t->schedule = (struct learn_schedule){
-        .decay = LEARN_DECAY_LINEAR, .rate = t->options.learning_rate, .warm_up = 0.02, .end_share = 0.01,
+        .decay = LEARN_DECAY_LINEAR,
+        .rate = t->options.learning_rate,
+        .warm_up = 0.02,
+        .end_share = 0.01,
     };
     t->train = *train;
     if (valid)
@@ -245,12 +263,14 @@ err chess_trainer_restore(struct chess_trainer *t, str checkpoint)
     str body = str_from(checkpoint.ptr, checkpoint.len - SHA256_BYTES);
     sha256_of(body, digest);
     if (memcmp(digest, checkpoint.ptr + body.len, sizeof digest) != 0)
-        return ERR(ERR_CORRUPT, "the checkpoint's checksum is wrong: it is cut short or damaged; start again without it");
+        return ERR(ERR_CORRUPT, "the checkpoint's checksum is wrong: it is cut short or damaged; "
+                                "start again without it");
     buf_init(&identity, 4096);
     add_identity(t, &identity);
     err e = buf_check(&identity);
     if (!e.code && !str_starts(body, buf_str(&identity)))
-        e = ERR(ERR_CONFLICT, "the checkpoint is of another training (options, dataset or network differ)");
+        e = ERR(ERR_CONFLICT,
+                "the checkpoint is of another training (options, dataset or network differ)");
     struct cursor c = cursor_of(body);
     cursor_bytes(&c, identity.len);
     buf_deinit(&identity);
@@ -260,8 +280,9 @@ err chess_trainer_restore(struct chess_trainer *t, str checkpoint)
     double elapsed_s = get_f64(&c), last_round = get_f64(&c), best_loss = get_f64(&c);
     uint32_t rounds = cursor_u32(&c);
     bool stopped_early = cursor_u8(&c) != 0;
-    if (c.bad || cursor_left(&c) != 4 * t->at.count * sizeof(float) || step > INT64_MAX / 2 || last_round_step > step ||
-        rounds > INT32_MAX || !(elapsed_s >= 0) || !(last_round >= 0 && last_round <= 1) || isnan(best_loss))
+    if (c.bad || cursor_left(&c) != 4 * t->at.count * sizeof(float) || step > INT64_MAX / 2 ||
+        last_round_step > step || rounds > INT32_MAX || !(elapsed_s >= 0) ||
+        !(last_round >= 0 && last_round <= 1) || isnan(best_loss))
         return ERR(ERR_CORRUPT, "the checkpoint holds impossible values; start again without it");
     for (int a = 0; a < 4; a++)
         for (size_t i = 0; i < t->at.count; i++)

@@ -11,7 +11,8 @@ double learn_schedule_rate(const struct learn_schedule *s, double progress)
     if (s->warm_up > 0 && at < s->warm_up)
         return s->rate * at / s->warm_up;
     double rest = s->warm_up < 1 ? (at - s->warm_up) / (1 - s->warm_up) : 1;
-    double height = s->decay == LEARN_DECAY_COSINE ? 0.5 * (1 + cos(rest * 3.14159265358979323846)) : 1 - rest;
+    double height = s->decay == LEARN_DECAY_COSINE ? 0.5 * (1 + cos(rest * 3.14159265358979323846))
+                                                   : 1 - rest;
     return s->rate * (s->end_share + (1 - s->end_share) * height);
 }
 
@@ -25,7 +26,12 @@ err learn_adam_init(struct learn_adam *a, size_t count)
         return ERR(ERR_NO_MEMORY, "no memory for the moments of %zu weights", count);
     }
     *a = (struct learn_adam){
-        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .count = count, .first = first, .second = second,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .epsilon = 1e-8,
+        .count = count,
+        .first = first,
+        .second = second,
     };
     return OK;
 }

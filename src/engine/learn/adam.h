@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* adam.h -- Adam with decoupled weight decay, its moments, and the schedule of the learning rate. */
+/* adam.h -- Adam with decoupled weight decay, its moments, and the schedule of the learning rate.
+ */
 #ifndef SKERRY_LEARN_ADAM_H
 #define SKERRY_LEARN_ADAM_H
 
@@ -32,7 +33,8 @@ struct learn_adam {
 MUST_USE err learn_adam_init(struct learn_adam *a, size_t count);
 void learn_adam_deinit(struct learn_adam *a); /* accepts all zero */
 
-/* The numbers of the next update: call once a step, then apply them to every slice of the weights. */
+/* The numbers of the next update: call once a step, then apply them to every slice of the weights.
+ */
 struct learn_adam_factors learn_adam_next(struct learn_adam *a, double rate, double gradient_scale);
 
 #endif

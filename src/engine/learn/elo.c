@@ -24,13 +24,17 @@ struct learn_elo learn_elo_of(uint64_t wins, uint64_t draws, uint64_t losses)
 {
     double w = (double)wins, d = (double)draws, l = (double)losses, n = w + d + l;
     if (n <= 0)
-        return (struct learn_elo){ .score = 0.5, .low = -LEARN_ELO_MAX, .high = LEARN_ELO_MAX, .superiority = 0.5 };
+        return (struct learn_elo){
+            .score = 0.5, .low = -LEARN_ELO_MAX, .high = LEARN_ELO_MAX, .superiority = 0.5
+        };
 
-    /* the interval is symmetric in points, around a centre that z*z imaginary games pull to the middle */
+    /* the interval is symmetric in points, around a centre that z*z imaginary games pull to the
+     * middle */
     double extra = LEARN_Z95 * LEARN_Z95 / 2;
     double wide_n = n + 2 * extra, centre = (w + extra + d / 2) / wide_n;
-    double spread = ((w + extra) * (1 - centre) * (1 - centre) + d * (0.5 - centre) * (0.5 - centre) +
-                     (l + extra) * centre * centre) / wide_n;
+    double spread = ((w + extra) * (1 - centre) * (1 - centre) +
+                     d * (0.5 - centre) * (0.5 - centre) + (l + extra) * centre * centre) /
+                    wide_n;
     double half = LEARN_Z95 * sqrt(spread / wide_n);
 
     struct learn_elo elo = { .score = (w + d / 2) / n };

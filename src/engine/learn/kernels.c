@@ -14,8 +14,9 @@ const struct learn_kernels *learn_kernels_get(enum learn_simd limit)
 {
 #ifdef SKERRY_KERNELS_X86
     __builtin_cpu_init();
-    if (limit >= LEARN_SIMD_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+    if (limit >= LEARN_SIMD_AVX512 && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq"))
         return &learn_kernels_avx512;
     if (limit >= LEARN_SIMD_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return &learn_kernels_avx2;

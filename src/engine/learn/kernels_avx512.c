@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* kernels_avx512.c -- the kernels for processors with AVX-512. meson.build compiles this file, and only
- * it, with those instructions: nothing here may be called before learn_kernels_get has looked. */
+/* kernels_avx512.c -- the kernels for processors with AVX-512. meson.build compiles this file, and
+ * only it, with those instructions: nothing here may be called before learn_kernels_get has looked.
+ */
 #include "engine/learn/kernels_builds.h"
 
 #define LANES_NATIVE 16

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* kernels_body.h -- the source of all builds of the kernels, written once in the vector extension of
- * GCC and clang. The including file sets LANES_NATIVE (floats in a register), TILE_ROWS (rows of C that
- * fit the register file with two registers across) and KERNELS_NAME (the table to define).
+/* kernels_body.h -- the source of all builds of the kernels, written once in the vector extension
+ * of GCC and clang. The including file sets LANES_NATIVE (floats in a register), TILE_ROWS (rows of
+ * C that fit the register file with two registers across) and KERNELS_NAME (the table to define).
  *
- * The multiply-adds are written as one expression, which both compilers fuse where the target has FMA.
+ * The multiply-adds are written as one expression, which both compilers fuse where the target has
+ * FMA.
  */
 #include <math.h>
 #include <string.h>
@@ -45,9 +46,10 @@ static inline float sum_lanes(vec x)
 
 /* A tile of `rows` x (`across` registers) of C stays in registers while k runs. Always inlined with
  * constants, so that the arrays become registers. */
-static inline __attribute__((always_inline)) void tile(size_t rows, size_t across, size_t k, const float *a,
-                                                       size_t a_row, size_t a_col, const float *b,
-                                                       size_t b_row, float *c, size_t c_row, int add)
+static inline __attribute__((always_inline)) void tile(size_t rows, size_t across, size_t k,
+                                                       const float *a, size_t a_row, size_t a_col,
+                                                       const float *b, size_t b_row, float *c,
+                                                       size_t c_row, int add)
 {
     vec sum[TILE_ROWS][2];
 #pragma GCC unroll 16
@@ -76,8 +78,8 @@ static inline __attribute__((always_inline)) void tile(size_t rows, size_t acros
 }
 
 /* One row of C, eight registers at a time: a prediction for one position is this. */
-static inline void tile_row(size_t n, size_t k, const float *a, size_t a_col, const float *b, size_t b_row,
-                            float *c, int add)
+static inline void tile_row(size_t n, size_t k, const float *a, size_t a_col, const float *b,
+                            size_t b_row, float *c, int add)
 {
     size_t j = 0;
     for (; j + 8 * L <= n; j += 8 * L) {
@@ -101,8 +103,8 @@ static inline void tile_row(size_t n, size_t k, const float *a, size_t a_col, co
         tile(1, 1, k, a, 0, a_col, b + j, b_row, c + j, 0, add);
 }
 
-static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
-                 size_t b_row, float *c, size_t c_row, int add)
+static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t b_row, float *c, size_t c_row, int add)
 {
     size_t j = 0;
     if (m == 1) {
@@ -112,7 +114,8 @@ static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, siz
     for (; j + 2 * L <= n; j += 2 * L) {
         size_t i = 0;
         for (; i + TILE_ROWS <= m; i += TILE_ROWS)
-            tile(TILE_ROWS, 2, k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j, c_row, add);
+            tile(TILE_ROWS, 2, k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j,
+                 c_row, add);
         for (; i + 4 <= m; i += 4)
             tile(4, 2, k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j, c_row, add);
         for (; i < m; i++)
@@ -121,7 +124,8 @@ static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, siz
     for (; j < n; j += L) {
         size_t i = 0;
         for (; i + TILE_ROWS <= m; i += TILE_ROWS)
-            tile(TILE_ROWS, 1, k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j, c_row, add);
+            tile(TILE_ROWS, 1, k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j,
+                 c_row, add);
         for (; i < m; i++)
             tile(1, 1, k, a + i * a_row, a_row, a_col, b + j, b_row, c + i * c_row + j, c_row, add);
     }
@@ -130,9 +134,9 @@ static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, siz
 /* ------------------------------------------------------------------ rows of a table */
 
 /* `across` registers of the row stay in registers while the rows are walked. */
-static inline __attribute__((always_inline)) void rows_sum_part(size_t across, float *out, const float *table,
-                                                                size_t width, const uint16_t *rows,
-                                                                size_t count)
+static inline __attribute__((always_inline)) void rows_sum_part(size_t across, float *out,
+                                                                const float *table, size_t width,
+                                                                const uint16_t *rows, size_t count)
 {
     vec sum[4];
 #pragma GCC unroll 4
@@ -149,7 +153,8 @@ static inline __attribute__((always_inline)) void rows_sum_part(size_t across, f
         store(out + j * L, sum[j]);
 }
 
-static void rows_sum(float *out, const float *table, size_t width, const uint16_t *rows, size_t count)
+static void rows_sum(float *out, const float *table, size_t width, const uint16_t *rows,
+                     size_t count)
 {
     size_t i = 0;
     for (; i + 4 * L <= width; i += 4 * L)
@@ -160,9 +165,9 @@ static void rows_sum(float *out, const float *table, size_t width, const uint16_
         rows_sum_part(1, out + i, table + i, width, rows, count);
 }
 
-static inline __attribute__((always_inline)) void rows_add_part(size_t across, float *table, size_t width,
-                                                                const uint16_t *rows, size_t count,
-                                                                const float *x)
+static inline __attribute__((always_inline)) void rows_add_part(size_t across, float *table,
+                                                                size_t width, const uint16_t *rows,
+                                                                size_t count, const float *x)
 {
     vec value[4];
 #pragma GCC unroll 4
@@ -190,15 +195,17 @@ static void rows_add(float *table, size_t width, const uint16_t *rows, size_t co
 /* ------------------------------------------------------------------ scored sums */
 
 /* Returns the lanes of the score that this part of the width contributes. */
-static inline __attribute__((always_inline)) vec unit_part(size_t across, float *z, const float *const base[3],
+static inline __attribute__((always_inline)) vec unit_part(size_t across, float *z,
+                                                           const float *const base[3],
                                                            const float *table, size_t width,
-                                                           const uint16_t *rows, size_t count, const float *out,
-                                                           size_t at)
+                                                           const uint16_t *rows, size_t count,
+                                                           const float *out, size_t at)
 {
     vec sum[4], score = { 0 };
 #pragma GCC unroll 4
     for (size_t j = 0; j < across; j++)
-        sum[j] = load(base[0] + at + j * L) + load(base[1] + at + j * L) + load(base[2] + at + j * L);
+        sum[j] = load(base[0] + at + j * L) + load(base[1] + at + j * L) +
+                 load(base[2] + at + j * L);
     for (size_t r = 0; r < count; r++) {
         const float *row = table + rows[r] * width + at;
 #pragma GCC unroll 4
@@ -214,8 +221,8 @@ static inline __attribute__((always_inline)) vec unit_part(size_t across, float 
     return score;
 }
 
-static float unit(float *z, const float *const base[3], const float *table, size_t width, const uint16_t *rows,
-                  size_t count, const float *out)
+static float unit(float *z, const float *const base[3], const float *table, size_t width,
+                  const uint16_t *rows, size_t count, const float *out)
 {
     vec score = { 0 };
     size_t i = 0;
@@ -226,9 +233,10 @@ static float unit(float *z, const float *const base[3], const float *table, size
     return sum_lanes(score);
 }
 
-static inline __attribute__((always_inline)) void
-unit_back_part(size_t across, float d_score, const float *z, const float *out, float *d_out,
-               float *const d_base[3], float *d_table, size_t width, const uint16_t *rows, size_t count, size_t at)
+static inline __attribute__((always_inline)) void unit_back_part(
+    size_t across, float d_score, const float *z, const float *out, float *d_out,
+    float *const d_base[3], float *d_table, size_t width, const uint16_t *rows, size_t count,
+    size_t at)
 {
     vec d = splat(d_score), d_sum[4];
 #pragma GCC unroll 4
@@ -249,8 +257,9 @@ unit_back_part(size_t across, float d_score, const float *z, const float *out, f
     }
 }
 
-static void unit_back(float d_score, const float *z, const float *out, float *d_out, float *const d_base[3],
-                      float *d_table, size_t width, const uint16_t *rows, size_t count)
+static void unit_back(float d_score, const float *z, const float *out, float *d_out,
+                      float *const d_base[3], float *d_table, size_t width, const uint16_t *rows,
+                      size_t count)
 {
     size_t i = 0;
     for (; i + 4 * L <= width; i += 4 * L)
@@ -299,13 +308,14 @@ static void relu_back(float *dx, const float *y, size_t n, float scale)
         store(dx + i, (vec)((ivec)(load(dx + i) * factor) & (load(y + i) > 0.0f)));
 }
 
-/* exp(x) for x <= 0: 2^round(x / ln 2) times a polynomial of the rest (Cephes' coefficients); relative
- * error below 2e-7. Anything below -87 gives 0. */
+/* exp(x) for x <= 0: 2^round(x / ln 2) times a polynomial of the rest (Cephes' coefficients);
+ * relative error below 2e-7. Anything below -87 gives 0. */
 static inline vec exp_negative(vec x)
 {
     const vec least = splat(-87.0f);
     ivec in_range = x > least;
-    x = (vec)(((ivec)x & in_range) | ((ivec)least & ~in_range)); /* minus infinity has no whole part */
+    x = (vec)(((ivec)x & in_range) |
+              ((ivec)least & ~in_range)); /* minus infinity has no whole part */
     const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
     vec n = x * 1.44269504088896341f + magic;
     ivec exponent = (ivec)n - (ivec)magic;

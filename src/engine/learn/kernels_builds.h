@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* kernels_builds.h -- the builds of the kernels, known to kernels.c and to the files that define them. */
+/* kernels_builds.h -- the builds of the kernels, known to kernels.c and to the files that define
+ * them. */
 #ifndef SKERRY_LEARN_KERNELS_BUILDS_H
 #define SKERRY_LEARN_KERNELS_BUILDS_H
 

@@ -9,7 +9,8 @@ size_t learn_rank(const float *probability, size_t count, size_t truth)
 {
     size_t ahead = 0;
     for (size_t i = 0; i < count; i++)
-        ahead += probability[i] > probability[truth] || (probability[i] == probability[truth] && i < truth);
+        ahead += probability[i] > probability[truth] ||
+                 (probability[i] == probability[truth] && i < truth);
     return ahead;
 }
 
@@ -78,8 +79,8 @@ static int double_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-struct learn_interval learn_bootstrap(const struct learn_group_sum *groups, size_t group_count, size_t draws,
-                                      struct rng *rng)
+struct learn_interval learn_bootstrap(const struct learn_group_sum *groups, size_t group_count,
+                                      size_t draws, struct rng *rng)
 {
     double means[LEARN_DRAWS_MAX];
     if (draws > LEARN_DRAWS_MAX)

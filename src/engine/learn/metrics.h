@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* metrics.h -- how good predicted probabilities are: top-k, log loss, calibration, with intervals.
  *
- * A tally is an open value: fill one per thread, merge them in a fixed order, read the result. The same
- * definitions serve every app, so that two numbers with one name mean the same.
+ * A tally is an open value: fill one per thread, merge them in a fixed order, read the result. The
+ * same definitions serve every app, so that two numbers with one name mean the same.
  */
 #ifndef SKERRY_LEARN_METRICS_H
 #define SKERRY_LEARN_METRICS_H
@@ -25,15 +25,15 @@ struct learn_tally {
     double bin_confidence[LEARN_BINS]; /* sum of probabilities */
 };
 
-/* How many choices are ahead of `truth`. Equal probabilities rank in index order, so that a model that
- * says nothing is not rewarded for it on average. */
+/* How many choices are ahead of `truth`. Equal probabilities rank in index order, so that a model
+ * that says nothing is not rewarded for it on average. */
 size_t learn_rank(const float *probability, size_t count, size_t truth);
 
 /* Adds one prediction: `count` >= 1 probabilities and the index of what happened. */
 void learn_tally_add(struct learn_tally *t, const float *probability, size_t count, size_t truth);
 void learn_tally_merge(struct learn_tally *into, const struct learn_tally *from);
-/* Expected calibration error (Guo et al. 2017): mean gap between confidence and accuracy over the bins,
- * weighted by how many fall in. 0 when the tally is empty. */
+/* Expected calibration error (Guo et al. 2017): mean gap between confidence and accuracy over the
+ * bins, weighted by how many fall in. 0 when the tally is empty. */
 double learn_tally_ece(const struct learn_tally *t);
 
 struct learn_interval {
@@ -41,8 +41,8 @@ struct learn_interval {
 };
 /* Standard normal quantile for a two-sided 95 % interval. */
 #define LEARN_Z95 1.959963984540054
-/* Wilson's interval for a share; count 0 gives 0..1. Assumes independent trials: for rows that come in
- * groups use learn_bootstrap. */
+/* Wilson's interval for a share; count 0 gives 0..1. Assumes independent trials: for rows that come
+ * in groups use learn_bootstrap. */
 struct learn_interval learn_wilson(uint64_t hits, uint64_t count, double z);
 
 /* Sum and number of rows of one group (a game, a person). */
@@ -53,7 +53,7 @@ struct learn_group_sum {
 /* 95 % interval of the mean over rows, drawing whole groups with replacement `draws` times (at most
  * LEARN_DRAWS_MAX). group_count 0 gives 0..0. */
 enum { LEARN_DRAWS_MAX = 2000 };
-struct learn_interval learn_bootstrap(const struct learn_group_sum *groups, size_t group_count, size_t draws,
-                                      struct rng *rng);
+struct learn_interval learn_bootstrap(const struct learn_group_sum *groups, size_t group_count,
+                                      size_t draws, struct rng *rng);
 
 #endif

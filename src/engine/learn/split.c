@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* split.c -- parts by hash and by time. The hash is a strong mixer over the whole 64 bits, so that
- * neighbouring numbers (games of one file) are independent, and one seed's split tells nothing about
- * another's. */
+ * neighbouring numbers (games of one file) are independent, and one seed's split tells nothing
+ * about another's. */
 #include "engine/learn/split.h"
 
 #include <stdlib.h>
 
-/* The finisher of splitmix64 (Steele, Lea and Flood 2014): every input bit flips half of the output. */
+/* The finisher of splitmix64 (Steele, Lea and Flood 2014): every input bit flips half of the
+ * output. */
 static uint64_t mix(uint64_t x)
 {
     x += 0x9E3779B97F4A7C15u;
@@ -18,12 +19,14 @@ static uint64_t mix(uint64_t x)
 err learn_shares_check(const struct learn_shares *shares)
 {
     if (!(shares->valid >= 0 && shares->valid < 1))
-        return ERR(ERR_INVALID, "the share for validation is %g; give a number from 0 to below 1", shares->valid);
+        return ERR(ERR_INVALID, "the share for validation is %g; give a number from 0 to below 1",
+                   shares->valid);
     if (!(shares->test >= 0 && shares->test < 1))
-        return ERR(ERR_INVALID, "the share for testing is %g; give a number from 0 to below 1", shares->test);
-    if (shares->valid + shares->test >= 1)
-        return ERR(ERR_INVALID, "validation (%g) and test (%g) leave nothing to train on", shares->valid,
+        return ERR(ERR_INVALID, "the share for testing is %g; give a number from 0 to below 1",
                    shares->test);
+    if (shares->valid + shares->test >= 1)
+        return ERR(ERR_INVALID, "validation (%g) and test (%g) leave nothing to train on",
+                   shares->valid, shares->test);
     return OK;
 }
 

@@ -32,8 +32,8 @@ static inline struct chess_sample_source source_of(struct sample_set *set)
     return (struct chess_sample_source){ .count = set->count, .get = sample_get, .arg = set };
 }
 
-/* Positions of random games with a "player" who prefers captures of dear pieces, then long moves: there
- * is something to learn. Standard chess and Chess960. */
+/* Positions of random games with a "player" who prefers captures of dear pieces, then long moves:
+ * there is something to learn. Standard chess and Chess960. */
 static inline chess_move habit_of(const struct chess_position *p)
 {
     chess_move moves[CHESS_MOVES_MAX], best = CHESS_MOVE_NONE;
@@ -42,7 +42,9 @@ static inline chess_move habit_of(const struct chess_position *p)
         int to = chess_move_to(moves[i]), from = chess_move_from(moves[i]);
         int rise = (to >> 3) - (from >> 3);
         int taken = p->board[to] & 7;
-        int worth = (chess_move_is_castling(moves[i]) || taken == CHESS_NO_PIECE ? 0 : 100 * (taken + 1)) +
+        int worth = (chess_move_is_castling(moves[i]) || taken == CHESS_NO_PIECE
+                         ? 0
+                         : 100 * (taken + 1)) +
                     (rise < 0 ? -rise : rise) * 8 + (to & 7);
         if (worth > best_worth) {
             best_worth = worth;
@@ -71,9 +73,15 @@ static inline struct sample_set samples_make(uint64_t seed, size_t count)
             if (legal == 0)
                 break;
             set.samples[set.count++] = (struct chess_sample){
-                .position = p, .move = habit_of(&p), .game = game, .ply = ply,
-                .outcome = (int8_t)(outcome == 2 ? 2 : p.turn ? -outcome : outcome),
-                .conditions = { .rating_self = (uint16_t)rng_below(&rng, 3000), .rating_opponent = 1500,
+                .position = p,
+                .move = habit_of(&p),
+                .game = game,
+                .ply = ply,
+                .outcome = (int8_t)(outcome == 2 ? 2
+                                    : p.turn     ? -outcome
+                                                 : outcome),
+                .conditions = { .rating_self = (uint16_t)rng_below(&rng, 3000),
+                                .rating_opponent = 1500,
                                 .speed = (uint8_t)rng_below(&rng, 7) },
             };
             chess_move_make(&p, moves[rng_below(&rng, (uint64_t)legal)]);
@@ -84,7 +92,8 @@ static inline struct sample_set samples_make(uint64_t seed, size_t count)
 
 static const struct net_shape small_shape = { .bag = 32, .square = 16, .move = 32, .value = 16 };
 
-/* A network of random weights, larger than those at the start of training so that everything matters. */
+/* A network of random weights, larger than those at the start of training so that everything
+ * matters. */
 static inline struct chess_net *random_net(const struct net_shape *shape, uint64_t seed)
 {
     struct net_layout at;
@@ -109,7 +118,8 @@ static inline struct chess_position mirror_of(const struct chess_position *p)
     str rest = str_of(fen), placement = str_split(&rest, ' '), turn = str_split(&rest, ' ');
     str rights = str_split(&rest, ' '), passant = str_split(&rest, ' ');
     size_t at = 0;
-    for (int rank = 0; rank < 8; rank++) { /* the ranks in reverse order, letters in the other case */
+    for (int rank = 0; rank < 8;
+         rank++) { /* the ranks in reverse order, letters in the other case */
         str walk = placement, part = STR_NONE;
         for (int i = 0; i < 8 - rank; i++)
             part = str_split(&walk, '/');
@@ -120,8 +130,10 @@ static inline struct chess_position mirror_of(const struct chess_position *p)
     char swapped[8] = { 0 };
     for (size_t i = 0; i < rights.len && i < 7; i++)
         swapped[i] = (char)(rights.ptr[i] == '-' ? '-' : rights.ptr[i] ^ 0x20);
-    char target[3] = { passant.ptr[0], passant.len > 1 ? (char)('1' + '8' - passant.ptr[1]) : '\0', '\0' };
-    (void)snprintf(out, sizeof out, "%s %s %s %s %.*s", board, turn.ptr[0] == 'w' ? "b" : "w", swapped, target, STR_ARG(rest));
+    char target[3] = { passant.ptr[0], passant.len > 1 ? (char)('1' + '8' - passant.ptr[1]) : '\0',
+                       '\0' };
+    (void)snprintf(out, sizeof out, "%s %s %s %s %.*s", board, turn.ptr[0] == 'w' ? "b" : "w",
+                   swapped, target, STR_ARG(rest));
     assert_ok(chess_fen_parse(str_of(out), &m));
     m.is_960 = p->is_960;
     return m;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* pgn_help.h -- reads PGN from memory in pieces of any size and keeps what came out, for the tests. */
+/* pgn_help.h -- reads PGN from memory in pieces of any size and keeps what came out, for the tests.
+ */
 #ifndef SKERRY_TEST_PGN_HELP_H
 #define SKERRY_TEST_PGN_HELP_H
 
@@ -102,7 +103,8 @@ static inline void assert_game(const struct pgn_game *g)
     }
 }
 
-static inline void read_all(struct pgn_source *source, struct pgn_options options, struct seen *seen)
+static inline void read_all(struct pgn_source *source, struct pgn_options options,
+                            struct seen *seen)
 {
     struct pgn_reader *reader;
     const struct pgn_game *g;

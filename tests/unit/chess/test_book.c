@@ -13,7 +13,9 @@ static void add_game(struct sample_set *set, const char *moves, uint32_t game)
         chess_move m;
         assert_ok(chess_san_parse(&p, str_split(&rest, ' '), &m));
         assert_true(set->count < set->max);
-        set->samples[set->count++] = (struct chess_sample){ .position = p, .move = m, .game = game, .ply = ply };
+        set->samples[set->count++] = (struct chess_sample){
+            .position = p, .move = m, .game = game, .ply = ply
+        };
         chess_move_make(&p, m);
     }
 }
@@ -29,7 +31,8 @@ static struct sample_set four_games(void)
     return set;
 }
 
-static unsigned ask(const struct book *b, const struct chess_position *p, const char *san, float *ret_probability)
+static unsigned ask(const struct book *b, const struct chess_position *p, const char *san,
+                    float *ret_probability)
 {
     chess_move moves[CHESS_MOVES_MAX], wanted;
     float chance[CHESS_MOVES_MAX];
@@ -80,7 +83,8 @@ static void test_counts_and_mixing(void **state)
     free(set.samples);
 }
 
-/* A stored move that is not legal (a collision of keys, a hostile file) must not take probability away. */
+/* A stored move that is not legal (a collision of keys, a hostile file) must not take probability
+ * away. */
 static void test_foreign_moves_are_ignored(void **state)
 {
     struct chess_position p;
@@ -103,7 +107,8 @@ static bool same_books(const struct book *a, const struct book *b)
     return true;
 }
 
-/* Passes over parts of the key space are for data that does not fit memory: the book is the same. */
+/* Passes over parts of the key space are for data that does not fit memory: the book is the same.
+ */
 static void test_passes_do_not_matter(void **state)
 {
     struct sample_set set = samples_make(71, 3000);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the network sees. When a row is wrong, every model learns from a board that was never there. */
+/* What the network sees. When a row is wrong, every model learns from a board that was never there.
+ */
 #include "net_help.h"
 
 #include "engine/chess/features_view.h"
@@ -18,7 +19,8 @@ static int row_in(const struct features *f, int move, int first, int last)
 }
 #define ROW_IN(f, move, group) row_in(f, move, group, group##_END)
 
-static void extract(const struct chess_position *p, struct features *f, chess_move moves[CHESS_MOVES_MAX])
+static void extract(const struct chess_position *p, struct features *f,
+                    chess_move moves[CHESS_MOVES_MAX])
 {
     struct chess_conditions none = { 0 };
     features_extract(p, &none, moves, chess_moves(p, moves), f);
@@ -69,7 +71,8 @@ static void look_at_rows(const struct chess_position *p, struct rng *rng)
 {
     static struct features f;
     chess_move moves[CHESS_MOVES_MAX];
-    struct chess_conditions c = { (uint16_t)rng_below(rng, 65536), (uint16_t)rng_below(rng, 65536), (uint8_t)rng_below(rng, 256) };
+    struct chess_conditions c = { (uint16_t)rng_below(rng, 65536), (uint16_t)rng_below(rng, 65536),
+                                  (uint8_t)rng_below(rng, 256) };
     int count = chess_moves(p, moves);
     features_extract(p, &c, moves, count, &f);
     assert_int_equal(f.move_count, count);
@@ -84,7 +87,8 @@ static void look_at_rows(const struct chess_position *p, struct rng *rng)
         assert_in_range(rows, 10, FEATURES_MOVE_MAX);
         for (int r = f.move_start[i]; r < f.move_start[i + 1]; r++)
             assert_true(f.rows[r] < MOVE_ROWS);
-        assert_true(ROW_IN(&f, i, MOVE_PIECE_TO) >= 0 && ROW_IN(&f, i, MOVE_FROM_TO) >= 0 && ROW_IN(&f, i, MOVE_BEST) >= 0);
+        assert_true(ROW_IN(&f, i, MOVE_PIECE_TO) >= 0 && ROW_IN(&f, i, MOVE_FROM_TO) >= 0 &&
+                    ROW_IN(&f, i, MOVE_BEST) >= 0);
         (void)ROW_IN(&f, i, MOVE_CAPTURE);
         (void)ROW_IN(&f, i, MOVE_LEAVES);
         (void)ROW_IN(&f, i, MOVE_THREAT);
@@ -104,7 +108,8 @@ static void test_rows_stay_in_their_tables(void **state)
     random_games(22, 40, 150, look_at_rows);
 }
 
-/* Two hundred moves from nine queens: the fixed sizes must hold at the known maximum of legal moves. */
+/* Two hundred moves from nine queens: the fixed sizes must hold at the known maximum of legal
+ * moves. */
 static void test_most_moves(void **state)
 {
     struct chess_position p = position_of("R6R/3Q4/1Q4Q1/4Q3/2Q4Q/Q4Q2/pp1Q4/kBNN1KB1 w - - 0 1");
@@ -117,13 +122,16 @@ static void test_most_moves(void **state)
 
 static bool same_features(const struct features *a, const struct features *b)
 {
-    return a->bag_count == b->bag_count && a->relative_count == b->relative_count && a->from_count == b->from_count &&
-           a->to_count == b->to_count && a->move_count == b->move_count &&
+    return a->bag_count == b->bag_count && a->relative_count == b->relative_count &&
+           a->from_count == b->from_count && a->to_count == b->to_count &&
+           a->move_count == b->move_count &&
            memcmp(a->bag, b->bag, sizeof a->bag[0] * (size_t)a->bag_count) == 0 &&
-           memcmp(a->relative, b->relative, sizeof a->relative[0] * (size_t)a->relative_count) == 0 &&
+           memcmp(a->relative, b->relative, sizeof a->relative[0] * (size_t)a->relative_count) ==
+               0 &&
            memcmp(a->from, b->from, sizeof a->from[0] * (size_t)a->from_count) == 0 &&
            memcmp(a->to, b->to, sizeof a->to[0] * (size_t)a->to_count) == 0 &&
-           memcmp(a->move_start, b->move_start, sizeof a->move_start[0] * (size_t)(a->move_count + 1)) == 0 &&
+           memcmp(a->move_start, b->move_start,
+                  sizeof a->move_start[0] * (size_t)(a->move_count + 1)) == 0 &&
            memcmp(a->rows, b->rows, sizeof a->rows[0] * a->move_start[a->move_count]) == 0;
 }
 
@@ -160,21 +168,23 @@ static void test_builds_and_mirror_images_agree(void **state)
 
 static void test_exchanges(void **state)
 {
-    /* steps: 0 -5 or less, 1 -3 or -4, 2 -2, 3 -1, 4 even, 5 +1, 6 +2..+4, 7 +5 or +6, 8 +7 or more */
+    /* steps: 0 -5 or less, 1 -3 or -4, 2 -2, 3 -1, 4 even, 5 +1, 6 +2..+4, 7 +5 or +6, 8 +7 or more
+     */
     static const struct {
         const char *fen, *move;
         int step;
     } cases[] = {
-        { "1k1r4/1pp4p/p7/4p3/8/P5P1/1PP4P/2K1R3 w - - 0 1", "Rxe5", 5 },          /* free pawn */
-        { "1k1r3q/1ppn3p/p4b2/4p3/8/P2N2P1/1PP1R1BP/2K1Q3 w - - 0 1", "Nxe5", 2 }, /* knight for pawn, x-rays count */
-        { "4k3/8/3p4/4p3/8/8/4R3/4K3 w - - 0 1", "Rxe5", 1 },                      /* rook for pawn */
-        { "4k3/8/8/3q4/4P3/8/8/4K3 w - - 0 1", "exd5", 8 },                        /* queen for nothing */
-        { "3rk3/8/8/3q4/4P3/8/8/4K3 w - - 0 1", "exd5", 8 },                       /* queen for pawn */
-        { "4k3/8/8/8/8/5b2/4P3/4K3 w - - 0 1", "e4", 3 },                          /* walks into a bishop */
+        { "1k1r4/1pp4p/p7/4p3/8/P5P1/1PP4P/2K1R3 w - - 0 1", "Rxe5", 5 }, /* free pawn */
+        { "1k1r3q/1ppn3p/p4b2/4p3/8/P2N2P1/1PP1R1BP/2K1Q3 w - - 0 1", "Nxe5",
+          2 },                                                /* knight for pawn, x-rays count */
+        { "4k3/8/3p4/4p3/8/8/4R3/4K3 w - - 0 1", "Rxe5", 1 }, /* rook for pawn */
+        { "4k3/8/8/3q4/4P3/8/8/4K3 w - - 0 1", "exd5", 8 },   /* queen for nothing */
+        { "3rk3/8/8/3q4/4P3/8/8/4K3 w - - 0 1", "exd5", 8 },  /* queen for pawn */
+        { "4k3/8/8/8/8/5b2/4P3/4K3 w - - 0 1", "e4", 3 },     /* walks into a bishop */
         { "4k3/8/8/8/8/8/4P3/4K3 w - - 0 1", "e4", 4 },
         { "k7/4P3/8/8/8/8/8/4K3 w - - 0 1", "e8=Q", 8 },
-        { "k2r4/4P3/8/8/8/8/8/4K3 w - - 0 1", "e8=Q", 3 },                         /* promotes and is taken */
-        { "4k3/8/8/3pP3/8/8/8/4K3 w - d6 0 1", "exd6", 5 },                        /* en passant */
+        { "k2r4/4P3/8/8/8/8/8/4K3 w - - 0 1", "e8=Q", 3 },  /* promotes and is taken */
+        { "4k3/8/8/3pP3/8/8/8/4K3 w - d6 0 1", "exd6", 5 }, /* en passant */
         { "4k3/2p5/8/3pP3/8/8/8/4K3 w - d6 0 1", "exd6", 4 },
         { "4r1k1/8/8/4p3/3K4/8/8/4R3 w - - 0 1", "Rxe5", 5 }, /* the king takes back */
     };
@@ -214,7 +224,8 @@ static void test_dangers_and_threats(void **state)
     assert_int_equal(ROW_IN(&f, move, MOVE_LEAVES), ((CHESS_ROOK * 6 + 0) * 6 + 4) * 2 + 1);
     move = find(attacked, "Kb1", &f);
     assert_int_equal(ROW_IN(&f, move, MOVE_LEAVES), ((CHESS_KING * 6 + 4) * 6 + 4) * 2);
-    /* a knight that attacks the queen: MOVE_THREAT ((piece * 6 + after) * 6 + before) * 3 + how many */
+    /* a knight that attacks the queen: MOVE_THREAT ((piece * 6 + after) * 6 + before) * 3 + how
+     * many */
     move = find("4k3/q7/8/8/3N4/8/8/7K w - - 0 1", "Nc6", &f);
     assert_int_equal(ROW_IN(&f, move, MOVE_THREAT), ((CHESS_KNIGHT * 6 + 5) * 6 + 0) * 3 + 1);
     assert_int_equal(ROW_IN(&f, move, MOVE_ATTACKS), (CHESS_KNIGHT * 6 + 5) * 3 + 1);
@@ -231,9 +242,12 @@ static void test_rights_and_promotions(void **state)
         const char *fen, *move;
         int rights;
     } cases[] = {
-        { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "O-O", 0 }, { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "O-O-O", 1 },
-        { "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 0 1", "O-O-O", 1 }, { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "Ke2", 2 },
-        { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "Rh2", 3 }, { "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 0 1", "Ra2", 4 },
+        { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "O-O", 0 },
+        { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "O-O-O", 1 },
+        { "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 0 1", "O-O-O", 1 },
+        { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "Ke2", 2 },
+        { "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "Rh2", 3 },
+        { "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 0 1", "Ra2", 4 },
         { "r3k2r/8/8/8/8/8/8/R3K2R w kq - 0 1", "Rh2", -1 },
     };
     static struct features f;
@@ -270,10 +284,14 @@ static void test_conditions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_maps_agree_with_the_board), cmocka_unit_test(test_rows_stay_in_their_tables),
-        cmocka_unit_test(test_most_moves),                cmocka_unit_test(test_builds_and_mirror_images_agree),
-        cmocka_unit_test(test_exchanges),                 cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_dangers_and_threats),       cmocka_unit_test(test_rights_and_promotions),
+        cmocka_unit_test(test_maps_agree_with_the_board),
+        cmocka_unit_test(test_rows_stay_in_their_tables),
+        cmocka_unit_test(test_most_moves),
+        cmocka_unit_test(test_builds_and_mirror_images_agree),
+        cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_dangers_and_threats),
+        cmocka_unit_test(test_rights_and_promotions),
         cmocka_unit_test(test_conditions),
     };
     chess_init();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The position index: asking for a position must find every game that passed through it, and no other. */
+/* The position index: asking for a position must find every game that passed through it, and no
+ * other. */
 #include "pgn_help.h"
 
 #include "base/buf.h"
@@ -87,7 +88,8 @@ static size_t search(const struct fixture *f, uint64_t key, struct position_hit 
     return count;
 }
 
-static void assert_hits(const struct position_hit *a, size_t a_count, const struct position_hit *b, size_t b_count)
+static void assert_hits(const struct position_hit *a, size_t a_count, const struct position_hit *b,
+                        size_t b_count)
 {
     assert_int_equal(a_count, b_count);
     for (size_t i = 0; i < a_count; i++) {
@@ -105,7 +107,8 @@ static void finds_all(void **state)
 
     assert_int_equal(position_index_check(buf_str(&f->index)).code, ERR_NONE);
     chess_position_start(&start);
-    assert_int_equal(position_index_find(buf_str(&f->index), start.key, got, HITS_MAX, &count).code, ERR_NONE);
+    assert_int_equal(position_index_find(buf_str(&f->index), start.key, got, HITS_MAX, &count).code,
+                     ERR_NONE);
     assert_hits(wanted, search(f, start.key, wanted), got, count);
     assert_true(count >= GAMES);
     /* Every position of some games. */
@@ -116,7 +119,9 @@ static void finds_all(void **state)
         assert_int_equal(pack_walk_begin(f->games[i], &w).code, ERR_NONE);
         while (more) {
             more = pack_walk_next(&w);
-            assert_int_equal(position_index_find(buf_str(&f->index), w.position.key, got, HITS_MAX, &count).code, ERR_NONE);
+            assert_int_equal(
+                position_index_find(buf_str(&f->index), w.position.key, got, HITS_MAX, &count).code,
+                ERR_NONE);
             assert_hits(wanted, search(f, w.position.key, wanted), got, count);
             several += count > 1;
         }
@@ -132,7 +137,8 @@ static void finds_nothing(void **state)
     size_t count;
 
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        assert_int_equal(position_index_find(buf_str(&f->index), keys[i], &hit, 1, &count).code, ERR_NONE);
+        assert_int_equal(position_index_find(buf_str(&f->index), keys[i], &hit, 1, &count).code,
+                         ERR_NONE);
         assert_int_equal(count, 0);
     }
     struct buf empty;
@@ -153,7 +159,8 @@ static void stops_at_the_maximum(void **state)
 
     chess_position_start(&start);
     for (size_t max = 0; max <= COUNT_OF(hits); max += 50) {
-        assert_int_equal(position_index_find(buf_str(&f->index), start.key, hits, max, &count).code, ERR_NONE);
+        assert_int_equal(position_index_find(buf_str(&f->index), start.key, hits, max, &count).code,
+                         ERR_NONE);
         assert_int_equal(count, max);
         for (size_t i = 1; i < count; i++)
             assert_true(hits[i].game > hits[i - 1].game ||
@@ -195,7 +202,9 @@ static void damage(void **state)
         if (at < 8)
             assert_false(ok);
         (void)!position_index_find(buf_str(&index), start.key, hits, COUNT_OF(hits), &count).code;
-        (void)!position_index_find(buf_str(&index), at * 0x9e3779b97f4a7c15ULL, hits, COUNT_OF(hits), &count).code;
+        (void)!position_index_find(buf_str(&index), at * 0x9e3779b97f4a7c15ULL, hits,
+                                   COUNT_OF(hits), &count)
+            .code;
         index.ptr[at] ^= 0x55;
     }
     for (size_t len = 0; len < index.len; len += len < 300 ? 1 : 101) {
@@ -204,9 +213,12 @@ static void damage(void **state)
         assert_non_null(exact);
         memcpy(exact, index.ptr, len);
         for (uint64_t key = 0; key < 10; key++)
-            (void)!position_index_find(str_from(exact, len), key << 60, hits, COUNT_OF(hits), &count).code;
+            (void)!position_index_find(str_from(exact, len), key << 60, hits, COUNT_OF(hits),
+                                       &count)
+                .code;
         if (len < 24)
-            assert_int_equal(position_index_find(str_from(exact, len), 1, hits, 1, &count).code, ERR_CORRUPT);
+            assert_int_equal(position_index_find(str_from(exact, len), 1, hits, 1, &count).code,
+                             ERR_CORRUPT);
         free(exact);
     }
     buf_deinit(&index);
@@ -215,8 +227,11 @@ static void damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_all), cmocka_unit_test(finds_nothing), cmocka_unit_test(stops_at_the_maximum),
-        cmocka_unit_test(limits),    cmocka_unit_test(damage),
+        cmocka_unit_test(finds_all),
+        cmocka_unit_test(finds_nothing),
+        cmocka_unit_test(stops_at_the_maximum),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(damage),
     };
 
     return cmocka_run_group_tests_name("index", tests, setup, teardown);

@@ -32,10 +32,12 @@ static void test_predictions_are_distributions_over_legal_moves(void **state)
         assert_sane(&set.samples[i].position, &pred);
         memset(&again, 0, sizeof again);
         chess_net_predict(net, &set.samples[i].position, &set.samples[i].conditions, &again);
-        assert_memory_equal(pred.probability, again.probability, sizeof(float) * (size_t)pred.move_count);
+        assert_memory_equal(pred.probability, again.probability,
+                            sizeof(float) * (size_t)pred.move_count);
     }
     /* checkmate and stalemate: no moves, still a value */
-    static const char *const ends[] = { "7k/5KQ1/8/8/8/8/8/8 b - - 0 1", "7k/5Q2/6K1/8/8/8/8/8 b - - 0 1" };
+    static const char *const ends[] = { "7k/5KQ1/8/8/8/8/8/8 b - - 0 1",
+                                        "7k/5Q2/6K1/8/8/8/8/8 b - - 0 1" };
     for (size_t i = 0; i < 2; i++) {
         struct chess_position p = position_of(ends[i]);
         struct chess_conditions c = { 0 };
@@ -50,7 +52,8 @@ static void test_predictions_are_distributions_over_legal_moves(void **state)
     chess_net_free(net);
 }
 
-/* Training and prediction must be the same function of a position, on every build of the kernels. */
+/* Training and prediction must be the same function of a position, on every build of the kernels.
+ */
 static void test_prediction_equals_the_training_forward_pass(void **state)
 {
     static const struct net_shape shapes[] = {
@@ -76,7 +79,8 @@ static void test_prediction_equals_the_training_forward_pass(void **state)
                 chess_net_predict(net, &set.samples[i].position, &set.samples[i].conditions, &pred);
                 for (int m = 0; m < pred.move_count; m++)
                     assert_true(fabsf(pred.probability[m] - b->rows[i].policy[m]) < 2e-5f);
-                assert_true(fabsf(pred.win - b->rows[i].value[0]) < 2e-5f && fabsf(pred.loss - b->rows[i].value[2]) < 2e-5f);
+                assert_true(fabsf(pred.win - b->rows[i].value[0]) < 2e-5f &&
+                            fabsf(pred.loss - b->rows[i].value[2]) < 2e-5f);
             }
         }
         net_batch_free(b);
@@ -85,12 +89,13 @@ static void test_prediction_equals_the_training_forward_pass(void **state)
     free(set.samples);
 }
 
-/* The network sees the board from the mover's side: black's position is white's, mirrored. Only the row
- * that tells the side may make a difference, so it is cleared here. */
+/* The network sees the board from the mover's side: black's position is white's, mirrored. Only the
+ * row that tells the side may make a difference, so it is cleared here. */
 static void test_mirror_image_has_the_mirror_policy(void **state)
 {
     struct chess_net *net = random_net(&small_shape, 5);
-    memset(net->weights + net->at.bag + BAG_SIDE * small_shape.bag, 0, 2 * small_shape.bag * sizeof(float));
+    memset(net->weights + net->at.bag + BAG_SIDE * small_shape.bag, 0,
+           2 * small_shape.bag * sizeof(float));
     struct sample_set set = samples_make(33, 300);
     for (size_t i = 0; i < set.count; i++) {
         struct chess_position m = mirror_of(&set.samples[i].position);
@@ -115,7 +120,9 @@ static void test_mirror_image_has_the_mirror_policy(void **state)
 
 static void test_pick(void **state)
 {
-    struct chess_prediction pred = { .move_count = 4, .moves = { 11, 12, 13, 14 }, .probability = { 0.1f, 0.5f, 0.1f, 0.3f } };
+    struct chess_prediction pred = { .move_count = 4,
+                                     .moves = { 11, 12, 13, 14 },
+                                     .probability = { 0.1f, 0.5f, 0.1f, 0.3f } };
     struct rng rng;
     rng_init(&rng, 6);
     assert_int_equal(chess_prediction_pick(&pred, 0, 0, &rng), 12);
@@ -138,7 +145,8 @@ static void test_pick(void **state)
         for (int i = 0; i < DRAWS; i++)
             count[chess_prediction_pick(&pred, cases[c].temperature, cases[c].top_k, &rng) - 11]++;
         for (int i = 0; i < 4; i++)
-            assert_true(fabs((double)count[i] / DRAWS - cases[c].share[i]) < 0.0125); /* five standard errors */
+            assert_true(fabs((double)count[i] / DRAWS - cases[c].share[i]) <
+                        0.0125); /* five standard errors */
     }
     /* a very low temperature must not lose the sum to underflow */
     assert_int_equal(chess_prediction_pick(&pred, 1e-9, 0, &rng), 12);
@@ -255,15 +263,22 @@ static void test_hostile_files_are_refused(void **state)
     } cases[] = {
         { 0, 0x31313131, ERR_CORRUPT },               /* magic */
         { 8, FEATURES_VERSION + 1, ERR_UNSUPPORTED }, /* features of another program */
-        { 12, 0, ERR_CORRUPT },          { 12, 17, ERR_CORRUPT },      { 12, 0xffffffff, ERR_CORRUPT },
-        { 12, 512, ERR_CORRUPT },                     /* a width the bytes are too few for */
-        { 16, 1024, ERR_CORRUPT },       { 20, 256, ERR_CORRUPT },     { 24, 0xfffffff0, ERR_CORRUPT },
-        { 28, 2, ERR_CORRUPT },          { 28, 0, ERR_CORRUPT },       /* book flag: bad; book left over */
-        { 32, 0x7fc00000, ERR_CORRUPT }, { 36, 0x7f800000, ERR_CORRUPT }, { 40, 0x7f000000, ERR_CORRUPT }, /* NaN, inf, 1e38 */
-        { weights_end, 0x7fc00000, ERR_CORRUPT },     /* strength of the book */
+        { 12, 0, ERR_CORRUPT },
+        { 12, 17, ERR_CORRUPT },
+        { 12, 0xffffffff, ERR_CORRUPT },
+        { 12, 512, ERR_CORRUPT }, /* a width the bytes are too few for */
+        { 16, 1024, ERR_CORRUPT },
+        { 20, 256, ERR_CORRUPT },
+        { 24, 0xfffffff0, ERR_CORRUPT },
+        { 28, 2, ERR_CORRUPT },
+        { 28, 0, ERR_CORRUPT }, /* book flag: bad; book left over */
+        { 32, 0x7fc00000, ERR_CORRUPT },
+        { 36, 0x7f800000, ERR_CORRUPT },
+        { 40, 0x7f000000, ERR_CORRUPT },          /* NaN, inf, 1e38 */
+        { weights_end, 0x7fc00000, ERR_CORRUPT }, /* strength of the book */
         { weights_end, 0, ERR_CORRUPT },
-        { weights_end + 4, 0xffffffff, ERR_CORRUPT }, /* positions of the book */
-        { weights_end + 4, 1, ERR_CORRUPT },          /* the rest is left over */
+        { weights_end + 4, 0xffffffff, ERR_CORRUPT },  /* positions of the book */
+        { weights_end + 4, 1, ERR_CORRUPT },           /* the rest is left over */
         { weights_end + 12, 0xffffffff, ERR_CORRUPT }, /* first key above the second */
         { weights_end + 16, 0xffffffff, ERR_CORRUPT }, /* 256 moves, which do not fall */
     };

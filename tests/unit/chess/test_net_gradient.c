@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The hand-written gradient against finite differences, group by group. A wrong one still trains, only
- * worse, and nobody would notice. */
+/* The hand-written gradient against finite differences, group by group. A wrong one still trains,
+ * only worse, and nobody would notice. */
 #include "net_help.h"
 
 #include <math.h>
@@ -28,8 +28,14 @@ static void bench_make(struct bench *b, float dropout, enum learn_simd simd)
     assert_ok(net_batch_new(&b->shape, true, &b->batch));
     b->set = samples_make(42, POSITIONS);
     b->pass = (struct net_pass){
-        .shape = b->shape, .at = b->at, .kernels = learn_kernels_get(simd), .weights = b->weights,
-        .transposed = b->transposed, .gradient = b->gradient, .dropout = dropout, .value_weight = 0.7f,
+        .shape = b->shape,
+        .at = b->at,
+        .kernels = learn_kernels_get(simd),
+        .weights = b->weights,
+        .transposed = b->transposed,
+        .gradient = b->gradient,
+        .dropout = dropout,
+        .value_weight = 0.7f,
     };
 }
 
@@ -56,22 +62,25 @@ static double loss_of(struct bench *b)
 }
 
 /* The slope of the loss along a random direction within one group of weights. */
-static void check_group(struct bench *b, const char *name, size_t first, size_t count, struct rng *rng)
+static void check_group(struct bench *b, const char *name, size_t first, size_t count,
+                        struct rng *rng)
 {
     float *start = net_floats(count), *direction = net_floats(count);
     double slope = 0, size = 0;
     assert_true(start && direction);
     memcpy(start, b->weights + first, count * sizeof *start);
     for (size_t i = 0; i < count; i++) {
-        /* along the gradient's sign, disturbed: so that the slope is not a difference of large numbers */
+        /* along the gradient's sign, disturbed: so that the slope is not a difference of large
+         * numbers */
         float sign = b->gradient[first + i] > 0 ? 1.0f : b->gradient[first + i] < 0 ? -1.0f : 0.0f;
-        direction[i] = sign * (0.5f + (float)rng_unit(rng)) + 0.2f * rng_normal(rng) * (sign != 0 ? 1.0f : 0.0f);
+        direction[i] = sign * (0.5f + (float)rng_unit(rng)) +
+                       0.2f * rng_normal(rng) * (sign != 0 ? 1.0f : 0.0f);
         slope += (double)direction[i] * (double)b->gradient[first + i];
         size += (double)direction[i] * (double)direction[i];
     }
     assert_true(size > 0);
-    /* Steps that change the loss by some hundredths: large against rounding. A step may cross the kink of
-     * a unit, so the smaller one is tried as well. */
+    /* Steps that change the loss by some hundredths: large against rounding. A step may cross the
+     * kink of a unit, so the smaller one is tried as well. */
     double measured = 0;
     bool agree = false;
     for (int half = 0; half < 2 && !agree; half++) {
@@ -106,8 +115,10 @@ static void check_all(float dropout, enum learn_simd simd)
         NET_GROUPS(CHECK)
 #undef CHECK
         check_group(&b, "square relative", b.at.square, (size_t)SQUARE_CONTENT * s->square, &rng);
-        check_group(&b, "square content", b.at.square + (size_t)SQUARE_CONTENT * s->square, 13 * 64 * s->square, &rng);
-        check_group(&b, "square control", b.at.square + (size_t)SQUARE_CONTROL * s->square, 196 * s->square, &rng);
+        check_group(&b, "square content", b.at.square + (size_t)SQUARE_CONTENT * s->square,
+                    13 * 64 * s->square, &rng);
+        check_group(&b, "square control", b.at.square + (size_t)SQUARE_CONTROL * s->square,
+                    196 * s->square, &rng);
         check_group(&b, "trunk bias: shift", b.at.trunk_bias, s->move, &rng);
         check_group(&b, "trunk bias: gate", b.at.trunk_bias + s->move, s->move, &rng);
         check_group(&b, "trunk bias: value", b.at.trunk_bias + 2 * s->move, s->value, &rng);
@@ -145,7 +156,8 @@ static void test_builds_have_the_same_gradient(void **state)
     }
     assert_true(fabs(loss[0] - loss[1]) < 1e-5 * loss[0]);
     for (size_t i = 0; i < plain.at.count; i++)
-        assert_true(fabsf(plain.gradient[i] - fast.gradient[i]) < 1e-4f * (1 + fabsf(plain.gradient[i])));
+        assert_true(fabsf(plain.gradient[i] - fast.gradient[i]) <
+                    1e-4f * (1 + fabsf(plain.gradient[i])));
     bench_free(&plain);
     bench_free(&fast);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Packed games: what is kept for years must come back as it was, and bytes that were damaged on the way
- * must be noticed and do no harm. */
+/* Packed games: what is kept for years must come back as it was, and bytes that were damaged on the
+ * way must be noticed and do no harm. */
 #include "board_help.h"
 #include "pgn_help.h"
 
@@ -125,13 +125,16 @@ static void made_games(void **state)
     static const char *const texts[] = {
         "1. e4 *",
         "[Event \"\"]\n\n*",
-        "[Event \"E\"]\n[Zzz \"own name\"]\n[Site \"https://lichess.org/abcdefgh\"]\n[Opening \"French Defense: "
+        "[Event \"E\"]\n[Zzz \"own name\"]\n[Site \"https://lichess.org/abcdefgh\"]\n[Opening "
+        "\"French Defense: "
         "Advance\"]\n\n1. e4 e6 1-0",
         "[Event \"Rated\"]\n[Site \"https\"]\n\n1. e4 e6 1/2-1/2",
         "[FEN \"4k3/8/8/8/8/8/4P3/4K3 b - - 3 20\"]\n\n20... Kd7 21. e4 0-1",
-        "[Variant \"Chess960\"]\n[FEN \"bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/BQ1BNRKR w HFhf - 2 9\"]\n\n9. Nf3 Ne7 *",
+        "[Variant \"Chess960\"]\n[FEN \"bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/BQ1BNRKR w "
+        "HFhf - 2 9\"]\n\n9. Nf3 Ne7 *",
         "[Variant \"Chess960\"]\n\n1. Nf3 *",
-        "1. e4 {[%clk 0:01:00]} e5 2. Nf3 {[%clk 0:01:03]} Nc6 {[%clk 2777:46:40]} 3. a3 {[%clk 0:00:00]} *",
+        "1. e4 {[%clk 0:01:00]} e5 2. Nf3 {[%clk 0:01:03]} Nc6 {[%clk 2777:46:40]} 3. a3 {[%clk "
+        "0:00:00]} *",
         "1. e4 {[%clk 0:01:00.1]} e5 {[%clk 0:00:00.5]} *",
         "1. e4 {[%clk 0:01:00.01]} e5 {[%clk 0:00:00.99]} *",
         "1. e4 {[%eval #1]} e5 {[%eval #-1]} 2. Nf3 {[%eval 300.0]} Nc6 3. a3 {[%eval -300.0]} *",
@@ -239,10 +242,12 @@ static void refused_games(void **state)
 
 /* ------------------------------------------------------------------ damage */
 
-static const char some_game[] = "[Event \"E\"]\n[Own \"x\"]\n[FEN \"4k3/8/8/8/8/8/4P3/4K3 b - - 3 20\"]\n\n20... Kd7 $3 "
-                                "{[%clk 0:01:00] [%eval 0.5]} 21. e4 {[%clk 0:00:59] [%eval 0.4]} Ke6 *";
+static const char some_game[] =
+    "[Event \"E\"]\n[Own \"x\"]\n[FEN \"4k3/8/8/8/8/8/4P3/4K3 b - - 3 20\"]\n\n20... Kd7 $3 "
+    "{[%clk 0:01:00] [%eval 0.5]} 21. e4 {[%clk 0:00:59] [%eval 0.4]} Ke6 *";
 
-/* Every bit of a packed game: the checksum notices; and even with a right checksum nothing bad happens. */
+/* Every bit of a packed game: the checksum notices; and even with a right checksum nothing bad
+ * happens. */
 static void flipped_bits(void **state)
 {
     struct one_game one = open_game(str_of(some_game));
@@ -267,7 +272,8 @@ static void flipped_bits(void **state)
         err e = pack_game_read(buf_str(&packed), &keep, &g);
         assert_true(e.code == ERR_NONE || e.code == ERR_CORRUPT || e.code == ERR_UNSUPPORTED);
         if (!e.code) {
-            assert_game(&(struct pgn_game){ .start = g.start, .moves = g.moves, .ply_count = g.ply_count });
+            assert_game(
+                &(struct pgn_game){ .start = g.start, .moves = g.moves, .ply_count = g.ply_count });
             survived++;
         }
         if (!pack_walk_begin(buf_str(&packed), &w).code) {
@@ -337,7 +343,8 @@ static void fill_pack(struct pack_writer *w, uint32_t games)
         char text[128];
         uint32_t index;
 
-        snprintf(text, sizeof text, "[Event \"%u\"]\n\n1. e4 e5 2. Nf3 Nc6 3. Bb5 %s *", i, i % 2 ? "a6" : "Nf6");
+        snprintf(text, sizeof text, "[Event \"%u\"]\n\n1. e4 e5 2. Nf3 Nc6 3. Bb5 %s *", i,
+                 i % 2 ? "a6" : "Nf6");
         struct one_game one = open_game(str_of(text));
         assert_int_equal(pack_writer_add(w, one.game, &index).code, ERR_NONE);
         assert_int_equal(index, i);
@@ -450,7 +457,8 @@ static void damaged_packs(void **state)
         assert_non_null(exact);
         memcpy(exact, pack.ptr, len);
         assert_int_equal(pack_open(cut, &count).code, ERR_CORRUPT);
-        for (uint32_t i = 0; i < 4; i++) { /* pack_open has warned; now nothing must be read outside */
+        for (uint32_t i = 0; i < 4;
+             i++) { /* pack_open has warned; now nothing must be read outside */
             if (!pack_game(cut, i, &game).code)
                 assert_true(game.ptr >= cut.ptr && game.ptr + game.len <= cut.ptr + cut.len);
         }
@@ -468,20 +476,25 @@ static void damaged_packs(void **state)
 
 static void identity(void **state)
 {
-    static const char base[] = "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n[Result \"1-0\"]\n\n1. e4 e5 1-0";
+    static const char base[] =
+        "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n[Result \"1-0\"]\n\n1. e4 e5 1-0";
     static const struct {
         const char *text;
         bool same;
     } cases[] = {
-        { "[Event \"other\"]\n[White \" A \"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n\n1. e4 {x} e5 $1 1-0", true },
+        { "[Event \"other\"]\n[White \" A \"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n\n1. e4 {x} "
+          "e5 $1 1-0",
+          true },
         { "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n\n1. e4 e5 0-1", false },
         { "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.02\"]\n\n1. e4 e5 1-0", false },
         { "[White \"AB\"]\n[Black \"\"]\n[Date \"2020.01.01\"]\n\n1. e4 e5 1-0", false },
         { "[White \"B\"]\n[Black \"A\"]\n[Date \"2020.01.01\"]\n\n1. e4 e5 1-0", false },
         { "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n\n1. e4 e6 1-0", false },
         { "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n\n1. e4 1-0", false },
-        { "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n[FEN \"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - "
-          "0 2\"]\n\n2. e4 e5 1-0", false },
+        { "[White \"A\"]\n[Black \"B\"]\n[Date \"2020.01.01\"]\n[FEN "
+          "\"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - "
+          "0 2\"]\n\n2. e4 e5 1-0",
+          false },
     };
     uint8_t wanted[16], got[16];
     struct one_game one = open_game(str_of(base));
@@ -499,11 +512,18 @@ static void identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(real_games),    cmocka_unit_test(made_games),   cmocka_unit_test(every_move_packs),
+        cmocka_unit_test(real_games),
+        cmocka_unit_test(made_games),
+        cmocka_unit_test(every_move_packs),
         cmocka_unit_test(crowded_board),
-        cmocka_unit_test(refused_games), cmocka_unit_test(flipped_bits), cmocka_unit_test(cut_games),
-        cmocka_unit_test(small_arena),   cmocka_unit_test(packs),        cmocka_unit_test(full_packs),
-        cmocka_unit_test(damaged_packs), cmocka_unit_test(identity),
+        cmocka_unit_test(refused_games),
+        cmocka_unit_test(flipped_bits),
+        cmocka_unit_test(cut_games),
+        cmocka_unit_test(small_arena),
+        cmocka_unit_test(packs),
+        cmocka_unit_test(full_packs),
+        cmocka_unit_test(damaged_packs),
+        cmocka_unit_test(identity),
     };
 
     chess_init();

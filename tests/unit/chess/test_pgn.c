@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The PGN reader: an import must keep every good game of a file, and say which others it left out and
- * why, whatever the file looks like. */
+/* The PGN reader: an import must keep every good game of a file, and say which others it left out
+ * and why, whatever the file looks like. */
 #include "pgn_help.h"
 
 #define TAGS "[Event \"E\"]\n[White \"A\"]\n[Black \"B\"]\n[Result \"1-0\"]\n\n"
 
-/* One row: a text, what should be counted, and for a refused game its line and a part of the reason. */
+/* One row: a text, what should be counted, and for a refused game its line and a part of the
+ * reason. */
 struct row {
     const char *name, *text;
     unsigned games, refused, plies, empty;
@@ -22,52 +23,78 @@ static const struct row rows[] = {
     { "numbers for black", TAGS "1. e4 1... e5 2. Nf3 2...Nc6 1-0", 1, 0, 4, 0, 0, NULL },
     { "dots apart", TAGS "1 . e4 1 ... e5 2 Nf3 . . Nc6 1-0", 1, 0, 4, 0, 0, NULL },
     { "one move a line", TAGS "1.\ne4\ne5\n2.\nNf3\n\nNc6\n1-0", 1, 0, 4, 0, 0, NULL },
-    { "carriage returns", "[Event \"E\"]\r[Result \"*\"]\r\r1. e4 e5\r2. Nf3 *\r", 1, 0, 3, 0, 0, NULL },
+    { "carriage returns", "[Event \"E\"]\r[Result \"*\"]\r\r1. e4 e5\r2. Nf3 *\r", 1, 0, 3, 0, 0,
+      NULL },
     { "CR LF", "[Event \"E\"]\r\n\r\n1. e4 e5\r\n2. Nf3 *\r\n", 1, 0, 3, 0, 0, NULL },
     { "no result", TAGS "1. e4 e5\n\n" TAGS "1. d4", 2, 0, 3, 0, 0, NULL },
     { "no tags", "1. e4 e5 1-0\n\n1. d4 d5 0-1\n", 2, 0, 4, 0, 0, NULL },
     { "no blank lines", "[Event \"E\"]\n1. e4 *\n[Event \"F\"]\n1. d4 *\n", 2, 0, 2, 0, 0, NULL },
-    { "glued", "[Event \"E\"]1. e4 *[Event \"F\"][Site \"S\"]1. d4 1-0[Event \"G\"]1-0", 3, 0, 2, 1, 0, NULL },
-    { "tags only", "[Event \"E\"]\n[Site \"S\"]\n\n[Event \"F\"]\n[Site \"S\"]\n", 2, 0, 0, 2, 0, NULL },
-    { "tags and result only", TAGS "1-0\n\n" TAGS "1-0\n", 2, 0, 0, 2, 0, NULL },
-    { "empty line in tags", "[Event \"E\"]\n\n[Site \"S\"]\n[Date \"2020\"]\n\n1. e4 *", 1, 0, 1, 0, 0, NULL },
-    { "tags without event", "[White \"A\"]\n[Black \"B\"]\n\n[White \"C\"]\n[Black \"D\"]\n\n1. e4 *", 2, 0, 1, 1, 0,
+    { "glued", "[Event \"E\"]1. e4 *[Event \"F\"][Site \"S\"]1. d4 1-0[Event \"G\"]1-0", 3, 0, 2, 1,
+      0, NULL },
+    { "tags only", "[Event \"E\"]\n[Site \"S\"]\n\n[Event \"F\"]\n[Site \"S\"]\n", 2, 0, 0, 2, 0,
       NULL },
-    { "comments", TAGS "{a} 1. e4 {b [c] (d) $1 1-0} e5 ; rest } 1-0\n2. Nf3 {} 1-0 {after}\n", 1, 0, 3, 0, 0, NULL },
+    { "tags and result only", TAGS "1-0\n\n" TAGS "1-0\n", 2, 0, 0, 2, 0, NULL },
+    { "empty line in tags", "[Event \"E\"]\n\n[Site \"S\"]\n[Date \"2020\"]\n\n1. e4 *", 1, 0, 1, 0,
+      0, NULL },
+    { "tags without event",
+      "[White \"A\"]\n[Black \"B\"]\n\n[White \"C\"]\n[Black \"D\"]\n\n1. e4 *", 2, 0, 1, 1, 0,
+      NULL },
+    { "comments", TAGS "{a} 1. e4 {b [c] (d) $1 1-0} e5 ; rest } 1-0\n2. Nf3 {} 1-0 {after}\n", 1,
+      0, 3, 0, 0, NULL },
     { "comment over lines", TAGS "1. e4 {one\n\ntwo\n} e5 1-0", 1, 0, 2, 0, 0, NULL },
     { "escaped line", TAGS "% [Event \"no\"]\n1. e4\n%1. d4\ne5 1-0", 1, 0, 2, 0, 0, NULL },
-    { "variations", TAGS "1. e4 (1. d4 (1. c4 {)}) d5) e5 (1... c5 ;)\n ) 1-0", 1, 0, 2, 0, 0, NULL },
-    { "glyphs", TAGS "1. e4! e5?! $14 2. Nf3!! $1 $139 Nc6 ? 3. Bb5 += a6 +- 4. Ba4 N 1-0", 1, 0, 7, 0, 0, NULL },
+    { "variations", TAGS "1. e4 (1. d4 (1. c4 {)}) d5) e5 (1... c5 ;)\n ) 1-0", 1, 0, 2, 0, 0,
+      NULL },
+    { "glyphs", TAGS "1. e4! e5?! $14 2. Nf3!! $1 $139 Nc6 ? 3. Bb5 += a6 +- 4. Ba4 N 1-0", 1, 0, 7,
+      0, 0, NULL },
     { "signs", TAGS "1. e4 e5 2. Nf3+ Nc6# 3. d4 exd4 4. c3 d3 e.p. 1-0", 1, 0, 8, 0, 0, NULL },
-    { "castling with zeros", TAGS "1. e4 e5 2. Nf3 Nf6 3. Be2 Be7 4. 0-0 0-0 1-0", 1, 0, 8, 0, 0, NULL },
+    { "castling with zeros", TAGS "1. e4 e5 2. Nf3 Nf6 3. Be2 Be7 4. 0-0 0-0 1-0", 1, 0, 8, 0, 0,
+      NULL },
     { "figurines", TAGS "1. \u2658f3 \u265ef6 2. \u2659e4 1-0", 1, 0, 3, 0, 0, NULL },
     { "long notation", TAGS "1. e2-e4 e7e5 2. Ng1-f3 b8c6 1-0", 1, 0, 4, 0, 0, NULL },
     { "half", TAGS "1. e4 1/2\n\n" TAGS "1. e4 \u00bd-\u00bd", 2, 0, 2, 0, 0, NULL },
-    { "byte order mark", "\xef\xbb\xbf" TAGS "1. e4 *\n\xef\xbb\xbf" TAGS "1. d4 *", 2, 0, 2, 0, 0, NULL },
+    { "byte order mark", "\xef\xbb\xbf" TAGS "1. e4 *\n\xef\xbb\xbf" TAGS "1. d4 *", 2, 0, 2, 0, 0,
+      NULL },
     { "stray brackets", TAGS "1. e4 ) e5 } 2. Nf3 1-0", 1, 0, 3, 0, 0, NULL },
     { "unread tag", "[Event \"E\"]\n[Bad tag]\n[Site \"S\"]\n\n1. e4 *", 1, 0, 1, 0, 0, NULL },
-    { "chess960", "[Event \"E\"]\n[Variant \"Chess960\"]\n[FEN \"bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/"
-                  "BQ1BNRKR w HFhf - 2 9\"]\n\n9. Nf3 Ne7 *", 1, 0, 2, 0, 0, NULL },
-    { "from a position", "[Event \"E\"]\n[Variant \"From Position\"]\n[SetUp \"1\"]\n[FEN \"4k3/8/8/8/8/8/4P3/4K3 b - - 0 "
-                         "20\"]\n\n20... Kd7 21. e4 *", 1, 0, 2, 0, 0, NULL },
+    { "chess960",
+      "[Event \"E\"]\n[Variant \"Chess960\"]\n[FEN \"bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/"
+      "BQ1BNRKR w HFhf - 2 9\"]\n\n9. Nf3 Ne7 *",
+      1, 0, 2, 0, 0, NULL },
+    { "from a position",
+      "[Event \"E\"]\n[Variant \"From Position\"]\n[SetUp \"1\"]\n[FEN \"4k3/8/8/8/8/8/4P3/4K3 b - "
+      "- 0 "
+      "20\"]\n\n20... Kd7 21. e4 *",
+      1, 0, 2, 0, 0, NULL },
     /* refused, and their neighbours kept */
     { "illegal", TAGS "1. e4 e5\n2. Nf4 Nc6 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 7, "move 2. Nf4" },
-    { "ambiguous", TAGS "1. Nf3 a6 2. d3 a5 3. Nd2 1-0\n" TAGS "1. d4 *", 1, 1, 1, 0, 6, "several" },
-    { "not a move", TAGS "1. e4 hello 2. Nf3 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6, "move 1... hello" },
+    { "ambiguous", TAGS "1. Nf3 a6 2. d3 a5 3. Nd2 1-0\n" TAGS "1. d4 *", 1, 1, 1, 0, 6,
+      "several" },
+    { "not a move", TAGS "1. e4 hello 2. Nf3 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6,
+      "move 1... hello" },
     { "null move", TAGS "1. e4 -- 2. Nf3 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6, "null move" },
     { "null move Z0", TAGS "1. e4 Z0 2. Nf3 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6, "null move" },
-    { "move after mate", TAGS "1. f3 e5 2. g4 Qh4# 3. a3 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6, "3. a3" },
-    { "open comment", TAGS "1. e4 {never closed\n\n" TAGS "1. d4 {closed} *", 1, 1, 1, 0, 6, "comment" },
-    { "open comment at the end", TAGS "1. d4 *\n" TAGS "1. e4 {never closed", 1, 1, 1, 0, 12, "comment" },
-    { "open variation", TAGS "1. e4 (1. d4 (1. c4)\n\n" TAGS "1. d4 (1. e4) *", 1, 1, 1, 0, 6, "variation" },
-    { "open comment in a variation", TAGS "1. e4 (1. d4 {\n\n" TAGS "1. d4 {} *", 1, 1, 1, 0, 6, "variation" },
-    { "bracket in moves", TAGS "1. e4 [%clk 1:00] e5 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6, "bracket" },
-    { "bad position", "[Event \"E\"]\n[FEN \"8/8/8/8/8/8/8/8 w - - 0 1\"]\n\n1. e4 *\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 2,
-      "king" },
-    { "crazyhouse", "[Event \"E\"]\n[Variant \"Crazyhouse\"]\n\n1. e4 e5 2. P@d4 *\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 2,
-      "variant 'Crazyhouse'" },
+    { "move after mate", TAGS "1. f3 e5 2. g4 Qh4# 3. a3 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6,
+      "3. a3" },
+    { "open comment", TAGS "1. e4 {never closed\n\n" TAGS "1. d4 {closed} *", 1, 1, 1, 0, 6,
+      "comment" },
+    { "open comment at the end", TAGS "1. d4 *\n" TAGS "1. e4 {never closed", 1, 1, 1, 0, 12,
+      "comment" },
+    { "open variation", TAGS "1. e4 (1. d4 (1. c4)\n\n" TAGS "1. d4 (1. e4) *", 1, 1, 1, 0, 6,
+      "variation" },
+    { "open comment in a variation", TAGS "1. e4 (1. d4 {\n\n" TAGS "1. d4 {} *", 1, 1, 1, 0, 6,
+      "variation" },
+    { "bracket in moves", TAGS "1. e4 [%clk 1:00] e5 1-0\n\n" TAGS "1. d4 *", 1, 1, 1, 0, 6,
+      "bracket" },
+    { "bad position",
+      "[Event \"E\"]\n[FEN \"8/8/8/8/8/8/8/8 w - - 0 1\"]\n\n1. e4 *\n\n" TAGS "1. d4 *", 1, 1, 1,
+      0, 2, "king" },
+    { "crazyhouse",
+      "[Event \"E\"]\n[Variant \"Crazyhouse\"]\n\n1. e4 e5 2. P@d4 *\n\n" TAGS "1. d4 *", 1, 1, 1,
+      0, 2, "variant 'Crazyhouse'" },
     { "no chess at all", "Dear Sir,\nthis is a letter.\n", 0, 1, 0, 0, 1, "is this a PGN file" },
-    { "junk between", TAGS "1. e4 1-0\n\nhttp://example.org/?[x]\n\n" TAGS "1. d4 *", 2, 1, 2, 0, 8, "http" },
+    { "junk between", TAGS "1. e4 1-0\n\nhttp://example.org/?[x]\n\n" TAGS "1. d4 *", 2, 1, 2, 0, 8,
+      "http" },
     { "untagged after broken", "1. e4 e5 2. Ke3 1-0\n\n1. d4 d5 0-1\n", 1, 1, 2, 0, 1, "Ke3" },
     { "markup", "<!DOCTYPE html>\n<html>\n</html>\n", 0, 1, 0, 0, 1, "is this a PGN file" },
 };
@@ -84,17 +111,20 @@ static void texts(void **state)
         read_text(str_of(row->text), 0, &whole);
         for (size_t s = 0; s < COUNT_OF(steps); s++) {
             read_text(str_of(row->text), steps[s], &seen);
-            if (seen.failure.code || seen.stats.games != row->games || seen.stats.refused != row->refused ||
-                seen.stats.plies != row->plies || seen.stats.empty != row->empty || seen.digest != whole.digest)
-                fail_msg("%s, step %zu: %u games, %u refused, %u plies, %u empty; %s%s", row->name, steps[s],
-                         (unsigned)seen.stats.games, (unsigned)seen.stats.refused, (unsigned)seen.stats.plies,
-                         (unsigned)seen.stats.empty, seen.failure.code ? seen.failure.msg : "",
+            if (seen.failure.code || seen.stats.games != row->games ||
+                seen.stats.refused != row->refused || seen.stats.plies != row->plies ||
+                seen.stats.empty != row->empty || seen.digest != whole.digest)
+                fail_msg("%s, step %zu: %u games, %u refused, %u plies, %u empty; %s%s", row->name,
+                         steps[s], (unsigned)seen.stats.games, (unsigned)seen.stats.refused,
+                         (unsigned)seen.stats.plies, (unsigned)seen.stats.empty,
+                         seen.failure.code ? seen.failure.msg : "",
                          seen.problem_count ? seen.problems[0].reason : "");
             assert_int_equal(seen.problem_count, row->refused);
             assert_int_equal(seen.stats.bytes, strlen(row->text));
-            if (row->refused && (seen.problems[0].line != row->line || !strstr(seen.problems[0].reason, row->reason)))
-                fail_msg("%s, step %zu: line %u: %s", row->name, steps[s], (unsigned)seen.problems[0].line,
-                         seen.problems[0].reason);
+            if (row->refused && (seen.problems[0].line != row->line ||
+                                 !strstr(seen.problems[0].reason, row->reason)))
+                fail_msg("%s, step %zu: line %u: %s", row->name, steps[s],
+                         (unsigned)seen.problems[0].line, seen.problems[0].reason);
         }
     }
 }
@@ -102,7 +132,8 @@ static void texts(void **state)
 /* A zero byte, control characters and bytes of no encoding are data like any other. */
 static void binary(void **state)
 {
-    static const char junk[] = "\0\1\2\377\376[Event \0\"]\n\177ELF\0\0\0" TAGS "1. e4 \0 e5 *\n\n" TAGS "1. d4 *";
+    static const char junk[] = "\0\1\2\377\376[Event \0\"]\n\177ELF\0\0\0" TAGS
+                               "1. e4 \0 e5 *\n\n" TAGS "1. d4 *";
     struct seen seen;
 
     read_text(str_from(junk, sizeof junk - 1), 0, &seen);
@@ -269,7 +300,8 @@ static void glyphs(void **state)
 
 static void starts(void **state)
 {
-    struct one_game one = open_game(STR("[FEN \"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\"]\n1. e4 *"));
+    struct one_game one = open_game(
+        STR("[FEN \"rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1\"]\n1. e4 *"));
     assert_false(one.game->has_fen);
     close_game(&one);
 

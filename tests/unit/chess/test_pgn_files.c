@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Real files: every game that people really exported is read, and nothing is read that is not chess. */
+/* Real files: every game that people really exported is read, and nothing is read that is not
+ * chess. */
 #include "pgn_help.h"
 
 #include <unistd.h>
@@ -17,8 +18,8 @@ struct file {
     unsigned games, empty, other_rules, plies, clocks, evals;
 };
 
-/* Games were counted by their first tags, half-moves, clocks and evals by a script that splits the text at
- * white space; the refused ones are of other variants. */
+/* Games were counted by their first tags, half-moves, clocks and evals by a script that splits the
+ * text at white space; the refused ones are of other variants. */
 static const struct file examples[] = {
     { "lichess_db_2021-10_excerpt.pgn.zst", 799, 10, 0, 53627, 53627, 4496 },
     { "lichess_user_cubicinfinity.pgn.zst", 679, 1, 13, 39458, 0, 0 },
@@ -80,10 +81,12 @@ static void check_file(const char *path, const struct file *file)
         }
     }
     pgn_reader_stats(reader, &stats);
-    if (stats.games != file->games || stats.empty != file->empty || stats.refused != file->other_rules ||
-        stats.plies != file->plies || clocks != file->clocks || evals != file->evals)
-        fail_msg("%s: %u games, %u empty, %u refused, %u plies, %u clocks, %u evals; %s", path, (unsigned)stats.games,
-                 (unsigned)stats.empty, (unsigned)stats.refused, (unsigned)stats.plies, clocks, evals,
+    if (stats.games != file->games || stats.empty != file->empty ||
+        stats.refused != file->other_rules || stats.plies != file->plies ||
+        clocks != file->clocks || evals != file->evals)
+        fail_msg("%s: %u games, %u empty, %u refused, %u plies, %u clocks, %u evals; %s", path,
+                 (unsigned)stats.games, (unsigned)stats.empty, (unsigned)stats.refused,
+                 (unsigned)stats.plies, clocks, evals,
                  seen.problem_count ? seen.problems[0].reason : "");
     for (size_t i = 0; i < seen.problem_count && i < SEEN_PROBLEMS_MAX; i++)
         assert_non_null(strstr(seen.problems[i].reason, "variant"));
@@ -96,7 +99,8 @@ static void example_games(void **state)
     for (size_t i = 0; i < COUNT_OF(examples); i++) {
         char path[512];
 
-        snprintf(path, sizeof path, "%s/%s", folder("SKERRY_EXAMPLES", "examples/games"), examples[i].name);
+        snprintf(path, sizeof path, "%s/%s", folder("SKERRY_EXAMPLES", "examples/games"),
+                 examples[i].name);
         check_file(path, &examples[i]);
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Limits of the PGN reader: input of any size and shape must not take the server's memory, and what is
- * too long must not take the good games around it along. */
+/* Limits of the PGN reader: input of any size and shape must not take the server's memory, and what
+ * is too long must not take the good games around it along. */
 #include "pgn_help.h"
 
 #include <unistd.h>
@@ -82,8 +82,8 @@ enum {
     SHORTER_LINE_BYTES = 12 * 1000 * 1000, /* still far above what a game may have */
     /* One game's text at its maximum, and the reader around it. */
     MEMORY_KIB_MAX = 24 * 1024,
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HAS_FEATURE(address_sanitizer) ||                \
-    HAS_FEATURE(thread_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    HAS_FEATURE(address_sanitizer) || HAS_FEATURE(thread_sanitizer)
     PIPE_BYTES = 100 * 1000 * 1000, /* sanitizers are slow, and take memory of their own */
     MEMORY_ALLOWED_KIB = MEMORY_KIB_MAX + 64 * 1024,
 #else
@@ -92,8 +92,9 @@ enum {
 #endif
 };
 
-/* One line of a hundred megabytes, and shorter ones that still fit nowhere: in a comment, a tag, a variation, the moves, a rest of line, or as
- * nothing at all. The games before and behind it are read. */
+/* One line of a hundred megabytes, and shorter ones that still fit nowhere: in a comment, a tag, a
+ * variation, the moves, a rest of line, or as nothing at all. The games before and behind it are
+ * read. */
 static void long_lines(void **state)
 {
     static const struct {
@@ -118,11 +119,15 @@ static void long_lines(void **state)
 
         snprintf(head, sizeof head, "%s%s", good, cases[i].head);
         snprintf(tail, sizeof tail, "%s%s", cases[i].tail, good);
-        read_made((struct made){ .head = str_of(head), .middle = str_of(cases[i].middle), .tail = str_of(tail),
-                                 .repeats = line_bytes / 10 }, &seen);
-        if (seen.stats.games != 2 || seen.stats.refused != 1 || !strstr(seen.problems[0].reason, cases[i].reason))
-            fail_msg("case %zu: %u games, %u refused: %s", i, (unsigned)seen.stats.games, (unsigned)seen.stats.refused,
-                     seen.problems[0].reason);
+        read_made((struct made){ .head = str_of(head),
+                                 .middle = str_of(cases[i].middle),
+                                 .tail = str_of(tail),
+                                 .repeats = line_bytes / 10 },
+                  &seen);
+        if (seen.stats.games != 2 || seen.stats.refused != 1 ||
+            !strstr(seen.problems[0].reason, cases[i].reason))
+            fail_msg("case %zu: %u games, %u refused: %s", i, (unsigned)seen.stats.games,
+                     (unsigned)seen.stats.refused, seen.problems[0].reason);
         assert_true(seen.stats.bytes > line_bytes);
     }
     assert_in_range(memory_peak_kib(), 1, MEMORY_ALLOWED_KIB);
@@ -164,25 +169,32 @@ static void long_games(void **state)
     struct seen seen;
 
     /* Knights out and back: four half-moves a round. */
-    read_made((struct made){ .head = STR("[Event \"max\"]\n\n"), .middle = STR("Nf3 Nf6 Ng1 Ng8 "), .tail = STR("*\n\n"),
-                             .repeats = PGN_PLIES_MAX / 4 }, &seen);
+    read_made((struct made){ .head = STR("[Event \"max\"]\n\n"),
+                             .middle = STR("Nf3 Nf6 Ng1 Ng8 "),
+                             .tail = STR("*\n\n"),
+                             .repeats = PGN_PLIES_MAX / 4 },
+              &seen);
     assert_int_equal(seen.stats.games, 1);
     assert_int_equal(seen.stats.plies, PGN_PLIES_MAX);
 
-    read_made((struct made){ .head = STR("[Event \"over\"]\n\n"), .middle = STR("Nf3 Nf6 Ng1 Ng8 "),
-                             .tail = STR("*\n\n[Event \"good\"]\n\n1. e4 *\n"), .repeats = PGN_PLIES_MAX / 4 + 1 }, &seen);
+    read_made((struct made){ .head = STR("[Event \"over\"]\n\n"),
+                             .middle = STR("Nf3 Nf6 Ng1 Ng8 "),
+                             .tail = STR("*\n\n[Event \"good\"]\n\n1. e4 *\n"),
+                             .repeats = PGN_PLIES_MAX / 4 + 1 },
+              &seen);
     assert_int_equal(seen.stats.games, 1);
     assert_int_equal(seen.stats.refused, 1);
     assert_non_null(strstr(seen.problems[0].reason, "4096 half-moves"));
 }
 
-/* A pipe of several hundred megabytes with a broken game among each thousand: bounded memory, and every
- * good game. */
+/* A pipe of several hundred megabytes with a broken game among each thousand: bounded memory, and
+ * every good game. */
 static void long_pipe(void **state)
 {
-    static const char game[] = "[Event \"A game of usual length\"]\n[White \"Somebody\"]\n[Result \"1-0\"]\n\n"
-                               "1. e4 { [%clk 0:05:00] } 1... e5 { [%clk 0:05:00] } 2. Nf3 Nc6 3. Bb5 a6 4. Ba4 Nf6 "
-                               "5. O-O Be7 6. Re1 b5 7. Bb3 d6 8. c3 O-O 9. h3 Nb8 10. d4 Nbd7 1-0\n\n";
+    static const char game[] =
+        "[Event \"A game of usual length\"]\n[White \"Somebody\"]\n[Result \"1-0\"]\n\n"
+        "1. e4 { [%clk 0:05:00] } 1... e5 { [%clk 0:05:00] } 2. Nf3 Nc6 3. Bb5 a6 4. Ba4 Nf6 "
+        "5. O-O Be7 6. Re1 b5 7. Bb3 d6 8. c3 O-O 9. h3 Nb8 10. d4 Nbd7 1-0\n\n";
     static const char broken[] = "[Event \"broken\"]\n\n1. e4 e5 2. Ke3 {unclosed\n\n";
     size_t block = 1000 * (sizeof game - 1) + sizeof broken - 1, at = 0;
     char *middle = malloc(block + 1);
@@ -204,7 +216,9 @@ static void long_pipe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(long_pipe), cmocka_unit_test(long_lines), cmocka_unit_test(nested_variations),
+        cmocka_unit_test(long_pipe),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(nested_variations),
         cmocka_unit_test(long_games),
     };
 

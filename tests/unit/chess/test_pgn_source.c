@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sources: a download must be importable as it came, from a file or a pipe, and a damaged one must say
- * so and still give the games before the damage. */
+/* Sources: a download must be importable as it came, from a file or a pipe, and a damaged one must
+ * say so and still give the games before the damage. */
 #include "pgn_help.h"
 
 #include <fcntl.h>
@@ -22,7 +22,8 @@ static void make_games(struct buf *out, int count)
 
     rng_init(&rng, 7);
     for (int i = 0; i < count; i++) {
-        buf_add_fmt(out, "[Event \"Game %d\"]\n[Site \"%016llx\"]\n\n1. e4 {%016llx} e5 2. Nf3 *\n\n", i,
+        buf_add_fmt(out,
+                    "[Event \"Game %d\"]\n[Site \"%016llx\"]\n\n1. e4 {%016llx} e5 2. Nf3 *\n\n", i,
                     (unsigned long long)rng_u64(&rng), (unsigned long long)rng_u64(&rng));
     }
 }
@@ -252,7 +253,8 @@ static void *feed(void *arg)
     size_t at = 0;
 
     while (at < f->bytes.len) {
-        ssize_t n = write(f->fd, f->bytes.ptr + at, f->bytes.len - at < 1000 ? f->bytes.len - at : 1000);
+        ssize_t n = write(f->fd, f->bytes.ptr + at,
+                          f->bytes.len - at < 1000 ? f->bytes.len - at : 1000);
         if (n <= 0)
             break;
         at += (size_t)n;

@@ -34,7 +34,8 @@ static void add_utf16(struct buf *out, const char *text, bool big_endian)
 
 static void utf16(void **state)
 {
-    static const char text[] = "[White \"\u0141ukasz \u00fc \U0001F600\"]\n[Black \"B\"]\n\n1. e4 e5 2. \u2658f3 1-0\n";
+    static const char text[] =
+        "[White \"\u0141ukasz \u00fc \U0001F600\"]\n[Black \"B\"]\n\n1. e4 e5 2. \u2658f3 1-0\n";
 
     for (int variant = 0; variant < 4; variant++) {
         bool big_endian = variant & 1, has_mark = variant & 2;
@@ -69,7 +70,8 @@ static void utf16_long(void **state)
     buf_init(&bytes, 8 << 20);
     add_utf16(&bytes, "\ufeff", false);
     for (int i = 0; i < 20000; i++)
-        add_utf16(&bytes, "[White \"\u0416\u20ac\"]\n[Black \"B\"]\n\n1. e4 e5 {\u20ac} 1-0\n\n", false);
+        add_utf16(&bytes, "[White \"\u0416\u20ac\"]\n[Black \"B\"]\n\n1. e4 e5 {\u20ac} 1-0\n\n",
+                  false);
     read_text(buf_str(&bytes), 0, &seen);
     assert_int_equal(seen.stats.games, 20000);
     assert_int_equal(seen.stats.plies, 40000);
@@ -207,7 +209,8 @@ static void comments(void **state)
         struct one_game one = open_game(str_of(text));
         int clock_cs = one.game->clock_cs ? (int)one.game->clock_cs[0] : NO_CLOCK;
         int eval_cp = one.game->eval_cp ? one.game->eval_cp[0] : NO_EVAL;
-        if (clock_cs != cases[i].clock_cs || eval_cp != cases[i].eval_cp || one.game->ply_count != 2)
+        if (clock_cs != cases[i].clock_cs || eval_cp != cases[i].eval_cp ||
+            one.game->ply_count != 2)
             fail_msg("'%s': clock %d, eval %d", cases[i].text, clock_cs, eval_cp);
         /* Nothing was said about the second move. */
         assert_true(!one.game->clock_cs || one.game->clock_cs[1] == PGN_CLOCK_NONE);
@@ -220,8 +223,14 @@ static void comments(void **state)
 static void two_ways(void **state)
 {
     static const char *const texts[] = {
-        " [%eval 0.17] [%clk 0:00:30] }", "[%clk 0:24:55.5]}",  "[%clk 1:59:59]}",    " [%eval #-3] }",
-        " [%eval -12.5] }",              "[%eval 0.0][%clk 9:00:01]}", " [%eval #12] }", " }",
+        " [%eval 0.17] [%clk 0:00:30] }",
+        "[%clk 0:24:55.5]}",
+        "[%clk 1:59:59]}",
+        " [%eval #-3] }",
+        " [%eval -12.5] }",
+        "[%eval 0.0][%clk 9:00:01]}",
+        " [%eval #12] }",
+        " }",
     };
 
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
@@ -252,8 +261,11 @@ static void moves_only(void **state)
     const struct pgn_game *g;
     struct pgn_options options = { .moves_only = true };
 
-    assert_int_equal(pgn_source_open_bytes(STR("1. e4! {[%clk 0:01:00]} e5 {x [%eval 1.0]} ; [%clk 0:02:00]\n*"), "t",
-                                           &source).code, ERR_NONE);
+    assert_int_equal(
+        pgn_source_open_bytes(STR("1. e4! {[%clk 0:01:00]} e5 {x [%eval 1.0]} ; [%clk 0:02:00]\n*"),
+                              "t", &source)
+            .code,
+        ERR_NONE);
     assert_int_equal(pgn_reader_open(source, &options, &reader).code, ERR_NONE);
     assert_int_equal(pgn_next(reader, &g).code, ERR_NONE);
     assert_int_equal(g->ply_count, 2);
@@ -266,8 +278,9 @@ static void moves_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(utf16),          cmocka_unit_test(utf16_long), cmocka_unit_test(broken_utf16),
-        cmocka_unit_test(line_ends),      cmocka_unit_test(many_line_ends), cmocka_unit_test(comments),
+        cmocka_unit_test(utf16),          cmocka_unit_test(utf16_long),
+        cmocka_unit_test(broken_utf16),   cmocka_unit_test(line_ends),
+        cmocka_unit_test(many_line_ends), cmocka_unit_test(comments),
         cmocka_unit_test(two_ways),       cmocka_unit_test(moves_only),
     };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Export: what leaves the program as PGN must come back as the same game, here and in other programs. */
+/* Export: what leaves the program as PGN must come back as the same game, here and in other
+ * programs. */
 #include "pgn_help.h"
 
 #include "base/buf.h"
@@ -8,12 +9,14 @@ enum { TEXT_MAX = 1 << 20 };
 
 static void known_text(void **state)
 {
-    static const char in[] = "[Black \"B \\\"x\\\"\"]\n[White \"A\"]\n[ECO \"C20\"]\n[Event \"E\"]\n\n"
-                             "1. e4 {[%clk 0:01:00]} e5 2. Nf3 $1 {[%eval -0.05] [%clk 1:00:00.5]} Nc6 0-1";
-    static const char out[] = "[Event \"E\"]\n[Site \"?\"]\n[Date \"????.??.??\"]\n[Round \"?\"]\n[White \"A\"]\n"
-                              "[Black \"B \\\"x\\\"\"]\n[Result \"0-1\"]\n[ECO \"C20\"]\n\n"
-                              "1. e4 { [%clk 0:01:00] } 1... e5 2. Nf3 $1 { [%eval -0.05] [%clk 1:00:00.5] }\n"
-                              "2... Nc6 0-1\n";
+    static const char in[] =
+        "[Black \"B \\\"x\\\"\"]\n[White \"A\"]\n[ECO \"C20\"]\n[Event \"E\"]\n\n"
+        "1. e4 {[%clk 0:01:00]} e5 2. Nf3 $1 {[%eval -0.05] [%clk 1:00:00.5]} Nc6 0-1";
+    static const char out[] =
+        "[Event \"E\"]\n[Site \"?\"]\n[Date \"????.??.??\"]\n[Round \"?\"]\n[White \"A\"]\n"
+        "[Black \"B \\\"x\\\"\"]\n[Result \"0-1\"]\n[ECO \"C20\"]\n\n"
+        "1. e4 { [%clk 0:01:00] } 1... e5 2. Nf3 $1 { [%eval -0.05] [%clk 1:00:00.5] }\n"
+        "2... Nc6 0-1\n";
     struct one_game one = open_game(str_of(in));
     struct buf text;
 
@@ -52,8 +55,8 @@ static void assert_same_game(const struct pgn_game *a, const struct pgn_game *b)
                 other = b->tags[j].value;
         }
         if (!str_eq(a->tags[i].value, other))
-            fail_msg("tag %.*s: '%.*s' became '%.*s'", STR_ARG(a->tags[i].name), STR_ARG(a->tags[i].value),
-                     STR_ARG(other));
+            fail_msg("tag %.*s: '%.*s' became '%.*s'", STR_ARG(a->tags[i].name),
+                     STR_ARG(a->tags[i].value), STR_ARG(other));
     }
 }
 
@@ -88,11 +91,15 @@ static void made_games(void **state)
         "[Event \"\"]\n\n*",
         "[Event \"back\\\\slash\"]\n[Site \"quo\\\"te\"]\n[Extra \"\"]\n\n1. e4 1-0",
         "[FEN \"4k3/8/8/8/8/8/4P3/4K3 b - - 3 20\"]\n\n20... Kd7 21. e4 1/2-1/2",
-        "[Variant \"Chess960\"]\n[FEN \"bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/BQ1BNRKR w HFhf - 2 9\"]\n\n9. Nf3 Ne7 *",
+        "[Variant \"Chess960\"]\n[FEN \"bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/BQ1BNRKR w "
+        "HFhf - 2 9\"]\n\n9. Nf3 Ne7 *",
         "[Variant \"Chess960\"]\n\n1. Nf3 *",
-        "[Event \"E\"]\n\n1. e4 {[%eval #3]} e5 {[%eval #-12]} 2. Nf3 {[%eval #0]} Nc6 {[%eval #0]} 3. a3 {[%eval #-0]} *",
-        "[Event \"E\"]\n\n1. e4 {[%eval 300.0]} e5 {[%eval -300.0]} 2. Nf3 {[%eval 0.01]} Nc6 {[%eval -0.01]} *",
-        "[Event \"E\"]\n\n1. e4 {[%clk 0:00:00.01]} e5 {[%clk 0:00:00.1]} 2. Nf3 {[%clk 123:59:59]} *",
+        "[Event \"E\"]\n\n1. e4 {[%eval #3]} e5 {[%eval #-12]} 2. Nf3 {[%eval #0]} Nc6 {[%eval "
+        "#0]} 3. a3 {[%eval #-0]} *",
+        "[Event \"E\"]\n\n1. e4 {[%eval 300.0]} e5 {[%eval -300.0]} 2. Nf3 {[%eval 0.01]} Nc6 "
+        "{[%eval -0.01]} *",
+        "[Event \"E\"]\n\n1. e4 {[%clk 0:00:00.01]} e5 {[%clk 0:00:00.1]} 2. Nf3 {[%clk "
+        "123:59:59]} *",
         "[Event \"E\"]\n\n1. e4 $139 e5 $255 2. Nf3 *",
         "[Event \"E\"]\n\n1. e4 {[%clk 0:01:00]} e5 2. Nf3 {[%eval 0.1]} *",
     };
@@ -145,8 +152,8 @@ static void full_buffer(void **state)
     close_game(&one);
 }
 
-/* A game that did not come from PGN may hold anything: nobody must be able to write tags or moves of
- * their own into an export through a name. */
+/* A game that did not come from PGN may hold anything: nobody must be able to write tags or moves
+ * of their own into an export through a name. */
 static void hostile_values(void **state)
 {
     struct one_game one = open_game(STR("[Event \"E\"]\n\n1. e4 *"));
@@ -170,8 +177,9 @@ static void hostile_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_text), cmocka_unit_test(made_games),     cmocka_unit_test(real_games),
-        cmocka_unit_test(full_buffer), cmocka_unit_test(hostile_values),
+        cmocka_unit_test(known_text),     cmocka_unit_test(made_games),
+        cmocka_unit_test(real_games),     cmocka_unit_test(full_buffer),
+        cmocka_unit_test(hostile_values),
     };
 
     return cmocka_run_group_tests_name("pgn_write", tests, NULL, NULL);

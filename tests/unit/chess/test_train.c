@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Training: that it learns, repeats itself, stops when told, and goes on as if it had never stopped. */
+/* Training: that it learns, repeats itself, stops when told, and goes on as if it had never
+ * stopped. */
 #include "net_help.h"
 
 #include <math.h>
@@ -9,12 +10,19 @@
 static struct chess_train_options small_options(void)
 {
     return (struct chess_train_options){
-        .seed = 5, .batch_size = 32, .learning_rate = 0.004, .weight_decay = 0.01, .dropout = 0.1, .epochs = 3,
-        .threads = 2, .size = CHESS_NET_SMALL,
+        .seed = 5,
+        .batch_size = 32,
+        .learning_rate = 0.004,
+        .weight_decay = 0.01,
+        .dropout = 0.1,
+        .epochs = 3,
+        .threads = 2,
+        .size = CHESS_NET_SMALL,
     };
 }
 
-static struct chess_trainer *trainer_of(const struct chess_train_options *o, struct sample_set *train, struct sample_set *valid)
+static struct chess_trainer *trainer_of(const struct chess_train_options *o,
+                                        struct sample_set *train, struct sample_set *valid)
 {
     struct chess_trainer *t;
     struct chess_sample_source train_source = source_of(train), valid_source = { 0 };
@@ -29,7 +37,8 @@ static err stop_at_step(void *arg, const struct chess_train_report *r)
     return r->step >= *(int64_t *)arg ? ERR(ERR_CANCELLED, "asked to stop") : OK;
 }
 
-/* Reports come by time, and after every evaluation round: the first round at or behind `step` stops. */
+/* Reports come by time, and after every evaluation round: the first round at or behind `step`
+ * stops. */
 static void run_to(struct chess_trainer *t, int64_t step)
 {
     err e = chess_trainer_run(t, NULL, stop_at_step, &step);
@@ -85,7 +94,8 @@ static void test_generalises(void **state)
     assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
     assert_ok(chess_trainer_net(t, &net));
     assert_ok(chess_net_score(net, &source, NULL, NULL, NULL, &after));
-    print_message("top-1 %.3f -> %.3f, log loss %.3f -> %.3f\n", before.top1, after.top1, before.log_loss, after.log_loss);
+    print_message("top-1 %.3f -> %.3f, log loss %.3f -> %.3f\n", before.top1, after.top1,
+                  before.log_loss, after.log_loss);
     assert_true(after.top1 > 0.5 && before.top1 < 0.2);
     assert_true(after.log_loss < 0.6 * before.log_loss);
     chess_net_free(net);
@@ -140,7 +150,8 @@ static void test_resume_is_exact(void **state)
         assert_int_equal(second->step, whole->step);
         assert_memory_equal(second->weights, whole->weights, whole->at.count * sizeof(float));
         assert_memory_equal(second->best, whole->best, whole->at.count * sizeof(float));
-        assert_memory_equal(second->adam.second, whole->adam.second, whole->at.count * sizeof(float));
+        assert_memory_equal(second->adam.second, whole->adam.second,
+                            whole->at.count * sizeof(float));
         chess_trainer_free(second);
         buf_deinit(&checkpoint);
     }
@@ -255,10 +266,12 @@ static void test_bad_options_are_refused(void **state)
         struct chess_train_options o;
         const char *says;
     } cases[] = {
-        { small_options(), "batch" }, { small_options(), "learning rate" }, { small_options(), "learning rate" },
-        { small_options(), "weight decay" }, { small_options(), "dropout" }, { small_options(), "epochs" },
-        { small_options(), "minutes" }, { small_options(), "patience" }, { small_options(), "threads" },
-        { small_options(), "size" }, { small_options(), "epochs" }, { small_options(), "dropout" },
+        { small_options(), "batch" },         { small_options(), "learning rate" },
+        { small_options(), "learning rate" }, { small_options(), "weight decay" },
+        { small_options(), "dropout" },       { small_options(), "epochs" },
+        { small_options(), "minutes" },       { small_options(), "patience" },
+        { small_options(), "threads" },       { small_options(), "size" },
+        { small_options(), "epochs" },        { small_options(), "dropout" },
     };
     cases[0].o.batch_size = -1;
     cases[1].o.learning_rate = -0.1;
@@ -322,7 +335,8 @@ static void test_bad_checkpoints_are_refused(void **state)
     uint64_t before = weights_hash(t);
     static const size_t lengths[] = { 0, 5, 31, 40, 200 };
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
-        assert_int_equal(chess_trainer_restore(t, str_sub(buf_str(&b), 0, lengths[i])).code, ERR_CORRUPT);
+        assert_int_equal(chess_trainer_restore(t, str_sub(buf_str(&b), 0, lengths[i])).code,
+                         ERR_CORRUPT);
     b.ptr[b.len / 2] ^= 4;
     assert_int_equal(chess_trainer_restore(t, buf_str(&b)).code, ERR_CORRUPT);
     b.ptr[b.len / 2] ^= 4;

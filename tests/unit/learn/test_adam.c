@@ -15,7 +15,9 @@
 
 static void test_schedule(void **state)
 {
-    struct learn_schedule s = { .decay = LEARN_DECAY_LINEAR, .rate = 2, .warm_up = 0.1, .end_share = 0.01 };
+    struct learn_schedule s = {
+        .decay = LEARN_DECAY_LINEAR, .rate = 2, .warm_up = 0.1, .end_share = 0.01
+    };
     assert_near(learn_schedule_rate(&s, 0), 0, 1e-12);
     assert_near(learn_schedule_rate(&s, 0.05), 1, 1e-12);
     assert_near(learn_schedule_rate(&s, 0.1), 2, 1e-12);
@@ -31,7 +33,8 @@ static void test_schedule(void **state)
     assert_near(learn_schedule_rate(&s, 0), 2, 1e-12);
 }
 
-/* Adam must find the bottom of a badly scaled bowl, and its first step must have the size of the rate. */
+/* Adam must find the bottom of a badly scaled bowl, and its first step must have the size of the
+ * rate. */
 static void test_adam_descends(void **state)
 {
     enum { N = 16 };
@@ -60,6 +63,7 @@ static void test_adam_descends(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_schedule), cmocka_unit_test(test_adam_descends) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_schedule),
+                                        cmocka_unit_test(test_adam_descends) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

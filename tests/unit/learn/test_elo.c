@@ -39,13 +39,15 @@ static void test_one_sided_and_empty(void **state)
     e = learn_elo_of(0, 0, 1);
     assert_true(e.low == -LEARN_ELO_MAX && e.high > -LEARN_ELO_MAX);
     e = learn_elo_of(0, 0, 0);
-    assert_true(e.score == 0.5 && e.low == -LEARN_ELO_MAX && e.high == LEARN_ELO_MAX && e.superiority == 0.5);
+    assert_true(e.score == 0.5 && e.low == -LEARN_ELO_MAX && e.high == LEARN_ELO_MAX &&
+                e.superiority == 0.5);
     e = learn_elo_of(0, 10, 0);
     assert_near(e.difference, 0, 1e-9);
     assert_near(e.superiority, 0.5, 1e-12);
 }
 
-/* Simulated matches of known strength: the 95 % interval must hold the truth about 95 % of the time. */
+/* Simulated matches of known strength: the 95 % interval must hold the truth about 95 % of the
+ * time. */
 static void test_interval_covers(void **state)
 {
     static const struct {

@@ -20,7 +20,8 @@ enum { BUILDS = 3 };
 
 static const struct learn_kernels *build_of(int i)
 {
-    static const enum learn_simd limits[BUILDS] = { LEARN_SIMD_PORTABLE, LEARN_SIMD_AVX2, LEARN_SIMD_AVX512 };
+    static const enum learn_simd limits[BUILDS] = { LEARN_SIMD_PORTABLE, LEARN_SIMD_AVX2,
+                                                    LEARN_SIMD_AVX512 };
     return learn_kernels_get(limits[i]);
 }
 
@@ -34,7 +35,8 @@ static void assert_close(double got, double want, double magnitude)
 {
     double allowed = (double)LEARN_KERNELS_TOLERANCE * (magnitude + 1);
     if (!(fabs(got - want) <= allowed))
-        fail_msg("got %.9g, want %.9g, off by %.3g, allowed %.3g", got, want, fabs(got - want), allowed);
+        fail_msg("got %.9g, want %.9g, off by %.3g, allowed %.3g", got, want, fabs(got - want),
+                 allowed);
 }
 
 /* Forward, backward and weight gradient of every dense layer are this product. */
@@ -42,7 +44,8 @@ static void test_gemm(void **state)
 {
     static const struct {
         size_t m, n, k;
-    } sizes[] = { { 1, 16, 1 }, { 5, 16, 3 }, { 13, 32, 64 }, { 64, 160, 256 }, { 31, 48, 33 }, { 12, 80, 7 }, { 3, 16, 0 } };
+    } sizes[] = { { 1, 16, 1 },   { 5, 16, 3 },  { 13, 32, 64 }, { 64, 160, 256 },
+                  { 31, 48, 33 }, { 12, 80, 7 }, { 3, 16, 0 } };
     struct rng rng;
     rng_init(&rng, 11);
     for (int b = 0; b < BUILDS; b++) {
@@ -62,7 +65,8 @@ static void test_gemm(void **state)
                     for (size_t j = 0; j < n; j++) {
                         double want = add ? (double)before[i * n + j] : 0, magnitude = fabs(want);
                         for (size_t x = 0; x < k; x++) {
-                            double product = (double)a[i * a_row + x * a_col] * (double)right[x * n + j];
+                            double product = (double)a[i * a_row + x * a_col] *
+                                             (double)right[x * n + j];
                             want += product;
                             magnitude += fabs(product);
                         }
@@ -78,7 +82,8 @@ static void test_gemm(void **state)
     }
 }
 
-/* A wrong row sum is a wrong feature; a wrong row gradient trains another one. Repeated rows count twice. */
+/* A wrong row sum is a wrong feature; a wrong row gradient trains another one. Repeated rows count
+ * twice. */
 static void test_rows(void **state)
 {
     static const size_t widths[] = { 16, 32, 48, 64, 80, 112, 256 };
@@ -89,7 +94,8 @@ static void test_rows(void **state)
     for (int b = 0; b < BUILDS; b++) {
         for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
             size_t width = widths[w];
-            float *table = calloc(ROWS * width, sizeof *table), *old = calloc(ROWS * width, sizeof *old);
+            float *table = calloc(ROWS * width, sizeof *table),
+                  *old = calloc(ROWS * width, sizeof *old);
             float *x = calloc(width, sizeof *x), *out = calloc(width, sizeof *out);
             fill(&rng, table, ROWS * width);
             fill(&rng, x, width);
@@ -110,7 +116,8 @@ static void test_rows(void **state)
                 for (size_t i = 0; i < PICKED; i++)
                     times += picked[i] == r;
                 for (size_t i = 0; i < width; i++)
-                    assert_close((double)table[r * width + i], (double)old[r * width + i] + times * (double)x[i],
+                    assert_close((double)table[r * width + i],
+                                 (double)old[r * width + i] + times * (double)x[i],
                                  fabs((double)old[r * width + i]) + times * fabs((double)x[i]));
             }
             out[0] = build_of(b)->dot(table, old, width);
@@ -123,7 +130,8 @@ static void test_rows(void **state)
             memcpy(old, x, width * sizeof *old);
             build_of(b)->axpy(x, -0.75f, table, width);
             for (size_t i = 0; i < width; i++)
-                assert_close((double)x[i], (double)old[i] - 0.75 * (double)table[i], fabs((double)old[i]) + fabs((double)table[i]));
+                assert_close((double)x[i], (double)old[i] - 0.75 * (double)table[i],
+                             fabs((double)old[i]) + fabs((double)table[i]));
             free(table);
             free(old);
             free(x);
@@ -191,7 +199,8 @@ static void test_softmax(void **state)
     }
 }
 
-/* Adam in double, the gradient in two parts: a training run on two cores must follow the formula. */
+/* Adam in double, the gradient in two parts: a training run on two cores must follow the formula.
+ */
 static void test_adam(void **state)
 {
     enum { N = 2500, STEPS = 5 };
@@ -199,7 +208,8 @@ static void test_adam(void **state)
     for (int b = 0; b < BUILDS; b++) {
         float *w = calloc(N, sizeof *w), *m = calloc(N, sizeof *m), *v = calloc(N, sizeof *v);
         float *parts[2] = { calloc(N, sizeof(float)), calloc(N, sizeof(float)) };
-        double *rw = calloc(N, sizeof *rw), *rm = calloc(N, sizeof *rm), *rv = calloc(N, sizeof *rv);
+        double *rw = calloc(N, sizeof *rw), *rm = calloc(N, sizeof *rm),
+               *rv = calloc(N, sizeof *rv);
         rng_init(&rng, 15);
         fill(&rng, w, N);
         for (size_t i = 0; i < N; i++)
@@ -208,14 +218,20 @@ static void test_adam(void **state)
             fill(&rng, parts[0], N);
             fill(&rng, parts[1], N);
             struct learn_adam_factors f = {
-                .rate = (float)(0.01 / (1 - pow(0.9, step))), .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f,
-                .second_scale = (float)(1 / (1 - pow(0.999, step))), .decay = 0.01f * 0.03f, .gradient_scale = 0.5f,
+                .rate = (float)(0.01 / (1 - pow(0.9, step))),
+                .beta1 = 0.9f,
+                .beta2 = 0.999f,
+                .epsilon = 1e-8f,
+                .second_scale = (float)(1 / (1 - pow(0.999, step))),
+                .decay = 0.01f * 0.03f,
+                .gradient_scale = 0.5f,
             };
             for (size_t i = 0; i < N; i++) {
                 double g = ((double)parts[0][i] + (double)parts[1][i]) * 0.5;
                 rm[i] = 0.9 * rm[i] + 0.1 * g;
                 rv[i] = 0.999 * rv[i] + 0.001 * g * g;
-                double first = rm[i] / (1 - pow(0.9, step)), second = rv[i] / (1 - pow(0.999, step));
+                double first = rm[i] / (1 - pow(0.9, step)),
+                       second = rv[i] / (1 - pow(0.999, step));
                 rw[i] = rw[i] * (1 - 0.01 * 0.03) - 0.01 * first / (sqrt(second) + 1e-8);
             }
             build_of(b)->adam(w, m, v, parts, 2, N, &f);
@@ -247,7 +263,8 @@ static void test_choice(void **state)
     assert_string_equal(learn_kernels_best()->name, "portable");
     assert_int_equal(unsetenv("SKERRY_SIMD"), 0);
     assert_ptr_equal(learn_kernels_best(), learn_kernels_get(LEARN_SIMD_AVX512));
-    print_message("builds tested: %s %s %s\n", build_of(0)->name, build_of(1)->name, build_of(2)->name);
+    print_message("builds tested: %s %s %s\n", build_of(0)->name, build_of(1)->name,
+                  build_of(2)->name);
 }
 
 int main(void)

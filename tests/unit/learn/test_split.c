@@ -25,14 +25,16 @@ static void test_shares_are_met(void **state)
     }
 }
 
-/* The part depends on seed and group alone, so a group never straddles; other seeds split otherwise. */
+/* The part depends on seed and group alone, so a group never straddles; other seeds split
+ * otherwise. */
 static void test_group_is_stable_and_seeded(void **state)
 {
     struct learn_shares shares = { .valid = 0.25, .test = 0.25 };
     size_t both = 0;
     for (uint64_t g = 0; g < 4000; g++) {
         assert_int_equal(learn_split_group(1, g, &shares), learn_split_group(1, g, &shares));
-        both += learn_split_group(1, g, &shares) == LEARN_TEST && learn_split_group(2, g, &shares) == LEARN_TEST;
+        both += learn_split_group(1, g, &shares) == LEARN_TEST &&
+                learn_split_group(2, g, &shares) == LEARN_TEST;
     }
     assert_in_range(both, 170, 330); /* 250 if independent */
     /* golden: a changed hash would silently reshuffle every stored dataset */
@@ -43,7 +45,8 @@ static void test_group_is_stable_and_seeded(void **state)
 
 static void test_bad_shares_are_refused(void **state)
 {
-    static const struct learn_shares bad[] = { { -0.1, 0 }, { 0, 1 }, { 0.5, 0.5 }, { NAN, 0 }, { 0, NAN }, { 0.1, -1 } };
+    static const struct learn_shares bad[] = { { -0.1, 0 }, { 0, 1 },   { 0.5, 0.5 },
+                                               { NAN, 0 },  { 0, NAN }, { 0.1, -1 } };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(learn_shares_check(&bad[i]).code, ERR_INVALID);
     struct learn_shares good = { 0.1, 0.2 };
@@ -57,7 +60,9 @@ static void test_time_split_never_tests_on_the_past(void **state)
     struct learn_time_cuts cuts;
     learn_split_times(times, 10, &shares, &cuts);
     for (int64_t t = 10; t <= 100; t += 10)
-        assert_int_equal(learn_split_time(t, &cuts), t >= 80 ? LEARN_TEST : t >= 60 ? LEARN_VALID : LEARN_TRAIN);
+        assert_int_equal(learn_split_time(t, &cuts), t >= 80   ? LEARN_TEST
+                                                     : t >= 60 ? LEARN_VALID
+                                                               : LEARN_TRAIN);
 
     int64_t same[] = { 5, 5, 5, 5 };
     learn_split_times(same, 4, &shares, &cuts);
