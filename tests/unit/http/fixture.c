@@ -215,6 +215,39 @@ static err get_events(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
+/* A thousand letters, and then, with ?broken, a source that fails at the last hundred. */
+enum { SIZED_BYTES = 1000, SIZED_BREAKS_AT = 900 };
+
+static ptrdiff_t pull_sized(void *arg, char *out, size_t max)
+{
+    struct counter *c = arg;
+    if (c->next == c->last)
+        return -1;
+    size_t count = 0;
+    for (; count < max && count < 64 && c->next < c->last; count++)
+        out[count] = (char)('a' + c->next++ % 26);
+    return (ptrdiff_t)count;
+}
+
+static err seek_sized(void *arg, int64_t offset)
+{
+    struct counter *c = arg;
+    c->next = (int)offset;
+    return offset == 13 ? ERR(ERR_CORRUPT, "thirteen is out of order") : OK;
+}
+
+static err get_sized(struct http_request *rq, struct http_reply *rp)
+{
+    struct http_stream stream;
+    TRY(stream_begin(rq, &stream, http_query(rq, "broken").ptr ? SIZED_BREAKS_AT : SIZED_BYTES));
+    stream.pull = pull_sized;
+    stream.seek = seek_sized;
+    stream.bytes = SIZED_BYTES;
+    http_set_header(rp, "ETag", STR("\"sized\""));
+    http_stream(rp, "text/plain", stream);
+    return OK;
+}
+
 static err stream_then_fail(struct http_request *rq, struct http_reply *rp)
 {
     TRY(get_stream(rq, rp));
@@ -286,6 +319,8 @@ static const struct route routes[] = {
     { "GET", "/v1/stream", "Streams lines.", ACCESS_PUBLIC, get_stream },
     { "GET", "/v1/endless", "Streams for ever.", ACCESS_PUBLIC, get_endless },
     { "GET", "/v1/events", "Streams events.", ACCESS_PUBLIC, get_events },
+    { "GET", "/v1/sized", "Streams what it knows the size of.", ACCESS_PUBLIC, get_sized,
+      .query = "broken:bool" },
     { "GET", "/v1/stream-fail", "Streams not.", ACCESS_PUBLIC, stream_then_fail },
     { "POST", "/v1/upload", "Takes files.", ACCESS_PUBLIC, post_upload, .is_upload = true },
     { "POST", "/v1/small-upload", "Takes small files.", ACCESS_PUBLIC, post_upload,

@@ -232,13 +232,70 @@ static void static_bytes_have_ranges(void **state)
     answer_free(&a);
 }
 
+/* A stored file is read through its checksum, piece by piece, and is still a file to its reader: it
+ * has a length, can be resumed, and a damaged one must not look complete. */
+static void streams_of_known_size_have_ranges(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+        size_t from, length;
+    } rows[] = {
+        { "", 200, 0, 1000 },
+        { "Range: bytes=0-0\r\n", 206, 0, 1 },
+        { "Range: bytes=26-77\r\n", 206, 26, 52 },
+        { "Range: bytes=-7\r\n", 206, 993, 7 },
+        { "Range: bytes=27-99999\r\n", 206, 27, 973 },
+        { "Range: bytes=1000-\r\n", 416, 0, 0 },
+        { "Range: bytes=13-20\r\n", 500, 0, 0 },
+        { "If-None-Match: \"sized\"\r\n", 304, 0, 0 },
+    };
+    struct fixture *f = *state;
+    int fd = client_connect(f->port);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET /v1/sized HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
+                 rows[i].headers);
+        client_send(fd, request);
+        struct answer a = client_read(fd, false);
+        if (a.status != rows[i].status)
+            fail_msg("row %zu: %d", i, a.status);
+        for (size_t k = 0; k < rows[i].length; k++)
+            assert_int_equal(a.body.ptr[k], 'a' + (rows[i].from + k) % 26);
+        if (rows[i].length > 0) {
+            char length[24];
+            snprintf(length, sizeof length, "%zu", rows[i].length);
+            assert_true(str_eq(answer_header(&a, "Content-Length"), str_of(length)));
+            assert_int_equal(a.body.len, rows[i].length);
+        }
+        answer_free(&a);
+        fixture_await(&f->stream_done, (int)i + 1);
+    }
+    client_close(fd);
+    fd = client_connect(f->port);
+    client_send(fd, "GET /v1/sized?broken=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    read_until(fd, "\r\n\r\n");
+    int count = 0;
+    char byte;
+    while (recv(fd, &byte, 1, 0) == 1)
+        count++;
+    assert_true(count <= 900); /* the connection ended before the promised length */
+    client_close(fd);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        T(streams_arrive_whole),        T(events_arrive_at_once),    T(idle_streams_cost_nothing),
-        T(slow_readers_hold_up_nobody), T(files_are_sent_whole),     T(ranges_are_parts),
-        T(conditions_guard_ranges),     T(static_bytes_have_ranges),
+        T(streams_arrive_whole),
+        T(events_arrive_at_once),
+        T(idle_streams_cost_nothing),
+        T(slow_readers_hold_up_nobody),
+        T(files_are_sent_whole),
+        T(ranges_are_parts),
+        T(streams_of_known_size_have_ranges),
+        T(conditions_guard_ranges),
+        T(static_bytes_have_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,9 +33,11 @@ static const struct metric_family families[] = {
       .buckets = bounds,
       .bucket_count = COUNT_OF(bounds) },
     { .name = "t_default_seconds", .type = METRIC_HISTOGRAM, .help = "Default buckets." },
+    { .name = "t_rows", .type = METRIC_GAUGE, .help = "Rows now." },
+    { .name = "t_rows_total", .type = METRIC_COUNTER, .help = "Rows ever written." },
     { 0 },
 };
-enum { PLAIN, CALLS, DEPTH, WAIT };
+enum { PLAIN, CALLS, DEPTH, WAIT, DEFAULTS, ROWS, ROWS_TOTAL };
 
 static int set_up(void **state)
 {
@@ -137,6 +139,19 @@ static void openmetrics_text_is_exact(void **state)
     char *text = text_of(m, METRICS_OPENMETRICS);
     assert_true(str_ends(str_of(text), STR("\n# EOF\n")));
     free(text);
+}
+
+/* OpenMetrics has one namespace for a gauge and a counter without its _total: a scraper would
+ * refuse the whole page if two families had one name. */
+static void a_counter_beside_a_gauge_of_its_name(void **state)
+{
+    struct metrics *m = *state;
+    metric_set(metric_cell_plain(m, &families[ROWS]), 3);
+    metric_add(metric_cell_plain(m, &families[ROWS_TOTAL]), 5);
+    assert_has(m, METRICS_OPENMETRICS,
+               "# HELP t_rows Rows now.\n# TYPE t_rows gauge\nt_rows 3\n"
+               "# HELP t_rows_total Rows ever written.\nt_rows_total 5\n");
+    assert_has(m, METRICS_PROMETHEUS, "# TYPE t_rows_total counter\nt_rows_total 5\n");
 }
 
 static void bad_values_are_made_harmless(void **state)
@@ -318,8 +333,8 @@ static void walk_sees_every_series(void **state)
     metric_observe(METRIC_CELL(*state, &families[WAIT], STR("e")), 0.75);
     struct walk w = { 0 };
     metrics_each(*state, walk_one, &w);
-    /* plain + wait (3 bounds, +Inf, sum, count) + default (17 bounds, +Inf, sum, count) */
-    assert_int_equal(w.samples, 1 + 6 + 20);
+    /* plain + wait (3 bounds, +Inf, sum, count) + default (17 bounds, +Inf, sum, count) + two rows */
+    assert_int_equal(w.samples, 1 + 6 + 20 + 2);
     assert_true(w.sum == 0.75);
     assert_true(w.saw_bucket);
 }
@@ -332,6 +347,7 @@ int main(void)
         T(gauges_go_both_ways),
         T(prometheus_text_is_exact),
         T(openmetrics_text_is_exact),
+        T(a_counter_beside_a_gauge_of_its_name),
         T(bad_values_are_made_harmless),
         T(full_family_shares_one_cell),
         T(dropped_sets_disappear_and_start_again),
