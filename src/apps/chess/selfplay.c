@@ -314,12 +314,12 @@ err selfplay_start(struct http_request *rq, struct http_reply *rp)
 
 static err find_match(struct http_request *rq, struct job_info *ret_info)
 {
-    str id = http_param(rq, "runId");
+    char id[HEX_ID_BYTES];
     struct job_info info = { 0 };
-    TRY(job_get_by_run(house_jobs(rq_house(rq)), id, http_arena(rq), &info));
+    TRY(app_run_id_parse(http_param(rq, "runId"), id));
+    TRY(job_get_by_run(house_jobs(rq_house(rq)), str_of(id), http_arena(rq), &info));
     if (strcmp(info.kind, "chess.match") != 0)
-        return ERR(ERR_NOT_FOUND, "run %.*s is a %s, not a match", STR_ARG(str_sub(id, 0, 60)),
-                   info.kind);
+        return ERR(ERR_NOT_FOUND, "run %s is a %s, not a match", id, info.kind);
     *ret_info = info;
     return OK;
 }

@@ -134,6 +134,21 @@ err verb_train(struct house *h, const struct verb_args *args)
 /* ------------------------------------------------------------------ evaluate, match: CANDIDATE
  * [BASELINE] */
 
+/* A model that does not exist is said at once, not by a job that fails. NULL: none was named. */
+static err check_model(struct house *h, const char *word)
+{
+    arena keep;
+    struct model_version_info info;
+    if (!word)
+        return OK;
+    str version = str_of(word);
+    str name = str_split(&version, '@');
+    arena_init(&keep, VERB_ARENA_BYTES);
+    err e = model_get(house_track(h), name, version, &keep, &info);
+    arena_deinit(&keep);
+    return e;
+}
+
 static err run_pair(struct house *h, const struct verb_args *args, const char *kind,
                     const char *known)
 {
@@ -145,6 +160,8 @@ static err run_pair(struct house *h, const struct verb_args *args, const char *k
     json_out_init(&w, &payload);
     json_object_begin(&w);
     err e = write_options(&w, args, known, words, 2, &count);
+    for (int i = 0; i < 2 && !e.code; i++)
+        e = check_model(h, words[i]);
     if (!e.code) {
         json_kv_cstr(&w, "candidate", words[0]);
         json_kv_cstr(&w, "baseline", words[1]);

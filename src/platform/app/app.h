@@ -214,6 +214,10 @@ MUST_USE err openapi_write(const struct app *const *apps, struct buf *out);
 MUST_USE err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec,
                             char ret_id[UUID_BYTES], bool *ret_is_new);
 
+/* A run id as users write it: dashes and a prefix like "ing_" are taken off. ERR_NOT_FOUND when it
+ * cannot be the id of a run. */
+MUST_USE err app_run_id_parse(str text, char ret_id[HEX_ID_BYTES]);
+
 /* Adds a job for the one who asks, with a run id made here and known at once. When an unfinished
  * job with the same key exists, its ids are given. */
 MUST_USE err app_queue_job(struct http_request *rq, const struct job_spec *spec,

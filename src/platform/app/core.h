@@ -69,9 +69,6 @@ err core_training_control(struct http_request *rq, struct http_reply *rp);
 err core_evaluation_create(struct http_request *rq, struct http_reply *rp);
 err core_evaluations_list(struct http_request *rq, struct http_reply *rp);
 err core_evaluation_get(struct http_request *rq, struct http_reply *rp);
-/* A run id as users write it: dashes and a prefix like "ing_" are taken off. ERR_NOT_FOUND
- * otherwise. */
-err core_run_id_parse(str text, char out[HEX_ID_BYTES]);
 
 /* core_charts.c */
 err core_chart_health(struct http_request *rq, struct http_reply *rp);

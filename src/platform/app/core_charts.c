@@ -90,7 +90,7 @@ static err run_label(struct http_request *rq, str *ret_label)
     *ret_label = STR_NONE;
     if (!given.len)
         return OK;
-    TRY(core_run_id_parse(given, run_id));
+    TRY(app_run_id_parse(given, run_id));
     *ret_label = arena_fmt(http_arena(rq), "run_id=\"%s\"", run_id);
     ARENA_TRY(ret_label->ptr);
     return OK;
@@ -182,7 +182,7 @@ err core_chart_training(struct http_request *rq, struct http_reply *rp)
 {
     char run_id[HEX_ID_BYTES];
     struct run_info run;
-    TRY(core_run_id_parse(http_param(rq, "runId"), run_id));
+    TRY(app_run_id_parse(http_param(rq, "runId"), run_id));
     TRY(track_run_get(house_track(rq_house(rq)), str_of(run_id), http_arena(rq), &run));
     str keys = http_query(rq, "m").len ? http_query(rq, "m") : STR("loss,val_acc");
     int64_t since = http_query(rq, "range").len ? clock_wall_ms() - range_of(rq)->span_s * 1000 : 0;

@@ -92,7 +92,7 @@ err core_logs_search(struct http_request *rq, struct http_reply *rp)
 err core_logs_training(struct http_request *rq, struct http_reply *rp)
 {
     char run_id[HEX_ID_BYTES];
-    TRY(core_run_id_parse(http_param(rq, "runId"), run_id));
+    TRY(app_run_id_parse(http_param(rq, "runId"), run_id));
     struct log_query q = { .component = STR("training"), .run_id = str_of(run_id) };
     TRY(read_common(rq, 7200000, &q));
     return reply_lines(rq, rp, &q);

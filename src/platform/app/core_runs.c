@@ -54,7 +54,7 @@ err core_runs_list(struct http_request *rq, struct http_reply *rp)
 static err find_run(struct http_request *rq, struct run_info *ret_info)
 {
     char run_id[HEX_ID_BYTES];
-    TRY(core_run_id_parse(http_param(rq, "runId"), run_id));
+    TRY(app_run_id_parse(http_param(rq, "runId"), run_id));
     return track_run_get(house_track(rq_house(rq)), str_of(run_id), http_arena(rq), ret_info);
 }
 

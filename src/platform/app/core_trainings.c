@@ -8,7 +8,7 @@
 
 enum { LIST_MAX = 100, ARTIFACTS_MAX = 1000 };
 
-err core_run_id_parse(str text, char out[HEX_ID_BYTES])
+err app_run_id_parse(str text, char out[HEX_ID_BYTES])
 {
     str rest = text;
     ptrdiff_t prefix = str_find_char(rest, '_');
@@ -51,7 +51,7 @@ static err find_job(struct http_request *rq, enum work work, struct job_info *re
 {
     char run_id[HEX_ID_BYTES];
     struct job_info info;
-    TRY(core_run_id_parse(http_param(rq, "runId"), run_id));
+    TRY(app_run_id_parse(http_param(rq, "runId"), run_id));
     TRY(job_get_by_run(house_jobs(rq_house(rq)), str_of(run_id), http_arena(rq), &info));
     if (!is_work(rq_house(rq), info.kind, work))
         return ERR(ERR_NOT_FOUND, "run %s is a %s, not %s", run_id, info.kind,
