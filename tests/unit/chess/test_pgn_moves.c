@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The fast reader of moves against the patient one: a game must be read the same whichever of them reads
- * it, and an illegal move must pass neither. */
+/* The fast reader of moves against the patient one: a game must be read the same whichever of them
+ * reads it, and an illegal move must pass neither. */
 #include "board_help.h"
 #include "pgn_help.h"
 
@@ -28,8 +28,8 @@ static void random_games_come_back(void **state)
         chess_position_start_960(&p, game % 2 ? (int)rng_below(&rng, 960) : 518);
         p.is_960 = (uint8_t)(game % 2);
         chess_fen_write(&p, fen);
-        buf_add_fmt(&text, "[Event \"%d\"]\n[Variant \"%s\"]\n[FEN \"%s\"]\n\n", game, game % 2 ? "Chess960" : "Standard",
-                    fen);
+        buf_add_fmt(&text, "[Event \"%d\"]\n[Variant \"%s\"]\n[FEN \"%s\"]\n\n", game,
+                    game % 2 ? "Chess960" : "Standard", fen);
         counts[game] = 0;
         for (size_t ply = 0; ply < PLIES; ply++) {
             chess_move moves[CHESS_MOVES_MAX], move;
@@ -84,8 +84,9 @@ static struct {
 /* Words that mean something else in movetext. */
 static bool is_other_word(const char *token)
 {
-    return token[0] == '\0' || (token[0] >= '0' && token[0] <= '9') || strspn(token, "+#=-") == strlen(token) ||
-           strcmp(token, "N") == 0 || strcmp(token, "ep") == 0 || token[0] == '.';
+    return token[0] == '\0' || (token[0] >= '0' && token[0] <= '9') ||
+           strspn(token, "+#=-") == strlen(token) || strcmp(token, "N") == 0 ||
+           strcmp(token, "ep") == 0 || token[0] == '.';
 }
 
 static void ask(const struct chess_position *p, const char *token)
@@ -97,12 +98,13 @@ static void ask(const struct chess_position *p, const char *token)
         return;
     snprintf(q->token, sizeof q->token, "%s", token);
     q->answer = CHESS_MOVE_NONE;
-    if (chess_san_parse(p, str_of(token), &q->answer).code && chess_uci_parse(p, str_of(token), &q->answer).code)
+    if (chess_san_parse(p, str_of(token), &q->answer).code &&
+        chess_uci_parse(p, str_of(token), &q->answer).code)
         q->answer = CHESS_MOVE_NONE;
     chess_fen_write(p, fen);
     /* Long enough behind the token for the fast reader to take it. */
-    buf_add_fmt(&asked.text, "[Event \"%zu\"]\n[Variant \"%s\"]\n[FEN \"%s\"]\n\n%s %120s *\n\n", asked.count,
-                p->is_960 ? "Chess960" : "Standard", fen, token, "");
+    buf_add_fmt(&asked.text, "[Event \"%zu\"]\n[Variant \"%s\"]\n[FEN \"%s\"]\n\n%s %120s *\n\n",
+                asked.count, p->is_960 ? "Chess960" : "Standard", fen, token, "");
     asked.count++;
 }
 
@@ -172,8 +174,8 @@ static void damaged_moves(void **state)
             break;
         assert_int_equal(g->ply_count, 1);
         if (g->moves[0] != asked.questions[next].answer)
-            fail_msg("'%s' (game %zu) was read as %04x, not %04x", asked.questions[next].token, next, g->moves[0],
-                     asked.questions[next].answer);
+            fail_msg("'%s' (game %zu) was read as %04x, not %04x", asked.questions[next].token,
+                     next, g->moves[0], asked.questions[next].answer);
         next++;
         accepted++;
     }

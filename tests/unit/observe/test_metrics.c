@@ -333,7 +333,8 @@ static void walk_sees_every_series(void **state)
     metric_observe(METRIC_CELL(*state, &families[WAIT], STR("e")), 0.75);
     struct walk w = { 0 };
     metrics_each(*state, walk_one, &w);
-    /* plain + wait (3 bounds, +Inf, sum, count) + default (17 bounds, +Inf, sum, count) + two rows */
+    /* plain + wait (3 bounds, +Inf, sum, count) + default (17 bounds, +Inf, sum, count) + two rows
+     */
     assert_int_equal(w.samples, 1 + 6 + 20 + 2);
     assert_true(w.sum == 0.75);
     assert_true(w.saw_bucket);
