@@ -123,9 +123,9 @@ static void run_ids_are_read_as_people_write_them(void **state)
 {
     char id[HEX_ID_BYTES];
     const char *plain = "01a1fdf07669759981a213163141855d";
-    assert_ok(core_run_id_parse(str_of(plain), id));
+    assert_ok(app_run_id_parse(str_of(plain), id));
     assert_string_equal(id, plain);
-    assert_ok(core_run_id_parse(STR("ing_01A1FDF0-7669-7599-81a2-13163141855d"), id));
+    assert_ok(app_run_id_parse(STR("ing_01A1FDF0-7669-7599-81a2-13163141855d"), id));
     assert_string_equal(id, plain);
     static const char *const bad[] = { "",
                                        "ing_",
@@ -134,7 +134,7 @@ static void run_ids_are_read_as_people_write_them(void **state)
                                        "zza1fdf07669759981a213163141855d",
                                        "../../x" };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_err(core_run_id_parse(str_of(bad[i]), id), ERR_NOT_FOUND);
+        assert_err(app_run_id_parse(str_of(bad[i]), id), ERR_NOT_FOUND);
 }
 
 int main(void)
