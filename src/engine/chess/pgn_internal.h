@@ -54,6 +54,43 @@ void pgn_text_add(struct buf *out, str raw, bool has_escapes);
 /* Line ends in a piece of text: LF, CR LF and lone CR. `last_was_cr` carries over the border. */
 uint64_t pgn_text_lines(str text, bool *last_was_cr);
 
+/* ------------------------------------------------------------------ window (pgn_window.c) */
+
+struct pgn_window {
+    struct pgn_source *source;
+    char *padded; /* the text with zeros on both sides */
+    char *text;
+    size_t text_bytes; /* room, without the zeros */
+    size_t game_at;    /* where the current game starts */
+    size_t at;         /* next byte to look at */
+    size_t end;
+    bool at_eof;
+    err failure;      /* of the source; everything in the window is still good */
+    uint64_t dropped; /* bytes of the stream before the window */
+    uint64_t bytes;   /* of the stream, so far */
+
+    size_t counted_to; /* line ends before it are in `line` */
+    uint64_t line;
+    bool counted_cr;
+
+    bool has_begun;
+    enum pgn_encoding encoding;
+    struct pgn_utf16 utf16;
+    char *raw;
+};
+
+MUST_USE err pgn_window_init(struct pgn_window *w, struct pgn_source *source);
+void pgn_window_deinit(struct pgn_window *w); /* accepts all zero */
+/* Reads the first bytes, which tell the encoding. */
+MUST_USE err pgn_window_begin(struct pgn_window *w);
+/* Reads until the text behind `at` has doubled, so that whoever looks at it again from its start
+ * does not do so more often than its length allows; moves the text. Fails only on our own limits:
+ * what the source has to say waits in w->failure until the good text is used up. */
+MUST_USE err pgn_window_fill(struct pgn_window *w);
+/* The line (from 1) of an offset at or behind game_at; the first one also remembers the count. */
+uint64_t pgn_window_pass(struct pgn_window *w, size_t offset);
+uint64_t pgn_window_line(const struct pgn_window *w, size_t offset);
+
 /* ------------------------------------------------------------------ comments (pgn_comment.c) */
 
 /* What the commands of one comment say; a field stays as it was when the comment does not set it.

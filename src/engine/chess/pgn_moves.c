@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pgn_moves.c -- from the text of a move to the move: the inner loop of reading PGN.
  *
- * Nearly all tokens of a game are plain moves between white space. They are read without loops and with
- * few branches that depend on the data: a vector comparison finds the end of the token, the last two
- * characters are the square, the first names the man, and a table turns whatever stands between
- * ("x", a file, a rank) into a set of squares to AND with. Usually exactly one man of the kind has the
- * square in reach; whether its way is free and its king safe is checked after the fact, by branches that
- * hardly ever go the other way. Whatever is not plain (castling, promotion, a choice between men, "!?",
- * long notation, mistakes) goes to pgn_move_read, which asks the general parsers of the board.
+ * Nearly all tokens of a game are plain moves between white space. They are read without loops and
+ * with few branches that depend on the data: a vector comparison finds the end of the token, the
+ * last two characters are the square, the first names the man, and a table turns whatever stands
+ * between
+ * ("x", a file, a rank) into a set of squares to AND with. Usually exactly one man of the kind has
+ * the square in reach; whether its way is free and its king safe is checked after the fact, by
+ * branches that hardly ever go the other way. Whatever is not plain (castling, promotion, a choice
+ * between men, "!?", long notation, mistakes) goes to pgn_move_read, which asks the general parsers
+ * of the board.
  *
  * The fast loop may refuse what the general parsers accept, but must never accept what they refuse:
  * tests/unit/chess/test_pgn_moves.c compares the two on real games and on damaged ones.
@@ -28,7 +30,8 @@ static const uint8_t man_of_piece[7] = {
     [CHESS_ROOK] = PGN_ROOK, [CHESS_QUEEN] = PGN_QUEEN,   [CHESS_KING] = PGN_KING,
 };
 static const uint8_t piece_of_man[8] = {
-    CHESS_NO_PIECE, CHESS_PAWN, CHESS_KNIGHT, CHESS_KING, CHESS_NO_PIECE, CHESS_BISHOP, CHESS_ROOK, CHESS_QUEEN,
+    CHESS_NO_PIECE, CHESS_PAWN,   CHESS_KNIGHT, CHESS_KING,
+    CHESS_NO_PIECE, CHESS_BISHOP, CHESS_ROOK,   CHESS_QUEEN,
 };
 
 void pgn_board_from(const struct chess_position *p, struct pgn_board *ret_board)
@@ -51,13 +54,15 @@ void pgn_board_from(const struct chess_position *p, struct pgn_board *ret_board)
     *ret_board = b;
 }
 
-void pgn_board_to(const struct pgn_board *b, const struct chess_position *start, struct chess_position *ret_position)
+void pgn_board_to(const struct pgn_board *b, const struct chess_position *start,
+                  struct chess_position *ret_position)
 {
     struct chess_position p = { .turn = (uint8_t)b->turn, .is_960 = start->is_960, .fullmoves = 1 };
     p.colors[CHESS_WHITE] = pgn_side(b, CHESS_WHITE);
     p.colors[CHESS_BLACK] = b->black;
     for (int square = 0; square < 64; square++) {
-        int man = (int)((b->plane[0] >> square & 1) | (b->plane[1] >> square & 1) << 1 | (b->plane[2] >> square & 1) << 2);
+        int man = (int)((b->plane[0] >> square & 1) | (b->plane[1] >> square & 1) << 1 |
+                        (b->plane[2] >> square & 1) << 2);
         int piece = piece_of_man[man];
         p.board[square] = (uint8_t)piece;
         if (piece == CHESS_NO_PIECE)
@@ -74,7 +79,8 @@ void pgn_board_to(const struct pgn_board *b, const struct chess_position *start,
     }
     p.en_passant = CHESS_NO_SQUARE;
     int passed = b->passed ? bits_first(b->passed) : 0;
-    if (b->passed && (attack_tables.pawn[!b->turn][passed] & p.pieces[CHESS_PAWN] & p.colors[b->turn]))
+    if (b->passed &&
+        (attack_tables.pawn[!b->turn][passed] & p.pieces[CHESS_PAWN] & p.colors[b->turn]))
         p.en_passant = (uint8_t)passed;
     p.key = chess_position_key(&p);
     *ret_position = p;
@@ -83,7 +89,8 @@ void pgn_board_to(const struct pgn_board *b, const struct chess_position *start,
 static void make_castling(struct pgn_board *b, int king, int rook)
 {
     int side = rook > king ? 0 : 1;
-    pgn_place(b, bit(king) | bit(rook), bit(castling_king_to((int)b->turn, side)), PGN_KING, b->turn);
+    pgn_place(b, bit(king) | bit(rook), bit(castling_king_to((int)b->turn, side)), PGN_KING,
+              b->turn);
     pgn_place(b, 0, bit(castling_rook_to((int)b->turn, side)), PGN_ROOK, b->turn);
     b->passed = 0;
     b->turn ^= 1;
@@ -120,7 +127,8 @@ void pgn_sources_fill(struct pgn_sources *ret_sources)
     for (uint32_t us = 0; us < 2; us++) {
         for (unsigned kind = 0; kind < PGN_KINDS; kind++) {
             if (piece_of_man[kind] != CHESS_NO_PIECE && kind != PGN_PAWN)
-                memcpy(s->of[us][kind], attack_tables.reach[piece_of_man[kind]], sizeof s->of[us][kind]);
+                memcpy(s->of[us][kind], attack_tables.reach[piece_of_man[kind]],
+                       sizeof s->of[us][kind]);
         }
         for (int to = 8; to < 56; to++) {
             chess_bits target = bit(to);
@@ -138,8 +146,8 @@ void pgn_sources_fill(struct pgn_sources *ret_sources)
 #define FILES(f) (BITS_FILE_A << (f))
 #define RANKS(r) (BITS_RANK_1 << (8 * (r)))
 
-/* The squares from which a first character between man and target square allows the man to come, and
- * where in `after_hint` stands what a second one allows. No character counts as a zero byte. */
+/* The squares from which a first character between man and target square allows the man to come,
+ * and where in `after_hint` stands what a second one allows. No character counts as a zero byte. */
 enum { AFTER_NOTHING = 0, AFTER_RANK = 256, AFTER_FILE = 512, AFTER_END = 768 };
 static const struct {
     chess_bits squares;
@@ -163,8 +171,8 @@ static const chess_bits after_hint[AFTER_END] = {
     [AFTER_FILE + '8'] = RANKS(7),
 };
 
-/* What a first letter says: the man, and whether the letter stands for it alone. A pawn's letter is its
- * file, and thus part of the square or a hint. */
+/* What a first letter says: the man, and whether the letter stands for it alone. A pawn's letter is
+ * its file, and thus part of the square or a hint. */
 enum { HAS_LETTER = 8 };
 static const uint8_t first_letters[256] = {
     ['N'] = HAS_LETTER | PGN_KNIGHT, ['B'] = HAS_LETTER | PGN_BISHOP, ['R'] = HAS_LETTER | PGN_ROOK,
@@ -185,16 +193,17 @@ static const uint8_t kind_of[16][HINTS_MAX + 1] = {
 };
 static const uint8_t hint_bytes[HINTS_MAX + 1][2] = { { 0, 0 }, { 255, 0 }, { 255, 255 } };
 
-/* Characters before the first space, control character or non-ASCII byte; 16 means 16 or more. */
+/* Characters before the first space or control character; 16 means 16 or more. */
 PGN_INLINE unsigned token_length(const char *p)
 {
 #if defined(__SSE2__)
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    unsigned stops = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8('!')));
+    __m128i low = _mm_min_epu8(bytes, _mm_set1_epi8(' '));
+    unsigned stops = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(low, bytes));
     return (unsigned)__builtin_ctz(stops | 0x10000);
 #else
     unsigned len = 0;
-    while (len < 16 && p[len] > ' ' && (unsigned char)p[len] < 128)
+    while (len < 16 && (unsigned char)p[len] > ' ')
         len++;
     return len;
 #endif
@@ -222,8 +231,8 @@ PGN_INLINE struct plain plain_split(const char *text, unsigned len)
     return t;
 }
 
-/* The men of the side to move that the text allows and that reach the target on an empty board. Empty
- * when the target cannot be entered. */
+/* The men of the side to move that the text allows and that reach the target on an empty board.
+ * Empty when the target cannot be entered. */
 PGN_INLINE chess_bits plain_candidates(const struct pgn_board *b, const struct pgn_sources *sources,
                                        const struct plain *t, uint32_t us, unsigned *ret_kind)
 {
@@ -247,10 +256,10 @@ PGN_INLINE chess_bits plain_candidates(const struct pgn_board *b, const struct p
     return PGN_UNLIKELY(closed >> t->to & 1) ? 0 : candidates;
 }
 
-/* Makes the move of a man that is known to go there, `between` being the squares it passes; false when
- * that leaves its king attacked. */
-PGN_INLINE bool plain_make(struct pgn_board *b, chess_bits from, chess_bits to, chess_bits between, unsigned kind,
-                           uint32_t us)
+/* Makes the move of a man that is known to go there, `between` being the squares it passes; false
+ * when that leaves its king attacked. */
+PGN_INLINE bool plain_make(struct pgn_board *b, chess_bits from, chess_bits to, chess_bits between,
+                           unsigned kind, uint32_t us)
 {
     const struct pgn_kind *k = &pgn_kinds[kind];
     chess_bits gone = from;
@@ -268,7 +277,8 @@ PGN_INLINE bool plain_make(struct pgn_board *b, chess_bits from, chess_bits to, 
 
 #define PGN_RARE static __attribute__((noinline))
 
-/* The one man among several that has a free way and may leave its square; nothing for none or two. */
+/* The one man among several that has a free way and may leave its square; nothing for none or two.
+ */
 PGN_RARE chess_bits rare_choice(struct pgn_board b, chess_bits candidates, int to, unsigned kind)
 {
     chess_bits found = 0;
@@ -288,7 +298,8 @@ PGN_RARE chess_bits rare_choice(struct pgn_board b, chess_bits candidates, int t
 PGN_RARE chess_move rare_castling(struct pgn_board b, int side)
 {
     uint32_t us = b.turn;
-    chess_bits occupied = pgn_occupied(&b), theirs = pgn_side(&b, !us), king_at = pgn_men(&b, PGN_KING) & ~theirs;
+    chess_bits occupied = pgn_occupied(&b), theirs = pgn_side(&b, !us),
+               king_at = pgn_men(&b, PGN_KING) & ~theirs;
     chess_bits rooks = pgn_castling_rooks(&b, us);
     rooks &= side == 0 ? ~(king_at | (king_at - 1)) : king_at - 1;
     if (!rooks)
@@ -330,7 +341,8 @@ PGN_RARE chess_move rare_promotion(struct pgn_board b, struct plain t)
     if (takes)
         from = attack_tables.pawn[!us][to] & first_hint[(unsigned char)t.text[0]].squares;
     from &= pgn_men(&b, PGN_PAWN) & ~theirs;
-    if (!from || !((takes ? theirs : ~occupied) & bit(to)) || !plain_make(&b, from, bit(to), 0, PGN_PAWN, us))
+    if (!from || !((takes ? theirs : ~occupied) & bit(to)) ||
+        !plain_make(&b, from, bit(to), 0, PGN_PAWN, us))
         return CHESS_MOVE_NONE;
     return move_promoting(bits_first(from), to, piece);
 }
@@ -366,9 +378,11 @@ PGN_INLINE const char *skip_number(const char *p)
     return q + (*q == ' ');
 }
 
+static const bool is_space[256] = { [' '] = true, ['\n'] = true, ['\r'] = true, ['\t'] = true };
+
 /* One move by the side `us`, with its number and the space behind. False: nothing has changed. */
-PGN_INLINE bool plain_step(struct pgn_board *board, const struct pgn_sources *sources, const char **at, uint32_t us,
-                           chess_move *ret_move)
+PGN_INLINE bool plain_step(struct pgn_board *board, const struct pgn_sources *sources,
+                           const char **at, uint32_t us, chess_move *ret_move)
 {
     struct pgn_board b = *board;
     const char *text = skip_number(*at);
@@ -399,14 +413,14 @@ PGN_INLINE bool plain_step(struct pgn_board *board, const struct pgn_sources *so
     }
     *ret_move = move;
     *at = t.text + t.len;
-    *at += (unsigned char)(**at - 1) < ' '; /* white space, but not the end */
+    *at += is_space[(unsigned char)**at];
     *board = b;
     return true;
 }
 
 /* One half of the loop. False: the loop has to stop, at *p. */
-PGN_INLINE bool run_half(struct pgn_movetext *m, struct pgn_board *b, const char **p, const char *last,
-                         chess_move **next, uint32_t us)
+PGN_INLINE bool run_half(struct pgn_movetext *m, struct pgn_board *b, const char **p,
+                         const char *last, chess_move **next, uint32_t us)
 {
     if (*p > last || *next == m->moves + PGN_PLIES_MAX || !plain_step(b, &m->sources, p, us, *next))
         return false;
@@ -429,7 +443,8 @@ PGN_INLINE void run_plain(struct pgn_movetext *m)
     chess_move *next = m->moves + m->ply_count;
     if (b.turn == CHESS_BLACK && !run_half(m, &b, &p, last, &next, CHESS_BLACK))
         goto stop;
-    while (run_half(m, &b, &p, last, &next, CHESS_WHITE) && run_half(m, &b, &p, last, &next, CHESS_BLACK))
+    while (run_half(m, &b, &p, last, &next, CHESS_WHITE) &&
+           run_half(m, &b, &p, last, &next, CHESS_BLACK))
         continue;
 stop:
     m->p = p;
@@ -470,11 +485,12 @@ static void refuse(struct pgn_movetext *m, str token, const char *why)
         shown[len] = c > ' ' && c < 127 ? (char)c : '?';
     }
     shown[len] = '\0';
-    snprintf(m->reason, sizeof m->reason, "move %u%s %s: %.130s", number, m->board.turn == CHESS_WHITE ? "." : "...",
-             shown, why);
+    snprintf(m->reason, sizeof m->reason, "move %u%s %s: %.130s", number,
+             m->board.turn == CHESS_WHITE ? "." : "...", shown, why);
 }
 
-/* The plain rules for a token whose end is known, for tokens with "!?" behind and at the window's end. */
+/* The plain rules for a token whose end is known, for tokens with "!?" behind and at the window's
+ * end. */
 static chess_move read_plain(const struct pgn_movetext *m, str token)
 {
     struct pgn_board b = m->board;
