@@ -224,7 +224,7 @@ int main(int argc, char **argv)
     struct pool *pool = NULL;
     int cores = thread_core_count();
     if (cores > 1)
-        need(pool_open("train", cores - 1, 64, &pool));
+        need(pool_open("train", cores, 64, &pool));
     /* no validation set: the held-out games are for the end, and the last weights are taken */
     need(chess_trainer_new(&options, &train_source, NULL, &trainer));
     (void)fprintf(stderr,

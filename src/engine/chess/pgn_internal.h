@@ -15,7 +15,7 @@
 #include "engine/chess/pgn_board.h"
 
 enum {
-    PGN_PAD_BYTES = 64, /* before and behind the window */
+    PGN_PAD_BYTES = 64,       /* before and behind the window */
     PGN_TOKEN_BYTES_MAX = 40, /* a longer run of characters cannot be a move */
 };
 
@@ -28,7 +28,7 @@ const char *pgn_source_name(const struct pgn_source *s);
 /* ------------------------------------------------------------------ encodings (pgn_text.c) */
 
 enum pgn_encoding {
-    PGN_BYTES,    /* UTF-8, Latin-1 or Windows-1252: told apart value by value */
+    PGN_BYTES, /* UTF-8, Latin-1 or Windows-1252: told apart value by value */
     PGN_UTF16_LE,
     PGN_UTF16_BE,
 };
@@ -151,7 +151,7 @@ struct pgn_movetext {
     const char *p, *end; /* zeros follow end */
     bool at_eof;         /* nothing comes behind end */
     bool moves_only;
-    bool has_bmi2;       /* of the CPU */
+    bool has_bmi2; /* of the CPU */
 
     struct pgn_sources sources;
     struct pgn_board board;

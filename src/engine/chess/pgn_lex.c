@@ -169,17 +169,33 @@ static enum pgn_step variation_broken(struct pgn_movetext *m)
                   "a variation opens with '(' and is never closed");
 }
 
+/* Moves *p behind a comment of the variation, or to the end of the window. */
+static enum pgn_step skip_inner_comment(struct pgn_movetext *m, const char **p)
+{
+    const char *close = m->in_brace ? memchr(*p, '}', (size_t)(m->end - *p)) : line_end(m, *p);
+    bool unsure = false;
+    const char *tags = m->in_brace ? pgn_find_tags(m->begin, *p, close ? close : m->end, &unsure)
+                                   : NULL;
+    if (tags && !unsure)
+        return variation_broken(m);
+    if (tags && !close && !m->at_eof) {
+        m->p = tags;
+        return PGN_NEED_MORE;
+    }
+    *p = close && close < m->end ? close + 1 : m->end;
+    if (close)
+        m->in_brace = m->in_line = false;
+    return PGN_GO_ON;
+}
+
 static enum pgn_step skip_variation(struct pgn_movetext *m)
 {
     const char *p = m->p;
     while (p < m->end && m->depth) {
         if (m->in_brace || m->in_line) {
-            const char *close = m->in_brace ? memchr(p, '}', (size_t)(m->end - p)) : line_end(m, p);
-            if (m->in_brace && has_tags(m, p, close ? close : m->end))
-                return variation_broken(m);
-            p = close && close < m->end ? close + 1 : m->end;
-            if (close)
-                m->in_brace = m->in_line = false;
+            enum pgn_step step = skip_inner_comment(m, &p);
+            if (step != PGN_GO_ON)
+                return step;
             continue;
         }
         char c = *p;
@@ -249,11 +265,11 @@ static bool word_result(str word, enum chess_result *ret_result)
         str text;
         enum chess_result result;
     } results[] = {
-        { STR_INIT("1-0"), CHESS_WHITE_WIN },      { STR_INIT("0-1"), CHESS_BLACK_WIN },
-        { STR_INIT("1/2-1/2"), CHESS_DRAW },       { STR_INIT("1/2"), CHESS_DRAW },
-        { STR_INIT("*"), CHESS_RESULT_UNKNOWN },   { STR_INIT("½-½"), CHESS_DRAW },
-        { STR_INIT("½"), CHESS_DRAW },             { STR_INIT("1–0"), CHESS_WHITE_WIN },
-        { STR_INIT("0–1"), CHESS_BLACK_WIN },      { STR_INIT("½–½"), CHESS_DRAW },
+        { STR_INIT("1-0"), CHESS_WHITE_WIN },    { STR_INIT("0-1"), CHESS_BLACK_WIN },
+        { STR_INIT("1/2-1/2"), CHESS_DRAW },     { STR_INIT("1/2"), CHESS_DRAW },
+        { STR_INIT("*"), CHESS_RESULT_UNKNOWN }, { STR_INIT("½-½"), CHESS_DRAW },
+        { STR_INIT("½"), CHESS_DRAW },           { STR_INIT("1–0"), CHESS_WHITE_WIN },
+        { STR_INIT("0–1"), CHESS_BLACK_WIN },    { STR_INIT("½–½"), CHESS_DRAW },
     };
     for (size_t i = 0; i < COUNT_OF(results); i++) {
         if (str_eq(word, results[i].text)) {

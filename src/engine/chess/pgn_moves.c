@@ -153,21 +153,21 @@ static const struct {
     chess_bits squares;
     size_t next;
 } first_hint[256] = {
-    [0] = { ~0ULL, AFTER_NOTHING },      ['x'] = { ~0ULL, AFTER_NOTHING },
-    ['a'] = { FILES(0), AFTER_FILE },    ['b'] = { FILES(1), AFTER_FILE },
-    ['c'] = { FILES(2), AFTER_FILE },    ['d'] = { FILES(3), AFTER_FILE },
-    ['e'] = { FILES(4), AFTER_FILE },    ['f'] = { FILES(5), AFTER_FILE },
-    ['g'] = { FILES(6), AFTER_FILE },    ['h'] = { FILES(7), AFTER_FILE },
-    ['1'] = { RANKS(0), AFTER_RANK },    ['2'] = { RANKS(1), AFTER_RANK },
-    ['3'] = { RANKS(2), AFTER_RANK },    ['4'] = { RANKS(3), AFTER_RANK },
-    ['5'] = { RANKS(4), AFTER_RANK },    ['6'] = { RANKS(5), AFTER_RANK },
-    ['7'] = { RANKS(6), AFTER_RANK },    ['8'] = { RANKS(7), AFTER_RANK },
+    [0] = { ~0ULL, AFTER_NOTHING },   ['x'] = { ~0ULL, AFTER_NOTHING },
+    ['a'] = { FILES(0), AFTER_FILE }, ['b'] = { FILES(1), AFTER_FILE },
+    ['c'] = { FILES(2), AFTER_FILE }, ['d'] = { FILES(3), AFTER_FILE },
+    ['e'] = { FILES(4), AFTER_FILE }, ['f'] = { FILES(5), AFTER_FILE },
+    ['g'] = { FILES(6), AFTER_FILE }, ['h'] = { FILES(7), AFTER_FILE },
+    ['1'] = { RANKS(0), AFTER_RANK }, ['2'] = { RANKS(1), AFTER_RANK },
+    ['3'] = { RANKS(2), AFTER_RANK }, ['4'] = { RANKS(3), AFTER_RANK },
+    ['5'] = { RANKS(4), AFTER_RANK }, ['6'] = { RANKS(5), AFTER_RANK },
+    ['7'] = { RANKS(6), AFTER_RANK }, ['8'] = { RANKS(7), AFTER_RANK },
 };
 static const chess_bits after_hint[AFTER_END] = {
-    [AFTER_NOTHING] = ~0ULL,        [AFTER_RANK] = ~0ULL,           [AFTER_RANK + 'x'] = ~0ULL,
-    [AFTER_FILE] = ~0ULL,           [AFTER_FILE + 'x'] = ~0ULL,     [AFTER_FILE + '1'] = RANKS(0),
-    [AFTER_FILE + '2'] = RANKS(1),  [AFTER_FILE + '3'] = RANKS(2),  [AFTER_FILE + '4'] = RANKS(3),
-    [AFTER_FILE + '5'] = RANKS(4),  [AFTER_FILE + '6'] = RANKS(5),  [AFTER_FILE + '7'] = RANKS(6),
+    [AFTER_NOTHING] = ~0ULL,       [AFTER_RANK] = ~0ULL,          [AFTER_RANK + 'x'] = ~0ULL,
+    [AFTER_FILE] = ~0ULL,          [AFTER_FILE + 'x'] = ~0ULL,    [AFTER_FILE + '1'] = RANKS(0),
+    [AFTER_FILE + '2'] = RANKS(1), [AFTER_FILE + '3'] = RANKS(2), [AFTER_FILE + '4'] = RANKS(3),
+    [AFTER_FILE + '5'] = RANKS(4), [AFTER_FILE + '6'] = RANKS(5), [AFTER_FILE + '7'] = RANKS(6),
     [AFTER_FILE + '8'] = RANKS(7),
 };
 
@@ -175,10 +175,19 @@ static const chess_bits after_hint[AFTER_END] = {
  * its file, and thus part of the square or a hint. */
 enum { HAS_LETTER = 8 };
 static const uint8_t first_letters[256] = {
-    ['N'] = HAS_LETTER | PGN_KNIGHT, ['B'] = HAS_LETTER | PGN_BISHOP, ['R'] = HAS_LETTER | PGN_ROOK,
-    ['Q'] = HAS_LETTER | PGN_QUEEN,  ['K'] = HAS_LETTER | PGN_KING,
-    ['a'] = PGN_PAWN, ['b'] = PGN_PAWN, ['c'] = PGN_PAWN, ['d'] = PGN_PAWN,
-    ['e'] = PGN_PAWN, ['f'] = PGN_PAWN, ['g'] = PGN_PAWN, ['h'] = PGN_PAWN,
+    ['N'] = HAS_LETTER | PGN_KNIGHT,
+    ['B'] = HAS_LETTER | PGN_BISHOP,
+    ['R'] = HAS_LETTER | PGN_ROOK,
+    ['Q'] = HAS_LETTER | PGN_QUEEN,
+    ['K'] = HAS_LETTER | PGN_KING,
+    ['a'] = PGN_PAWN,
+    ['b'] = PGN_PAWN,
+    ['c'] = PGN_PAWN,
+    ['d'] = PGN_PAWN,
+    ['e'] = PGN_PAWN,
+    ['f'] = PGN_PAWN,
+    ['g'] = PGN_PAWN,
+    ['h'] = PGN_PAWN,
 };
 
 enum { HINTS_MAX = 2 };
@@ -324,7 +333,10 @@ PGN_RARE chess_move rare_castling(struct pgn_board b, int side)
 PGN_RARE chess_move rare_promotion(struct pgn_board b, struct plain t)
 {
     static const uint8_t pieces[128] = {
-        ['N'] = CHESS_KNIGHT, ['B'] = CHESS_BISHOP, ['R'] = CHESS_ROOK, ['Q'] = CHESS_QUEEN,
+        ['N'] = CHESS_KNIGHT,
+        ['B'] = CHESS_BISHOP,
+        ['R'] = CHESS_ROOK,
+        ['Q'] = CHESS_QUEEN,
     };
     uint32_t us = b.turn;
     unsigned char last = (unsigned char)t.text[t.n - 1];

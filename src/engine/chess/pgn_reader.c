@@ -141,13 +141,14 @@ static enum tags_step read_tags(struct pgn_reader *r, struct line_ends *seen)
             r->window.at = (size_t)(p - r->window.text);
             continue;
         }
-        bool opens_line = r->window.at == 0 || p[-1] == '\n' || p[-1] == '\r';
+        bool opens_line = r->tag_count == 0 || p[-1] == '\n' || p[-1] == '\r';
         if ((*p == '[' && r->tag_count > 0) || (*p == '%' && opens_line)) {
             if (!skip_line(r))
                 return TAGS_NEED_MORE;
-        } else if (memcmp(p, "\xef\xbb\xbf", 3) ==
-                   0) { /* files with byte order marks, put together */
-            r->window.at += 3;
+        } else if (*p == '\xef' && end - p < 3 && !r->window.at_eof) {
+            return TAGS_NEED_MORE;
+        } else if (memcmp(p, "\xef\xbb\xbf", 3) == 0) {
+            r->window.at += 3; /* files with byte order marks, put together */
         } else {
             return TAGS_DONE;
         }

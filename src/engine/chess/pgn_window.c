@@ -49,8 +49,7 @@ uint64_t pgn_window_line(const struct pgn_window *w, size_t offset)
     bool was_cr = w->counted_cr;
     uint64_t line = w->line;
     if (offset > w->counted_to)
-        line += pgn_text_lines(str_from(w->text + w->counted_to, offset - w->counted_to),
-                               &was_cr);
+        line += pgn_text_lines(str_from(w->text + w->counted_to, offset - w->counted_to), &was_cr);
     return line + 1;
 }
 
