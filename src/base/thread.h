@@ -33,8 +33,10 @@ MUST_USE err pool_submit(struct pool *p, void (*fn)(void *arg), void *arg);
 
 size_t pool_waiting(struct pool *p);
 
-/* Runs fn(arg, index) for index 0..count-1 on the workers and the caller, and returns when all are
- * done. With p NULL it runs in the caller alone. fn cannot fail: keep results by index. */
+/* Runs fn(arg, index) for index 0..count-1 on as many threads as the pool has, of which the caller
+ * is one, and returns when all are done. So a pool for computing has a thread a core, and one of
+ * them idles meanwhile. With p NULL it runs in the caller alone. fn cannot fail: keep results by
+ * index. */
 void pool_each(struct pool *p, size_t count, void (*fn)(void *arg, size_t index), void *arg);
 
 /* Takes no more tasks, lets the waiting ones finish, joins. Accepts NULL. */

@@ -252,6 +252,16 @@ void net_forward(struct net_batch *b, const struct net_pass *pass, const uint64_
 
 /* ------------------------------------------------------------------ backward */
 
+enum { BAG_TOUCHED = 0, SQUARES_TOUCHED = BAG_ROWS, MOVES_TOUCHED = BAG_ROWS + SQUARE_ROWS };
+
+static void touch(const struct net_pass *pass, size_t first, const uint16_t *rows, size_t count)
+{
+    if (!pass->touched)
+        return;
+    for (size_t i = 0; i < count; i++)
+        pass->touched[first + rows[i]] = 1;
+}
+
 /* The gradient's row of a square, made when the first move needs it. `slot` is -1 for squares not
  * used. */
 static float *used_row(struct net_squares *squares, const struct net_pass *pass,
@@ -305,10 +315,11 @@ static void moves_backward(struct net_batch *b, const struct net_pass *pass, flo
                                  &from_slot[from]);
             d_base[2] = used_row(&b->to, pass, f, &f->to[to], b->to.start[i] + (size_t)to,
                                  &to_slot[to]);
-            size_t start = f->move_start[m];
+            const uint16_t *rows = f->rows + f->move_start[m];
+            size_t count = f->move_start[m + 1] - f->move_start[m];
             k->unit_back(share, b->z + (b->move_start[i] + (size_t)m) * width, b->out + i * width,
-                         d_out + i * width, d_base, d_table, width, f->rows + start,
-                         f->move_start[m + 1] - start);
+                         d_out + i * width, d_base, d_table, width, rows, count);
+            touch(pass, MOVES_TOUCHED, rows, count);
         }
     }
 }
@@ -375,6 +386,8 @@ static void squares_backward(struct net_batch *b, const struct net_pass *pass, b
         k->rows_add(d_table + square->shift * width, width, f->relative, (size_t)f->relative_count,
                     squares->d_s + q * width);
         k->rows_add(d_table, width, square->rows, 2, squares->d_s + q * width);
+        touch(pass, SQUARES_TOUCHED + square->shift, f->relative, (size_t)f->relative_count);
+        touch(pass, SQUARES_TOUCHED, square->rows, 2);
     }
 }
 
@@ -402,9 +415,12 @@ void net_backward(struct net_batch *b, const struct net_pass *pass)
         k->axpy(pass->gradient + pass->at.trunk_bias, 1, d_t + i * outputs, outputs);
     k->gemm(n, s->bag, outputs, d_t, outputs, 1, pass->transposed, s->bag, d_h, s->bag, 0);
     k->relu_back(d_h, b->h, n * s->bag, scale);
-    for (size_t i = 0; i < n; i++)
-        k->rows_add(pass->gradient + pass->at.bag, s->bag, b->rows[i].features.bag,
-                    (size_t)b->rows[i].features.bag_count, d_h + i * s->bag);
+    for (size_t i = 0; i < n; i++) {
+        const struct features *f = &b->rows[i].features;
+        k->rows_add(pass->gradient + pass->at.bag, s->bag, f->bag, (size_t)f->bag_count,
+                    d_h + i * s->bag);
+        touch(pass, BAG_TOUCHED, f->bag, (size_t)f->bag_count);
+    }
 }
 
 /* ------------------------------------------------------------------ transposed copies */

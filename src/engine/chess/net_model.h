@@ -38,6 +38,8 @@ struct net_shape {
     X(value, (size_t)s->value * LEARN_LANES) /* three columns are used */                          \
     X(value_bias, LEARN_LANES)
 
+enum { NET_TABLE_ROWS = BAG_ROWS + SQUARE_ROWS + MOVE_ROWS };
+
 struct net_layout {
 #define NET_FIELD(name, count) size_t name;
     NET_GROUPS(NET_FIELD)
@@ -79,6 +81,9 @@ struct net_pass {
      * and the weight of the value's loss. */
     const float *transposed;
     float *gradient;
+    /* Training only, may be NULL: NET_TABLE_ROWS bytes, one a row of the bag's, the squares' and the
+     * moves' table in this order; set to 1 where the row's gradient was added to. */
+    uint8_t *touched;
     float dropout, value_weight;
     /* Moves whose share of the gradient is below this are backed up with a chance proportional to
      * it, at this share: the gradient is the same on average, and two thirds of the work is saved.

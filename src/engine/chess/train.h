@@ -32,6 +32,7 @@ struct train_slice {
     struct chess_trainer *trainer;
     struct net_batch *batch;
     float *gradient;
+    uint8_t *touched; /* rows of tables that have a gradient: see struct net_pass */
     struct train_sums sums;
     struct learn_tally tally; /* evaluation */
 };

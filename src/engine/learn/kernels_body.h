@@ -366,7 +366,7 @@ static void adam(float *restrict w, float *restrict m, float *restrict v, float 
     float gradient[BLOCK];
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t count = n - at < BLOCK ? n - at : BLOCK;
-        memset(gradient, 0, sizeof gradient);
+        memset(gradient, 0, count * sizeof gradient[0]);
         for (size_t p = 0; p < part_count; p++) {
             float *restrict part = parts[p] + at;
             for (size_t i = 0; i < count; i++)

@@ -199,6 +199,41 @@ static void test_roulette_is_fair(void **state)
     bench_free(&b);
 }
 
+/* A row whose gradient is not marked is never updated, and its gradient leaks into a later step. */
+static void test_every_gradient_of_a_table_is_marked(void **state)
+{
+    struct bench b;
+    static uint8_t touched[NET_TABLE_ROWS];
+    bench_make(&b, 0.15f, LEARN_SIMD_AVX512);
+    memset(touched, 0, sizeof touched);
+    b.pass.touched = touched;
+    b.pass.roulette = 1.0f / 16;
+    net_transpose(&b.shape, &b.at, b.weights, b.transposed);
+    (void)loss_of(&b);
+    net_backward(b.batch, &b.pass);
+    const struct {
+        size_t at, rows, width;
+    } tables[] = {
+        { b.at.bag, BAG_ROWS, b.shape.bag },
+        { b.at.square, SQUARE_ROWS, b.shape.square },
+        { b.at.move, MOVE_ROWS, b.shape.move },
+    };
+    size_t first = 0, marked = 0;
+    for (size_t t = 0; t < COUNT_OF(tables); t++) {
+        for (size_t row = 0; row < tables[t].rows; row++) {
+            const float *gradient = b.gradient + tables[t].at + row * tables[t].width;
+            bool any = false;
+            for (size_t i = 0; i < tables[t].width; i++)
+                any |= gradient[i] != 0;
+            assert_true(!any || touched[first + row]);
+            marked += touched[first + row];
+        }
+        first += tables[t].rows;
+    }
+    assert_true(marked > 0 && marked < NET_TABLE_ROWS / 2); /* and most rows are left alone */
+    bench_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_gradient_of_the_portable_build),
         cmocka_unit_test(test_builds_have_the_same_gradient),
         cmocka_unit_test(test_roulette_is_fair),
+        cmocka_unit_test(test_every_gradient_of_a_table_is_marked),
     };
     chess_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
