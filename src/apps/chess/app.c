@@ -4,6 +4,7 @@
 
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/plugin_child.h"
+#include "apps/chess/uci_engine.h"
 #include "engine/chess/position.h"
 
 static const struct setting settings[] = {
@@ -12,6 +13,15 @@ static const struct setting settings[] = {
     { "CHESS_CHECKPOINT_SECONDS", SETTING_REAL, "30",
       "How often a training keeps its state: at most this much work is done twice after a crash.",
       .min = 0.01, .max = 86400 },
+    { "CHESS_ENGINE", SETTING_STR, "auto",
+      "The UCI engine for evaluations with suite acpl: a path, a name on PATH, auto (stockfish, if "
+      "it is there) or off." },
+    { "CHESS_ENGINE_NODES", SETTING_INT, "10000",
+      "How many nodes the engine searches for one score, unless an evaluation says otherwise.",
+      .min = 1, .max = UCI_NODES_MAX },
+    { "CHESS_ENGINE_SECONDS", SETTING_REAL, "30",
+      "The longest that one score may take; then the engine is ended and started again.",
+      .min = 0.1, .max = 86400 },
     { 0 },
 };
 
@@ -53,7 +63,8 @@ static const struct job_kind jobs[] = {
       .run = evaluate_run,
       .concurrent_max = 1,
       .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},"
-                        "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}",
+                        "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"},"
+                        "\"params\":{\"type\":\"object\"},\"engine\":{\"type\":\"string\"}",
       .metric = "chs_eval_runtime_seconds",
       .event = "evaluation.completed",
       .artifact = "report.json" },
@@ -89,6 +100,7 @@ static const struct job_schedule schedules[] = {
 
 static const struct role roles[] = {
     { "plugin", plugin_role },
+    { "engine", uci_engine_role },
     { 0 },
 };
 
@@ -110,7 +122,8 @@ static const struct model_kind model_kinds[] = {
       .evaluate_job = "chess.evaluate",
       .params_schema = train_params_schema,
       .check = train_check,
-      .suites = "topk accuracy",
+      .suites = "topk accuracy acpl",
+      .evaluate_check = evaluate_check,
       .load = model_load,
       .loaded = model_loaded },
     { 0 },
@@ -146,11 +159,19 @@ static const struct verb verbs[] = {
       "  skerry chess train blitz --minutes 5",
       verb_train },
     { "evaluate",
-      "skerry chess evaluate MODEL@VERSION [BASELINE@VERSION] [--suite topk|accuracy] "
-      "[--dataset-id D]",
+      "skerry chess evaluate MODEL@VERSION [BASELINE@VERSION] [--suite topk|accuracy|acpl] "
+      "[--dataset-id D] ...",
       "Judges a model version on held-out positions: top-k, log loss, calibration, by rating "
       "band.\n"
-      "  skerry chess evaluate chess-policy@2 chess-policy@1",
+      "Suite acpl asks a UCI engine (stockfish, or CHESS_ENGINE) how many centipawns the model's "
+      "moves\n"
+      "lose, beside the people who played there and the baseline. Its options: positions, nodes, "
+      "depth,\n"
+      "seed, engine.\n"
+      "  skerry chess evaluate chess-policy@2 chess-policy@1\n"
+      "  skerry chess evaluate chess-policy@2 --suite acpl --positions 500\n"
+      "  skerry chess evaluate chess-policy@2 --suite acpl --engine /usr/games/stockfish --nodes "
+      "50000",
       verb_evaluate },
     { "match", "skerry chess match MODEL@VERSION [BASELINE@VERSION] [--games N] [--seed S]",
       "Plays a match and says how much stronger one is, with a 95 % interval.\n"
@@ -210,4 +231,5 @@ const struct app app_chess = {
     .stop = chess_stop,
     .roots = games_roots,
     .status = games_status,
+    .examine = evaluate_examine,
 };

@@ -69,6 +69,9 @@ extern const char train_params_schema[];
 err train_check(struct house *h, const struct json *params);
 err train_run(struct run *run, const struct json *payload);
 err evaluate_run(struct run *run, const struct json *payload);
+err evaluate_check(struct house *h, const struct json *params);
+/* What `skerry doctor` says of CHESS_ENGINE. */
+size_t evaluate_examine(struct house *h, struct finding *ret_findings, size_t max);
 /* Writes the members of a score into an open object: the same names wherever a model was judged. */
 void score_write(struct json_out *w, const struct chess_score *s);
 

@@ -323,6 +323,11 @@ err row_filter_sql(const struct row_filter *f, struct buf *sql,
 
 /* ------------------------------------------------------------------ positions */
 
+const char *chess_phase_name(enum chess_phase phase)
+{
+    return phase_names[phase];
+}
+
 /* By what is on the board: six or fewer pieces besides kings and pawns are an endgame; before that,
  * the first twenty plies are the opening. */
 enum chess_phase chess_phase_of(const struct chess_position *p, size_t ply)

@@ -60,6 +60,7 @@ MUST_USE err row_filter_sql(const struct row_filter *f, struct buf *sql,
 bool row_filter_has(const struct row_filter *f, const struct chess_position *p, size_t ply,
                     uint32_t clock_cs, int player_color);
 
+const char *chess_phase_name(enum chess_phase phase); /* "opening" */
 enum chess_phase chess_phase_of(const struct chess_position *p, size_t ply);
 
 /* ------------------------------------------------------------------ splits */

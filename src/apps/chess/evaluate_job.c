@@ -1,63 +1,42 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* evaluate_job.c -- the job chess.evaluate: a model version judged on held-out positions, as a
  * whole, by rating band and (suite topk) by k, beside a baseline: another version if one is named,
- * and always the uniform choice among the legal moves. */
+ * and always the uniform choice among the legal moves. Suite acpl is in evaluate_acpl.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "apps/chess/chess_app.h"
 #include "apps/chess/chess_metrics.h"
-#include "apps/chess/dataset_file.h"
+#include "apps/chess/evaluate.h"
 #include "apps/chess/model_serve.h"
 #include "base/clock.h"
 
-enum {
-    POSITIONS_MAX = 100000,
-    BAND_COUNT = 10,
-    BAND_WIDTH = 200,
-    BAND_FIRST = 800,
-    TOP_MAX = 10,
-    CHUNK = 2000
-};
+enum { POSITIONS_MAX = 100000, BAND_WIDTH = 200, BAND_FIRST = 800, TOP_MAX = 10, CHUNK = 2000 };
 
-/* Bands of the mover's rating: unknown, below 1000, 1000-1199, ... 2400-2599, 2600 and more. */
-static int band_of(uint16_t rating)
+int evaluate_band(uint16_t rating)
 {
     if (rating == 0)
         return 0;
     int band = rating < BAND_FIRST + BAND_WIDTH ? 1 : (rating - BAND_FIRST) / BAND_WIDTH + 1;
-    return band < BAND_COUNT ? band : BAND_COUNT - 1;
+    return band < EVAL_BANDS ? band : EVAL_BANDS - 1;
 }
 
-static void band_name(int band, char out[24])
+void evaluate_band_name(int band, char out[EVAL_BAND_NAME_BYTES])
 {
     if (band == 0)
-        snprintf(out, 24, "unrated");
+        snprintf(out, EVAL_BAND_NAME_BYTES, "unrated");
     else if (band == 1)
-        snprintf(out, 24, "<%d", BAND_FIRST + BAND_WIDTH);
-    else if (band == BAND_COUNT - 1)
-        snprintf(out, 24, "%d+", BAND_FIRST + (band - 1) * BAND_WIDTH);
+        snprintf(out, EVAL_BAND_NAME_BYTES, "<%d", BAND_FIRST + BAND_WIDTH);
+    else if (band == EVAL_BANDS - 1)
+        snprintf(out, EVAL_BAND_NAME_BYTES, "%d+", BAND_FIRST + (band - 1) * BAND_WIDTH);
     else
-        snprintf(out, 24, "%d-%d", BAND_FIRST + (band - 1) * BAND_WIDTH,
+        snprintf(out, EVAL_BAND_NAME_BYTES, "%d-%d", BAND_FIRST + (band - 1) * BAND_WIDTH,
                  BAND_FIRST + band * BAND_WIDTH - 1);
 }
 
-struct evaluation {
-    struct run *run;
-    struct house *h;
-    struct chess_dataset *data;
-    struct chess_sample_source source; /* all rows of the split */
-    size_t stride;
-    size_t count; /* rows judged */
-    const char *split;
-    struct served_model *candidate, *baseline; /* baseline may be NULL */
-    str suite;
-};
-
 struct judged {
     struct chess_score all;
-    struct chess_score bands[BAND_COUNT];
+    struct chess_score bands[EVAL_BANDS];
     double top[TOP_MAX]; /* share of positions whose move is among the first k+1 */
 };
 
@@ -69,7 +48,7 @@ static void get_row(void *arg, size_t index, struct chess_sample *ret_sample)
 
 static bool in_band(void *arg, const struct chess_sample *s)
 {
-    return band_of(s->conditions.rating_self) == *(const int *)arg;
+    return evaluate_band(s->conditions.rating_self) == *(const int *)arg;
 }
 
 /* ------------------------------------------------------------------ top-k, k = 1..10 */
@@ -123,7 +102,7 @@ static err judge(struct evaluation *e, const struct chess_net *net, struct judge
     struct chess_sample_source rows = { .count = e->count, .get = get_row, .arg = e };
     memset(ret, 0, sizeof *ret);
     TRY(chess_net_score(net, &rows, NULL, NULL, house_compute(e->h), &ret->all));
-    for (int band = 0; band < BAND_COUNT; band++) {
+    for (int band = 0; band < EVAL_BANDS; band++) {
         TRY(run_check(e->run));
         TRY(chess_net_score(net, &rows, in_band, &band, house_compute(e->h), &ret->bands[band]));
     }
@@ -211,11 +190,11 @@ static void write_bands(struct json_out *w, const char *label, const struct judg
     json_kv_cstr(w, "metric", "top1_by_rating");
     json_key(w, "points");
     json_array_begin(w);
-    for (int band = 0; band < BAND_COUNT; band++) {
-        char name[24];
+    for (int band = 0; band < EVAL_BANDS; band++) {
+        char name[EVAL_BAND_NAME_BYTES];
         if (j->bands[band].positions == 0)
             continue;
-        band_name(band, name);
+        evaluate_band_name(band, name);
         json_object_begin(w);
         json_kv_cstr(w, "x", name);
         json_kv_real(w, "value", j->bands[band].top1);
@@ -332,6 +311,10 @@ static err evaluate(struct evaluation *e, const struct json *payload)
     ARENA_TRY(candidate);
     ARENA_TRY(baseline);
     TRY(json_need_str(payload, "candidate", &candidate_ref));
+    if (!str_eq(e->suite, STR("topk")) && !str_eq(e->suite, STR("accuracy")) &&
+        !str_eq(e->suite, STR("acpl")))
+        return ERR(ERR_INVALID, "suite '%.*s' is not one of topk, accuracy and acpl",
+                   STR_ARG(str_sub(e->suite, 0, 40)));
     TRY(acquire(e, candidate_ref, &e->candidate));
     if (baseline_ref.len)
         TRY(acquire(e, baseline_ref, &e->baseline));
@@ -341,6 +324,8 @@ static err evaluate(struct evaluation *e, const struct json *payload)
     TRY(run_param(e->run, "candidate", candidate_ref));
     TRY(run_param(e->run, "baseline", baseline_ref));
     TRY(run_param(e->run, "suite", e->suite));
+    if (str_eq(e->suite, STR("acpl")))
+        return acpl_evaluate(e, payload, &e->count);
     TRY(run_param_fmt(e->run, "positions", "%zu", e->count));
     run_progress(e->run, 0, e->baseline ? 2 : 1);
     TRY(judge(e, e->candidate->net, candidate));

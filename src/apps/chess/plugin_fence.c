@@ -107,19 +107,19 @@ static void build(struct program *p, enum fence_stage stage)
     add(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
 }
 
-static err limit(int resource, rlim_t value, const char *what)
+err fence_limit(int resource, uint64_t value, const char *what)
 {
-    struct rlimit r = { value, value };
+    struct rlimit r = { (rlim_t)value, (rlim_t)value };
     return setrlimit(resource, &r) == 0 ? OK : ERR_SYS("limiting a child's %s", what);
 }
 
 static err set_limits(void)
 {
-    TRY(limit(RLIMIT_AS, (rlim_t)MEMORY_MAX_MIB << 20, "memory"));
-    TRY(limit(RLIMIT_CPU, CPU_MAX_S, "CPU time"));
-    TRY(limit(RLIMIT_NOFILE, FILES_MAX, "open files"));
-    TRY(limit(RLIMIT_FSIZE, 0, "file size"));
-    return limit(RLIMIT_CORE, 0, "core dumps");
+    TRY(fence_limit(RLIMIT_AS, (uint64_t)MEMORY_MAX_MIB << 20, "memory"));
+    TRY(fence_limit(RLIMIT_CPU, CPU_MAX_S, "CPU time"));
+    TRY(fence_limit(RLIMIT_NOFILE, FILES_MAX, "open files"));
+    TRY(fence_limit(RLIMIT_FSIZE, 0, "file size"));
+    return fence_limit(RLIMIT_CORE, 0, "core dumps");
 }
 
 err fence_enter(enum fence_stage stage)

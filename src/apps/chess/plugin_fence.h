@@ -4,6 +4,8 @@
 #ifndef SKERRY_APPS_CHESS_PLUGIN_FENCE_H
 #define SKERRY_APPS_CHESS_PLUGIN_FENCE_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 enum fence_stage {
@@ -13,5 +15,8 @@ enum fence_stage {
 
 /* A call that is not on the list ends the process with SIGSYS. Stages only narrow. */
 MUST_USE err fence_enter(enum fence_stage stage);
+
+/* One limit of this process (RLIMIT_AS, ...), soft and hard; `what` names it in the error. */
+MUST_USE err fence_limit(int resource, uint64_t value, const char *what);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "apps/chess/chess_app.h"
+#include "apps/chess/uci_reply.h"
 #include "base/clock.h"
 
 enum { LINE_BYTES_MAX = 64 * 1024, MULTI_MAX = 20 };
@@ -25,17 +26,6 @@ struct uci {
     struct rng rng;
     bool is_960;
 };
-
-static str next_word(str *rest)
-{
-    *rest = str_trim(*rest);
-    size_t n = 0;
-    while (n < rest->len && rest->ptr[n] != ' ' && rest->ptr[n] != '\t')
-        n++;
-    str word = str_sub(*rest, 0, n);
-    *rest = str_sub(*rest, n, rest->len);
-    return word;
-}
 
 static void say_hello(const struct uci *u)
 {
@@ -55,9 +45,9 @@ static void say_hello(const struct uci *u)
 /* setoption name X value Y */
 static void set_option(struct uci *u, str rest)
 {
-    next_word(&rest); /* "name" */
-    str name = next_word(&rest);
-    next_word(&rest); /* "value" */
+    uci_word(&rest); /* "name" */
+    str name = uci_word(&rest);
+    uci_word(&rest); /* "value" */
     str value = str_trim(rest);
     int64_t number = 0;
     err e = str_to_i64(value, &number);
@@ -83,7 +73,7 @@ static void set_option(struct uci *u, str rest)
 static void set_position(struct uci *u, str rest)
 {
     struct chess_position p;
-    str kind = next_word(&rest);
+    str kind = uci_word(&rest);
     ptrdiff_t moves_at = str_find(rest, STR("moves"));
     str fen = str_trim(moves_at >= 0 ? str_sub(rest, 0, (size_t)moves_at) : rest);
     str moves = moves_at >= 0 ? str_sub(rest, (size_t)moves_at + 5, rest.len) : STR_NONE;
@@ -94,7 +84,7 @@ static void set_position(struct uci *u, str rest)
         e = chess_fen_parse(fen, &p);
     if (!e.code && u->is_960)
         p.is_960 = 1;
-    for (str word = next_word(&moves); !e.code && word.len; word = next_word(&moves)) {
+    for (str word = uci_word(&moves); !e.code && word.len; word = uci_word(&moves)) {
         chess_move m = CHESS_MOVE_NONE;
         e = chess_uci_parse(&p, word, &m);
         if (!e.code)
@@ -149,7 +139,7 @@ static void go(struct uci *u)
 /* False when the program is to end. */
 static bool obey(struct uci *u, str line)
 {
-    str command = next_word(&line);
+    str command = uci_word(&line);
     if (str_eq(command, STR("quit")))
         return false;
     if (str_eq(command, STR("uci")))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "apps/chess/chess_app.h"
+#include "apps/chess/evaluate.h"
 #include "apps/chess/train.h"
 
 enum { VERB_ARENA_BYTES = 64 * 1024 * 1024 };
@@ -149,8 +150,64 @@ static err check_model(struct house *h, const char *word)
     return e;
 }
 
-static err run_pair(struct house *h, const struct verb_args *args, const char *kind,
-                    const char *known)
+/* Options go where a request's body goes: "params". Only this program's own user may name the
+ * engine, so that stands outside of it. */
+static err write_evaluation(struct house *h, const struct verb_args *args, arena *keep,
+                            struct buf *options, struct buf *payload)
+{
+    const char *words[2] = { NULL, NULL };
+    int count = 0;
+    struct json_out w;
+    const struct json *params;
+    json_out_init(&w, options);
+    json_object_begin(&w);
+    TRY(write_options(&w, args, " suite dataset-id positions nodes depth seed engine ", words, 2,
+                      &count));
+    json_object_end(&w);
+    if (count == 0)
+        return ERR(ERR_INVALID,
+                   "name the model version to judge: skerry chess evaluate chess-policy@1");
+    for (int i = 0; i < 2; i++)
+        TRY(check_model(h, words[i]));
+    TRY(buf_check(options));
+    TRY(json_parse(keep, buf_str(options), &params));
+    str suite = STR("topk"), dataset = STR_NONE, engine = STR_NONE;
+    TRY(json_opt_str(params, "suite", &suite));
+    TRY(json_opt_str(params, "datasetId", &dataset));
+    TRY(json_opt_str(params, "engine", &engine));
+    if (str_eq(suite, STR("acpl"))) {
+        struct acpl_plan plan; /* a missing engine is said at once, too */
+        TRY(acpl_plan_read(h, params, engine, &plan));
+    }
+    json_out_init(&w, payload);
+    json_object_begin(&w);
+    json_kv_cstr(&w, "candidate", words[0]);
+    json_kv_cstr(&w, "baseline", words[1]);
+    json_kv_str(&w, "suite", suite);
+    json_kv_str(&w, "datasetId", dataset);
+    json_kv_str(&w, "engine", engine);
+    json_kv_raw(&w, "params", buf_str(options));
+    json_object_end(&w);
+    return buf_check(payload);
+}
+
+err verb_evaluate(struct house *h, const struct verb_args *args)
+{
+    struct buf options, payload;
+    arena keep;
+    buf_init(&options, JOB_PAYLOAD_MAX);
+    buf_init(&payload, JOB_PAYLOAD_MAX);
+    arena_init(&keep, VERB_ARENA_BYTES);
+    err e = write_evaluation(h, args, &keep, &options, &payload);
+    if (!e.code)
+        e = run_chess_job(h, "chess.evaluate", &payload, args->json);
+    arena_deinit(&keep);
+    buf_deinit(&options);
+    buf_deinit(&payload);
+    return e;
+}
+
+err verb_match(struct house *h, const struct verb_args *args)
 {
     const char *words[2] = { NULL, NULL };
     int count = 0;
@@ -159,28 +216,15 @@ static err run_pair(struct house *h, const struct verb_args *args, const char *k
     buf_init(&payload, JOB_PAYLOAD_MAX);
     json_out_init(&w, &payload);
     json_object_begin(&w);
-    err e = write_options(&w, args, known, words, 2, &count);
+    err e = write_options(&w, args, " games seed temperature ", words, 2, &count);
     for (int i = 0; i < 2 && !e.code; i++)
         e = check_model(h, words[i]);
     if (!e.code) {
         json_kv_cstr(&w, "candidate", words[0]);
         json_kv_cstr(&w, "baseline", words[1]);
         json_object_end(&w);
-        e = run_chess_job(h, kind, &payload, args->json);
+        e = run_chess_job(h, "chess.match", &payload, args->json);
     }
     buf_deinit(&payload);
     return e;
-}
-
-err verb_evaluate(struct house *h, const struct verb_args *args)
-{
-    if (args->count == 0)
-        return ERR(ERR_INVALID,
-                   "name the model version to judge: skerry chess evaluate chess-policy@1");
-    return run_pair(h, args, "chess.evaluate", " suite dataset-id ");
-}
-
-err verb_match(struct house *h, const struct verb_args *args)
-{
-    return run_pair(h, args, "chess.match", " games seed temperature ");
 }

@@ -72,11 +72,13 @@ struct model_kind {
     const char *dataset_kind; /* what it is trained on */
     const char *train_job;    /* payload {"datasetId","model","params":{...}} */
     const char *evaluate_job; /* payload {"candidate":"name@3","baseline":"name@2" or
-                                 null,"suite","datasetId"} */
+                                 null,"suite","datasetId","params":{...}} */
     const char *params_schema; /* JSON Schema of params' properties, with defaults */
     /* Checks the params of a training before anything is queued. */
     err (*check)(struct house *h, const struct json *params);
     const char *suites; /* evaluations it can do: "topk accuracy ..." */
+    /* Checks the body of an evaluation before anything is queued; may be NULL. */
+    err (*evaluate_check)(struct house *h, const struct json *params);
     /* Loads a version and makes it the one that serves, atomically: requests in flight finish on
      * the old one. alias "prod" is what unqualified predictions use. */
     err (*load)(struct house *h, const struct model_version_info *info, str alias);
@@ -101,6 +103,14 @@ struct verb {
 };
 
 /* ------------------------------------------------------------------ the table */
+
+/* A line of `skerry doctor`. */
+struct finding {
+    const char *what;
+    char state[ERR_MSG_BYTES];
+    bool is_good;
+    const char *next_step; /* shown when it is not good */
+};
 
 struct page {
     const char *path, *title;
@@ -133,6 +143,8 @@ struct app {
     blob_roots_fn roots;       /* blobs that its own tables refer to; arg is struct house * */
     /* Adds members to the STATUS block: open object. May be NULL. */
     err (*status)(struct house *h, struct json_out *out);
+    /* Adds at most `max` findings for `skerry doctor`; returns how many. May be NULL. */
+    size_t (*examine)(struct house *h, struct finding *ret_findings, size_t max);
 };
 
 /* Every app in the build, NULL-ended, platform's own table ("core") first. Written by meson. */

@@ -35,6 +35,8 @@
     "{\"candidateModelId\":{\"type\":\"string\"},\"candidateVersion\":{\"type\":\"string\"}," \
     "\"baselineModelId\":{\"type\":\"string\"},\"baselineVersion\":{\"type\":\"string\"},"    \
     "\"suite\":{\"type\":\"string\"},"                                                        \
+    "\"positions\":{\"type\":\"integer\"},\"nodes\":{\"type\":\"integer\"},"                 \
+    "\"depth\":{\"type\":\"integer\"},\"seed\":{\"type\":\"integer\"},"                      \
     "\"datasetId\":{\"type\":\"string\"},\"notes\":{\"type\":\"string\"}}"
 
 static const struct route routes[] = {

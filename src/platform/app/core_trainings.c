@@ -83,6 +83,16 @@ static const struct model_kind *kind_for_dataset(const struct house *h, str data
     return NULL;
 }
 
+static void write_node(struct json_out *w, const char *key, const struct json *node)
+{
+    struct buf text;
+    buf_init(&text, 4 * 1024 * 1024);
+    if (node)
+        json_dump(node, &text);
+    json_kv_raw(w, key, node ? buf_str(&text) : STR("{}"));
+    buf_deinit(&text);
+}
+
 err core_training_create(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
@@ -160,6 +170,8 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
     if (!has_word(kind->suites, suite))
         return ERR(ERR_INVALID, "field 'suite' is '%.*s'; models of kind %s have: %s",
                    STR_ARG(suite), kind->name, kind->suites);
+    if (kind->evaluate_check)
+        TRY(kind->evaluate_check(h, body));
     struct buf payload;
     struct json_out w;
     char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
@@ -177,6 +189,7 @@ err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
         json_out_null(&w);
     json_kv_str(&w, "suite", suite);
     json_kv_str(&w, "datasetId", dataset);
+    write_node(&w, "params", body);
     json_object_end(&w);
     err e = buf_check(&payload);
     if (!e.code)
@@ -333,16 +346,6 @@ static err run_data(struct http_request *rq, str run_id, const struct json **ret
         e = json_parse(http_arena(rq), buf_str(&text), ret_data);
     buf_deinit(&text);
     return e;
-}
-
-static void write_node(struct json_out *w, const char *key, const struct json *node)
-{
-    struct buf text;
-    buf_init(&text, 4 * 1024 * 1024);
-    if (node)
-        json_dump(node, &text);
-    json_kv_raw(w, key, node ? buf_str(&text) : STR("{}"));
-    buf_deinit(&text);
 }
 
 static err write_artifact_uris(struct http_request *rq, struct json_out *w, str run_id)

@@ -101,12 +101,7 @@ err core_verb_config(struct house *h, const struct verb_args *args)
 
 /* ------------------------------------------------------------------ doctor */
 
-struct finding {
-    const char *what;
-    char state[ERR_MSG_BYTES];
-    bool is_good;
-    const char *next_step;
-};
+enum { FINDINGS_MAX = 32 };
 
 static void look_at(struct finding *f, const char *what, const err *e, const char *next_step)
 {
@@ -114,7 +109,7 @@ static void look_at(struct finding *f, const char *what, const err *e, const cha
     snprintf(f->state, sizeof f->state, "%s", e->code ? e->msg : "good");
 }
 
-static size_t examine(struct house *h, struct finding *out)
+static size_t examine(struct house *h, struct finding out[FINDINGS_MAX])
 {
     size_t n = 0;
     struct server_address server;
@@ -147,12 +142,16 @@ static size_t examine(struct house *h, struct finding *out)
         snprintf(out[n].state, sizeof out[n].state, "not running (skerry serve starts it)");
     out[++n] = (struct finding){ .what = "cores", .is_good = true };
     snprintf(out[n].state, sizeof out[n].state, "%d usable", thread_core_count());
-    return n + 1;
+    n++;
+    for (size_t i = 0; house_apps(h)[i]; i++)
+        if (house_apps(h)[i]->examine)
+            n += house_apps(h)[i]->examine(h, out + n, FINDINGS_MAX - n);
+    return n;
 }
 
 err core_verb_doctor(struct house *h, const struct verb_args *args)
 {
-    struct finding findings[16];
+    struct finding findings[FINDINGS_MAX];
     size_t count = examine(h, findings), bad = 0;
     struct buf out;
     struct json_out w;
