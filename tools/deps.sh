@@ -30,7 +30,7 @@ stockfish            bench    peer: perft
 pgn-extract          bench    peer: reading PGN
 scid                 bench    peer: importing PGN
 prometheus           interop  promtool checks /metrics, the server scrapes it
-stockfish            interop  a UCI opponent for the served model
+stockfish            interop  a UCI opponent for the served model, the engine of evaluations with suite acpl
 curl                 interop  an HTTP client that is not ours
 python3-venv         interop  an environment for python-chess from PyPI
 LIST

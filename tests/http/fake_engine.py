@@ -16,6 +16,8 @@ silent    never answers a question
 illegal   answers moves that are not legal
 scoreless answers moves without a score
 deaf      does not know searchmoves
+brood     like good, and starts a process of its own first
+prisoner  says in its name what it can see and do (freedom)
 mute      says nothing at all
 wordy     writes a line of 100 MB instead of saying hello
 """
@@ -23,7 +25,9 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
 import stat
+import subprocess
 import sys
 import time
 
@@ -58,6 +62,17 @@ def install(folder, mode="good"):
     program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{pathlib.Path(__file__).resolve()}' '{folder}'\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return program
+
+
+def freedom():
+    """One word for each thing an engine must not have, or must have limited; see test_uci_engine.c."""
+    here = pathlib.Path("/proc/self/fd")
+    fds = sorted(int(entry.name) for entry in here.iterdir() if entry.exists())
+    limit = lambda what: resource.getrlimit(what)[1]
+    return " ".join((f"fds={','.join(map(str, fds))}", f"leads={os.getpgrp() == os.getpid()}",
+                     f"secret={'SKERRY_SECRET' in os.environ}", f"memory={limit(resource.RLIMIT_AS) >> 20}",
+                     f"files={limit(resource.RLIMIT_NOFILE)}", f"written={limit(resource.RLIMIT_FSIZE)}",
+                     f"core={limit(resource.RLIMIT_CORE)}", f"idle={os.nice(0) >= 10}"))
 
 
 def say(line):
@@ -111,12 +126,14 @@ def main():
         time.sleep(3600)
     if mode == "wordy":
         write_for_ever(b"x" * 1_000_000, 100)
+    if mode == "brood":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)", str(folder)])
     table = json.loads((folder / "table.json").read_text())
     fen, is_new = None, False
     for line in sys.stdin:
         words = line.split()
         if words[:1] == ["uci"]:
-            say(f"id name {NAME}\nid author nobody\noption name Hash type spin default 1 min 1 max 4\nuciok")
+            say(f"id name {freedom() if mode == 'prisoner' else NAME}\nid author nobody\noption name Hash type spin default 1 min 1 max 4\nuciok")
         elif words[:1] == ["isready"]:
             say("readyok")
         elif words[:1] == ["ucinewgame"]:

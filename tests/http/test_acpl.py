@@ -179,6 +179,14 @@ class Acpl(trained.TrainedTest):
         self.assertEqual(engines_of(self.folder), [])
         self.assertEqual(self.server.get("/health").status, 200)
 
+    def test_what_an_engine_starts_goes_with_it(self):
+        self.mode("brood")
+        self.assertEqual(self.done(self.start(positions=3))["summary"]["positions"], 3)
+        deadline = time.monotonic() + 20
+        while engines_of(self.folder) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(engines_of(self.folder), [])
+
     def test_doctor_knows_the_engine(self):
         findings = {f["what"]: f for f in json.loads(self.server.cli("doctor", "--json").stdout)}
         self.assertTrue(findings["engine"]["good"])

@@ -18,7 +18,7 @@
 enum {
     POSITIONS_USUAL = 1000,
     POSITIONS_MAX = 20000,
-    ENGINES_MAX = 8,   /* at once; one a core below that */
+    ENGINES_MAX = 4,   /* at once; one a core below that. Each has a network of its own in memory */
     ENGINE_SHARE = 4,  /* positions of one engine between two looks at stop and progress */
     FAILURES_MAX = 20, /* positions that cost an engine; then it is not the positions */
     METRIC_EVERY_MS = 1000,
@@ -352,7 +352,7 @@ static err write_params(const struct acpl_sample *s)
     const struct acpl_plan *plan = &s->plan;
     struct run *run = s->e->run;
     TRY(run_param(run, "engine", str_of(s->engine_name)));
-    TRY(run_param(run, "engine_path", str_of(plan->engine)));
+    TRY(run_tag(run, "engine_path", str_of(plan->engine)));
     TRY(run_param_fmt(run, "engine_limit", "%s %lld", plan->depth ? "depth" : "nodes",
                       (long long)(plan->depth ? plan->depth : plan->nodes)));
     TRY(run_param_fmt(run, "seed", "%lld", (long long)plan->seed));

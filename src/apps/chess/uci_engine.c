@@ -126,13 +126,13 @@ int uci_engine_role(int argc, char **argv)
     if (!e.code)
         e = fence_limit(RLIMIT_CORE, 0, "core dumps");
     /* Our death must not leave an engine behind that thinks. */
-    if (e.code || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || close_range(3, ~0u, 0) != 0)
-        return NOT_STARTED;
-    signal(SIGXFSZ, SIG_IGN); /* a log file that cannot grow is no reason to die */
-    (void)setpriority(PRIO_PROCESS, 0, NICE);
-    execl(argv[2], argv[2], (char *)NULL);
-    return NOT_STARTED;
+    if (!e.code && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && close_range(3, ~0u, 0) == 0) {
+        signal(SIGXFSZ, SIG_IGN); /* a log file that cannot grow is no reason to die */
+        (void)setpriority(PRIO_PROCESS, 0, NICE);
+        execl(argv[2], argv[2], (char *)NULL);
+    }
+    _exit(NOT_STARTED); /* with these limits there is nothing that could be tidied up */
 }
 
 /* ------------------------------------------------------------------ starting and ending */

@@ -57,7 +57,7 @@ MUST_USE err uci_engine_ask(struct uci_engine *e, const struct chess_position *p
 
 void uci_engine_close(struct uci_engine *e); /* accepts NULL */
 
-/* The child's side: limits itself and becomes argv[2]. Returns only when that failed. */
+/* The child's side: limits itself and becomes argv[2], or ends. */
 int uci_engine_role(int argc, char **argv);
 
 #endif

@@ -2,6 +2,8 @@
 /* If these fail, an engine that misbehaves takes the server's memory or time, or stays behind when
  * its work is done. The engine is tests/http/fake_engine.py in each of its modes; this program is
  * also the child that becomes it. */
+#include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -69,10 +72,10 @@ static void write_table(const struct fixture *f)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    const char *fake = getenv("FAKE_ENGINE");
-    char script[512];
+    const char *named = getenv("FAKE_ENGINE");
+    char fake[PATH_MAX], script[PATH_MAX + 128];
     assert_non_null(f);
-    assert_non_null(fake);
+    assert_non_null(realpath(named ? named : "tests/http/fake_engine.py", fake));
     snprintf(f->folder, sizeof f->folder, "/tmp/skerry-engine-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->program, sizeof f->program, "%s/engine", f->folder);
@@ -204,6 +207,21 @@ static void bad_starts(void **state)
     assert_no_child();
 }
 
+static void an_engine_sees_nothing_of_ours(void **state)
+{
+    struct fixture *f = *state;
+    int leak = open("/dev/null", O_RDONLY); /* as a library might: without O_CLOEXEC */
+    assert_true(leak > 2);
+    setenv("SKERRY_SECRET", "key", 1);
+    struct uci_engine *engine = open_engine(f, "prisoner", LONG_MS);
+    assert_string_equal(uci_engine_name(engine),
+                        "fds=0,1,2 leads=True secret=False memory=4096 files=64 written=0 core=0 "
+                        "idle=True");
+    uci_engine_close(engine);
+    close(leak);
+    unsetenv("SKERRY_SECRET");
+}
+
 static err enough(void *arg)
 {
     int *calls = arg;
@@ -265,6 +283,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_answer_is_the_same_each_time, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_starts, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_engine_sees_nothing_of_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_can_be_cut_short, setup, teardown),
         cmocka_unit_test_setup_teardown(finding_the_program, setup, teardown),
     };
