@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A UCI engine that knows no chess: `fake_engine.py FOLDER`. FOLDER/table.json has the legal moves of the
-positions it may be asked about, by FEN; FOLDER/mode is how it behaves, in one of these words:
+positions it may be asked about, by FEN; FOLDER/limit, if there is one, what must follow "go" ("nodes 10000");
+FOLDER/mode is how it behaves, in one of these words:
 
 good      answers; every score follows from position and move (score), so sums are known beforehand
 slow      the same, after a while
@@ -145,6 +146,8 @@ def main():
         elif words[:1] == ["go"]:
             assert is_new, "asked without ucinewgame: the answer would depend on what was asked before"
             assert fen in table, fen
+            limit = folder / "limit"
+            assert not limit.exists() or " ".join(words[1:3]) == limit.read_text(), words
             is_new = False
             answer(mode, fen, table[fen], words)
         elif words[:1] == ["quit"]:

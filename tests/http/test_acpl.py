@@ -57,6 +57,10 @@ class Acpl(trained.TrainedTest):
 
     def setUp(self):
         self.mode("good")
+        self.limit("nodes 10000")
+
+    def limit(self, words):
+        (self.folder / "limit").write_text(words)
 
     def mode(self, word):
         (self.folder / "mode").write_text(word)
@@ -143,8 +147,9 @@ class Acpl(trained.TrainedTest):
 
     def test_the_sample_follows_from_the_seed(self):
         rows = []
+        self.limit("nodes 77")
         for seed in (1, 1, 2):
-            made = self.start(positions=10, seed=seed)
+            made = self.start(positions=10, seed=seed, nodes=77)
             self.assertEqual(self.done(made)["summary"]["positions"], 10)
             rows.append([(line["row"], line["uniform"]) for line in self.lines(made)])
         self.assertEqual(rows[0], rows[1])
@@ -252,7 +257,7 @@ class Acpl(trained.TrainedTest):
         self.assertIn(b"CHESS_ENGINE", done.stderr)
 
     def test_an_engine_may_be_named_on_the_command_line(self):
-        """Also that depth is passed on: the fake asserts nothing of it, the params do."""
+        self.limit("depth 3")
         out = self.server.cli("chess", "evaluate", f"{self.model}@1", "--suite", "acpl", "--dataset-id", self.rows_of,
                               "--positions", "5", "--depth", "3", "--engine", self.folder / "engine", "--json").stdout
         self.assertEqual(json.loads(out)["summary"]["positions"], 5)
