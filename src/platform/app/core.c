@@ -93,7 +93,7 @@ static const struct route routes[] = {
       .reply = ITEMS },
 
     { "POST", "/v1/datasets", "Build a dataset version.", ACCESS_ANALYST, core_dataset_create,
-      .body = DATASET_BODY, .reply = OBJECT, .reply_status = 201,
+      .per_minute = 30, .body = DATASET_BODY, .reply = OBJECT, .reply_status = 201,
       .example =
           "{\"name\":\"gate\",\"filter\":{},\"split\":{\"train\":0.8,\"valid\":0.1,\"test\":0.1}}",
       .event = "dataset.created" },
@@ -211,6 +211,9 @@ static const struct setting settings[] = {
       "Threads of one computation; 0 means one a core.", .min = 0, .max = 1024 },
     { "SKERRY_UPLOAD_MAX", SETTING_BYTES, "16G", "Largest upload.", .min = 1024,
       .max = 1LL << 50 },
+    { "SKERRY_RATE_PERCENT", SETTING_INT, "100",
+      "Share of the requests a minute that limited routes allow one client; 0: no limits.",
+      .min = 0, .max = 100000 },
     { "SKERRY_HOSTS", SETTING_STR, "", "Further Host names to answer to, separated by commas." },
     { "SKERRY_ORIGINS", SETTING_STR, "",
       "Web origins that may call the API, separated by commas." },

@@ -401,6 +401,7 @@ static err open_http(struct house *h)
         .port = (int)setting_int(h, "API_PORT"),
         .workers = (int)setting_int(h, "SKERRY_HTTP_WORKERS"),
         .upload_bytes_max = setting_int(h, "SKERRY_UPLOAD_MAX"),
+        .rate_percent = (int)setting_int(h, "SKERRY_RATE_PERCENT"),
         .spool_folder = arena_cstr(&h->keep, str_of(spool)),
         .hooks = { .ctx = h, .authorise = house_authorise, .finished = house_request_finished },
     };

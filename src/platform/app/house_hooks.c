@@ -11,7 +11,7 @@
 static const double request_buckets[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                           0.025,  0.05,    0.1,    0.3,   1,      3,     10 };
 
-enum { FAMILY_REQUESTS, FAMILY_SECONDS, FAMILY_PROBLEMS };
+enum { FAMILY_REQUESTS, FAMILY_SECONDS, FAMILY_PROBLEMS, FAMILY_LIMITED };
 
 const struct metric_family house_metrics_table[] = {
     {
@@ -34,6 +34,11 @@ const struct metric_family house_metrics_table[] = {
         .name = "chs_security_rejected_total",
         .type = METRIC_COUNTER,
         .help = "Requests refused for missing or insufficient access.",
+    },
+    {
+        .name = "chs_security_rate_limited_total",
+        .type = METRIC_COUNTER,
+        .help = "Requests refused because their client made too many in a minute.",
     },
     { 0 },
 };
@@ -127,6 +132,8 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
                       : status >= 400 ? 1
                                       : 0,
                       http_user(rq).len ? 0 : 1, duration_ns);
+    if (status == 429)
+        metric_add(metric_cell_plain(h->metrics, &house_metrics_table[FAMILY_LIMITED]), 1);
     if (!may_log(w ? w : &h->unknown, clock_mono_ns() / 1000000000, &suppressed))
         return;
     struct log_labels labels = { .component = STR("http"),
