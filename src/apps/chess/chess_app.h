@@ -24,6 +24,7 @@ err ingest_get(struct http_request *rq, struct http_reply *rp);
 err ingest_report_get(struct http_request *rq, struct http_reply *rp);
 err ingest_list(struct http_request *rq, struct http_reply *rp);
 err ingest_moved(struct http_request *rq, struct http_reply *rp);
+err ingest_demo(struct http_request *rq, struct http_reply *rp);
 err games_list(struct http_request *rq, struct http_reply *rp);
 err games_recent(struct http_request *rq, struct http_reply *rp);
 err games_count(struct http_request *rq, struct http_reply *rp);
@@ -89,7 +90,10 @@ err play_get(struct http_request *rq, struct http_reply *rp);
 err play_pgn(struct http_request *rq, struct http_reply *rp);
 err play_move(struct http_request *rq, struct http_reply *rp);
 err play_resign(struct http_request *rq, struct http_reply *rp);
+err play_online_count(struct http_request *rq, struct http_reply *rp);
 err play_takeback(struct http_request *rq, struct http_reply *rp);
+err prefs_get(struct http_request *rq, struct http_reply *rp);
+err prefs_put(struct http_request *rq, struct http_reply *rp);
 
 err selfplay_start(struct http_request *rq, struct http_reply *rp);
 err selfplay_list(struct http_request *rq, struct http_reply *rp);
