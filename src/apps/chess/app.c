@@ -53,7 +53,8 @@ static const struct job_kind jobs[] = {
       .run = evaluate_run,
       .concurrent_max = 1,
       .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},"
-                        "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}",
+                        "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"},"
+                        "\"limit\":{\"type\":\"integer\"},\"seed\":{\"type\":\"integer\"}",
       .metric = "chs_eval_runtime_seconds",
       .event = "evaluation.completed",
       .artifact = "report.json" },
@@ -98,6 +99,8 @@ static const struct dataset_kind dataset_kinds[] = {
       .filter_schema = dataset_filter_schema,
       .check = dataset_check,
       .sample = dataset_sample,
+      .history = dataset_history,
+      .first_step = "POST /v1/games/demo imports some games",
       .formats = "pgn csv ndjson",
       .export_open = dataset_export_open },
     { 0 },

@@ -42,6 +42,7 @@ extern const char dataset_filter_schema[];
 err dataset_check(struct house *h, const struct json *filter, const struct json *split);
 err dataset_sample(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
                    struct json_out *out);
+err dataset_history(struct house *h, const struct dataset_info *info, struct json_out *out);
 err dataset_export_open(struct house *h, const struct dataset_info *info, str format, str split,
                         struct http_stream *ret_stream, const char **ret_content_type);
 

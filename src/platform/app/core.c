@@ -22,6 +22,7 @@
 #define DATASET_BODY                                                                        \
     "{\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},\"kind\":{\"type\":" \
     "\"string\"},"                                                                          \
+    "\"sizeRows\":{\"type\":\"integer\"},"                                                \
     "\"filter\":{\"type\":\"object\"},\"split\":{\"type\":\"object\"},\"note\":{\"type\":"  \
     "\"string\"},\"tags\":{\"type\":\"object\"}}"
 #define TRAINING_BODY                                                                             \
@@ -31,11 +32,19 @@
     "\"type\":\"number\"},"                                                                       \
     "\"seed\":{\"type\":\"integer\"},\"minutes\":{\"type\":\"number\"},\"notes\":{\"type\":"      \
     "\"string\"},\"priority\":{\"type\":\"string\"}}"
-#define EVALUATION_BODY                                                                       \
+/* clang-format off */
+#define EVALUATION_BODY \
     "{\"candidateModelId\":{\"type\":\"string\"},\"candidateVersion\":{\"type\":\"string\"}," \
-    "\"baselineModelId\":{\"type\":\"string\"},\"baselineVersion\":{\"type\":\"string\"},"    \
-    "\"suite\":{\"type\":\"string\"},"                                                        \
-    "\"datasetId\":{\"type\":\"string\"},\"notes\":{\"type\":\"string\"}}"
+    "\"baselineModelId\":{\"type\":\"string\"},\"baselineVersion\":{\"type\":\"string\"}," \
+    "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}," \
+    "\"limit\":{\"type\":\"integer\"},\"seed\":{\"type\":\"integer\"}," \
+    "\"notes\":{\"type\":\"string\"}}"
+#define RUNNER_EVAL_BODY \
+    "{\"modelId\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}," \
+    "\"metrics\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}," \
+    "\"batchSize\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"}," \
+    "\"seed\":{\"type\":\"integer\"}}"
+/* clang-format on */
 
 static const struct route routes[] = {
     { "GET", "/health", "Is the process up?", ACCESS_PUBLIC, core_health, .is_inline = true,
@@ -115,8 +124,8 @@ static const struct route routes[] = {
       ACCESS_VIEWER, core_dataset_quality, .query = "version:string", .reply = OBJECT },
     { "GET", "/v1/datasets/{id}/sample", "A page of rows.", ACCESS_VIEWER, core_dataset_sample,
       .query = "version:string limit:int cursor:int", .reply = ITEMS },
-    { "GET", "/v1/datasets/{id}/ingest/history", "Who built which version when.", ACCESS_VIEWER,
-      core_dataset_history, .reply = ITEMS },
+    { "GET", "/v1/datasets/{id}/ingest/history", "The imports that it was made from.", ACCESS_VIEWER,
+      core_dataset_history, .query = "version:string", .reply = ITEMS },
     { "GET", "/v1/datasets/{id}/export", "Download the rows.", ACCESS_VIEWER, core_dataset_export,
       .query = "format:string version:string split:string", .example = "format=csv" },
 
@@ -158,6 +167,10 @@ static const struct route routes[] = {
       .query = "limit:int offset:int", .reply = ITEMS },
     { "GET", "/v1/evaluations/{runId}", "Summary and series of an evaluation.", ACCESS_VIEWER,
       core_evaluation_get, .reply = OBJECT },
+    { "POST", "/runner/eval/start", "Evaluate a model version, as the reference's runner took it.",
+      ACCESS_ANALYST, core_eval_start, .body = RUNNER_EVAL_BODY, .reply = OBJECT },
+    { "GET", "/runner/eval/{runId}", "An evaluation, as the reference's runner said it.",
+      ACCESS_VIEWER, core_eval_get, .reply = OBJECT },
 
     { "GET", "/v1/metrics/health", "A tile: ok or degraded, median latency, error share.",
       ACCESS_VIEWER, core_chart_health, .reply = OBJECT },
@@ -165,6 +178,11 @@ static const struct route routes[] = {
       core_chart_throughput, .query = "runId:string range:string", .reply = SERIES },
     { "GET", "/v1/metrics/training/{runId}", "Metrics of one training over time.", ACCESS_VIEWER,
       core_chart_training, .query = "m:string range:string", .reply = SERIES },
+    { "GET", "/v1/metrics/train/{runId}", "The newest numbers of a training.", ACCESS_VIEWER,
+      core_training_metrics, .reply = OBJECT },
+    { "GET", "/v1/obs/resources", "What this process takes: CPU, memory, restarts.", ACCESS_VIEWER,
+      core_resources, .query = "service:string window:string", .reply = OBJECT,
+      .example = "service=serve&window=5m" },
     { "GET", "/v1/metrics/utilization", "CPU share of this process.", ACCESS_VIEWER,
       core_chart_utilization, .query = "runId:string range:string", .reply = SERIES },
     { "GET", "/v1/metrics/latency", "A latency percentile over five minutes.", ACCESS_VIEWER,

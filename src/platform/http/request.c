@@ -402,8 +402,7 @@ static err rate_check(struct http_request *rq)
         return OK;
     rq->retry_after_s = (wait_ms + 999) / 1000;
     return refuse_as(rq, 429, "rate_limited",
-                     ERR(ERR_BUSY,
-                         "more than %lld requests a minute to %s %s: try again in %lld s",
+                     ERR(ERR_BUSY, "more than %lld requests a minute to %s %s: try again in %lld s",
                          (long long)(max > 0 ? max : 1), rq->route->method, rq->route->path,
                          (long long)rq->retry_after_s));
 }

@@ -148,6 +148,9 @@ MUST_USE err dataset_fail(struct track *t, str id, str reason);
  * name. A deleted dataset is not found. */
 MUST_USE err dataset_get(struct track *t, str id_or_name, str version, arena *keep,
                          struct dataset_info *ret_info);
+/* The blobs that it was made from (dataset_result.parents); none while it is not ready. */
+MUST_USE err dataset_parents(struct track *t, str id, arena *keep, struct blob_id **ret_blobs,
+                             size_t *ret_count);
 struct dataset_filter {
     str name, q, kind, state; /* q: part of the name, upper or lower case. Empty: any */
     const char *sort;         /* "size" "rows" "createdAt" (NULL), largest or newest first */
