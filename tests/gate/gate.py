@@ -92,6 +92,9 @@ class Gate:
                 return "training_report.json"
             if template.startswith("/v1/play/"):
                 return self.spare_game(template)
+            if template.startswith("/v1/admin/users/"):
+                self.spare_key()
+                return "gate"
             if template.startswith("/v1/keys/"):
                 return self.spare_key()
             if template.startswith("/v1/datasets") and method == "delete":

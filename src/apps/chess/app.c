@@ -182,7 +182,9 @@ static err chess_start(struct house *h, void *state)
     chess_init();
     struct chess_state *chess = state;
     model_serve_init(&chess->serve);
-    chess_metrics_zero(house_metrics(h));
+    chess_metrics_zero(house_metrics(h), setting_str(h, "SKERRY_USER"));
+    TRY(games_start(h));
+    TRY(dataset_start(h));
     TRY(ingest_start(h));
     TRY(play_start(h));
     return model_serve_start(h);

@@ -53,6 +53,8 @@ err verb_games(struct house *h, const struct verb_args *args);
 
 /* start, blobs that our tables refer to, and the data part of the STATUS block */
 err ingest_start(struct house *h);
+err games_start(struct house *h);   /* sets the gauges of what is stored */
+err dataset_start(struct house *h); /* the same for datasets */
 /* Where uploads wait for their import; with file NULL the folder itself. */
 err inbox_path(const struct house *h, const char *file, char out[FS_PATH_BYTES]);
 err games_roots(void *house, blob_mark_fn mark, void *mark_arg);
@@ -100,6 +102,7 @@ err selfplay_start(struct http_request *rq, struct http_reply *rp);
 err selfplay_list(struct http_request *rq, struct http_reply *rp);
 err selfplay_get(struct http_request *rq, struct http_reply *rp);
 err selfplay_metrics(struct http_request *rq, struct http_reply *rp);
+err selfplay_debug(struct http_request *rq, struct http_reply *rp);
 err selfplay_run(struct run *run, const struct json *payload);
 
 /* verbs */

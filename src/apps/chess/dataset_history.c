@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dataset_history.c -- which imports a dataset was made from: its parents are packs, and a pack
- * belongs to the import that wrote it. */
+/* dataset_history.c -- what is known of datasets that were built before: which imports they were
+ * made from (their parents are packs, and a pack belongs to the import that wrote it), and, after a
+ * restart, how many rows they have. */
 #include "apps/chess/chess_app.h"
+#include "apps/chess/chess_metrics.h"
+#include "apps/chess/dataset_file.h"
 #include "base/map.h"
 
 struct history {
@@ -64,6 +67,41 @@ err dataset_history(struct house *h, const struct dataset_info *info, struct jso
     if (!e.code)
         e = store_read(house_store(h), read_history, &history);
     map_deinit(&packs);
+    arena_deinit(&keep);
+    return e;
+}
+
+/* ------------------------------------------------------------------ start */
+
+enum { GAUGED_MAX = 80 }; /* three splits each stay within a family's 256 label sets */
+
+static err gauge_rows(struct house *h, const struct dataset_info *d, arena *keep)
+{
+    const struct json *manifest;
+    TRY(json_parse(keep, d->manifest, &manifest));
+    for (int i = 0; i < CHESS_SPLIT_COUNT; i++) {
+        const char *split = chess_split_name((enum chess_split)i);
+        const struct json *part = json_get(json_get(manifest, "splits"), split);
+        if (part)
+            metric_set(
+                CHESS_CELL(house_metrics(h), CHESS_M_DATASET_ROWS, str_of(d->id), str_of(split)),
+                json_num(json_get(part, "rows"), 0));
+    }
+    return OK;
+}
+
+err dataset_start(struct house *h)
+{
+    struct dataset_filter filter = { .kind = STR("chess.positions"),
+                                     .state = STR("ready"),
+                                     .limit = GAUGED_MAX };
+    struct dataset_info *infos;
+    size_t count = 0;
+    arena keep;
+    arena_init(&keep, 256 * 1024 * 1024);
+    err e = dataset_list(house_track(h), &filter, &keep, &infos, &count);
+    for (size_t i = 0; !e.code && i < count; i++)
+        e = gauge_rows(h, &infos[i], &keep);
     arena_deinit(&keep);
     return e;
 }

@@ -184,6 +184,11 @@ const struct route chess_routes[] = {
       .reply = ITEMS(P("runId", "string") "," P("status", "string")) },
     { "GET", "/v1/selfplay/{runId}", "Show a match: games, Elo with its interval.", ACCESS_VIEWER,
       selfplay_get, .alias = "/runner/selfplay/runs/{runId}", .reply = OBJECT(MATCH) },
+    { "GET", "/v1/selfplay/debug", "Play a few games of the serving model here and now.",
+      ACCESS_ANALYST, selfplay_debug, .query = "games:int seed:int",
+      .alias = "/runner/selfplay/debug",
+      .reply = OBJECT(P("games", "integer") "," P("wins", "integer") "," P("elo", "number")),
+      .example = "games=2" },
     { "GET", "/v1/metrics/selfplay/{runId}", "Numbers of a match for charts.", ACCESS_VIEWER,
       selfplay_metrics, .reply = RUN_METRICS },
 

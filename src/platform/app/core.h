@@ -15,6 +15,8 @@ err core_status(struct http_request *rq, struct http_reply *rp);
 err core_settings(struct http_request *rq, struct http_reply *rp);
 err core_permissions(struct http_request *rq, struct http_reply *rp);
 err core_me(struct http_request *rq, struct http_reply *rp);
+err core_users_list(struct http_request *rq, struct http_reply *rp);
+err core_user_patch(struct http_request *rq, struct http_reply *rp);
 err core_keys_list(struct http_request *rq, struct http_reply *rp);
 err core_keys_create(struct http_request *rq, struct http_reply *rp);
 err core_keys_revoke(struct http_request *rq, struct http_reply *rp);

@@ -79,15 +79,13 @@ struct resources {
 static err measure(struct http_request *rq, int64_t window_s, struct resources *ret)
 {
     struct house *h = rq_house(rq);
-    struct metric_point *cpu, *memory, *started;
-    size_t cpu_count, memory_count, started_count;
+    struct metric_point *cpu, *memory;
+    size_t cpu_count, memory_count;
     int64_t step_s = window_s / STEPS_MAX > SAMPLE_S ? window_s / STEPS_MAX : SAMPLE_S;
     TRY(query(rq, STR("process_cpu_seconds_total"), HISTORY_RATE, window_s, step_s, &cpu,
               &cpu_count));
     TRY(query(rq, STR("process_resident_memory_bytes"), HISTORY_VALUE, window_s, step_s, &memory,
               &memory_count));
-    TRY(query(rq, STR("process_start_time_seconds"), HISTORY_VALUE, window_s, step_s, &started,
-              &started_count));
     struct resources r = { .memory_bytes = (double)process_resident_bytes() };
     for (size_t i = 0; i < cpu_count; i++)
         r.cpu_cores += cpu[i].value / (double)cpu_count;
@@ -97,12 +95,7 @@ static err measure(struct http_request *rq, int64_t window_s, struct resources *
     }
     for (size_t i = 0; i < memory_count; i++)
         r.memory_bytes = fmax(r.memory_bytes, memory[i].value);
-    for (size_t i = 1; i < started_count; i++)
-        r.restarts += started[i].value != started[i - 1].value;
-    /* The last one may be too new to have been sampled. */
-    double own_start = (double)house_started_ms(h) / 1000;
-    if (started_count && own_start > started[started_count - 1].value + SAMPLE_S)
-        r.restarts++;
+    TRY(history_restarts(house_history(h), clock_wall_ms() - window_s * 1000, &r.restarts));
     *ret = r;
     return OK;
 }
@@ -114,7 +107,6 @@ err core_resources(struct http_request *rq, struct http_reply *rp)
     struct resources r;
     TRY(read_service(rq, &service));
     TRY(read_window(rq, &window_s));
-    process_metrics_update(house_metrics(rq_house(rq)));
     TRY(measure(rq, window_s, &r));
     int64_t now = clock_wall_ms();
     struct json_out *w = http_json(rp);

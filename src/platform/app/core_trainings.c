@@ -124,6 +124,9 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     job.payload = buf_str(&payload);
     if (!e.code)
         e = app_start_job(rq, rp, &job, 201, "/v1/trainings/");
+    if (!e.code)
+        e = auth_audit(house_auth(h), http_user(rq), STR("training.start"), str_of(dataset.id),
+                       STR_NONE);
     buf_deinit(&params);
     buf_deinit(&payload);
     return e;
@@ -307,7 +310,9 @@ err core_trainings_list(struct http_request *rq, struct http_reply *rp)
         json_kv_real(w, "progress", progress_of(&infos[i]));
         json_kv_time_ms(w, "createdAt", infos[i].created_ms);
         json_kv_time_ms(w, "updatedAt",
-                        infos[i].finished_ms ? infos[i].finished_ms : infos[i].started_ms);
+                        infos[i].finished_ms  ? infos[i].finished_ms
+                        : infos[i].started_ms ? infos[i].started_ms
+                                              : infos[i].created_ms);
         json_object_end(w);
     }
     json_items_end(w);
@@ -498,6 +503,10 @@ err core_training_control(struct http_request *rq, struct http_reply *rp)
         TRY(job_resume(jobs, str_of(info.id)));
     else
         return ERR(ERR_INVALID, "field 'action' must be pause, resume or stop");
+    str subject = arena_fmt(http_arena(rq), "%.*s %.*s", STR_ARG(info.run_id), STR_ARG(action));
+    ARENA_TRY(subject.ptr);
+    TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), STR("training.control"), subject,
+                   STR_NONE));
     http_status(rp, 202);
     struct json_out *w = http_json(rp);
     json_object_begin(w);

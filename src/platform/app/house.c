@@ -443,6 +443,7 @@ err house_serve(struct house *h)
         if (h->apps[i]->schedules)
             TRY(jobs_schedule(h->jobs, h->apps[i]->schedules));
     TRY(jobs_start(h->jobs, (int)setting_int(h, "SKERRY_WORKERS")));
+    history_refresh_with(h->history, house_refresh_metrics, h);
     TRY(history_start(h->history, HISTORY_INTERVAL_MS,
                       setting_int(h, "SKERRY_METRICS_DAYS") * 24 * 3600 * 1000));
     TRY(open_http(h));
