@@ -130,8 +130,8 @@ static const struct route routes[] = {
       ACCESS_VIEWER, core_dataset_quality, .query = "version:string", .reply = OBJECT },
     { "GET", "/v1/datasets/{id}/sample", "A page of rows.", ACCESS_VIEWER, core_dataset_sample,
       .query = "version:string limit:int cursor:int", .reply = ITEMS },
-    { "GET", "/v1/datasets/{id}/ingest/history", "The imports that it was made from.", ACCESS_VIEWER,
-      core_dataset_history, .query = "version:string", .reply = ITEMS },
+    { "GET", "/v1/datasets/{id}/ingest/history", "The imports that it was made from.",
+      ACCESS_VIEWER, core_dataset_history, .query = "version:string", .reply = ITEMS },
     { "GET", "/v1/datasets/{id}/export", "Download the rows.", ACCESS_VIEWER, core_dataset_export,
       .query = "format:string version:string split:string", .example = "format=csv" },
 
