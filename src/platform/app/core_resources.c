@@ -73,6 +73,7 @@ static err query(struct http_request *rq, str name, enum history_function functi
 struct resources {
     double cpu_cores;    /* on average over the window */
     double memory_bytes; /* the most that was resident in the window */
+    int64_t rss_bytes;   /* resident now */
     int64_t restarts;    /* in the window */
 };
 
@@ -86,7 +87,8 @@ static err measure(struct http_request *rq, int64_t window_s, struct resources *
               &cpu_count));
     TRY(query(rq, STR("process_resident_memory_bytes"), HISTORY_VALUE, window_s, step_s, &memory,
               &memory_count));
-    struct resources r = { .memory_bytes = (double)process_resident_bytes() };
+    int64_t resident = process_resident_bytes();
+    struct resources r = { .rss_bytes = resident, .memory_bytes = (double)resident };
     for (size_t i = 0; i < cpu_count; i++)
         r.cpu_cores += cpu[i].value / (double)cpu_count;
     if (!cpu_count) { /* a process so young that it has no history: since its start */
@@ -115,7 +117,7 @@ err core_resources(struct http_request *rq, struct http_reply *rp)
     json_kv_str(w, "window", window.len ? window : STR("5m"));
     json_kv_real(w, "cpuCores", r.cpu_cores);
     json_kv_real(w, "memoryBytes", r.memory_bytes);
-    json_kv_int(w, "rssBytes", process_resident_bytes());
+    json_kv_int(w, "rssBytes", r.rss_bytes);
     json_kv_int(w, "restartCount", r.restarts);
     json_kv_int(w, "pid", (int64_t)getpid());
     json_kv_real(w, "ts", (double)now / 1000);
