@@ -78,7 +78,8 @@ err house_watch_routes(struct house *h)
                 return ERR(ERR_TOO_BIG, "more than %d routes", HOUSE_ROUTES_MAX);
             struct route_watch *w = &h->watches[h->watch_count++];
             w->route = r;
-            w->is_registry = strncmp(r->path, "/v1/models", strlen("/v1/models")) == 0;
+            w->is_registry = h->apps[i] == &app_core &&
+                             str_starts(str_of(r->path), STR("/v1/models"));
             if (w->is_registry)
                 (void)METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REGISTRY],
                                   str_of(r->path), STR("200"));
