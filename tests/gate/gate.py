@@ -92,6 +92,9 @@ class Gate:
                 return "training_report.json"
             if template.startswith("/v1/play/"):
                 return self.spare_game(template)
+            if template.startswith("/v1/admin/users/"):
+                self.spare_key()
+                return "gate"
             if template.startswith("/v1/keys/"):
                 return self.spare_key()
             if template.startswith("/v1/datasets") and method == "delete":
@@ -100,8 +103,10 @@ class Gate:
                 return self.spare_training()[0 if before == "trainings" else 1]
             if template.startswith("/v1/metrics/selfplay") or "selfplay" in template:
                 return self.ids["selfplay"]
-            if template.startswith("/v1/metrics/training") or template.startswith("/v1/logs/training"):
+            if template.startswith("/v1/metrics/train") or template.startswith("/v1/logs/training"):
                 return self.ids["trainings"]
+            if template.startswith("/runner/eval"):
+                return self.ids["evaluations"]
             if before == "byName":
                 return self.ids["datasets"]
             if before not in self.ids:
@@ -152,6 +157,7 @@ class Gate:
         """Bodies that must name what exists here; a route with none of these needs an example in its row."""
         known = {"/v1/trainings": {"datasetId": self.ids["datasets"], "minutes": 0.02, "epochs": 1},
                  "/v1/evaluations": {"candidateModelId": self.ids["models"]},
+                 "/runner/eval/start": {"modelId": self.ids["models"], "limit": 50},
                  "/v1/models/load": {"modelId": self.ids["models"], "modelVersion": str(self.result["modelVersion"])},
                  "/v1/models/promote": {"modelId": self.ids["models"], "modelVersion": str(self.result["modelVersion"])}}
         if template not in known:

@@ -64,7 +64,8 @@ static const struct job_kind jobs[] = {
       .concurrent_max = 1,
       .payload_schema = "\"candidate\":{\"type\":\"string\"},\"baseline\":{\"type\":\"string\"},"
                         "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"},"
-                        "\"params\":{\"type\":\"object\"},\"engine\":{\"type\":\"string\"}",
+                        "\"params\":{\"type\":\"object\"},\"engine\":{\"type\":\"string\"},"
+                        "\"limit\":{\"type\":\"integer\"},\"seed\":{\"type\":\"integer\"}",
       .metric = "chs_eval_runtime_seconds",
       .event = "evaluation.completed",
       .artifact = "report.json" },
@@ -110,6 +111,8 @@ static const struct dataset_kind dataset_kinds[] = {
       .filter_schema = dataset_filter_schema,
       .check = dataset_check,
       .sample = dataset_sample,
+      .history = dataset_history,
+      .first_step = "POST /v1/games/demo imports some games",
       .formats = "pgn csv ndjson",
       .export_open = dataset_export_open },
     { 0 },
@@ -200,7 +203,9 @@ static err chess_start(struct house *h, void *state)
     chess_init();
     struct chess_state *chess = state;
     model_serve_init(&chess->serve);
-    chess_metrics_zero(house_metrics(h));
+    chess_metrics_zero(house_metrics(h), setting_str(h, "SKERRY_USER"));
+    TRY(games_start(h));
+    TRY(dataset_start(h));
     TRY(ingest_start(h));
     TRY(play_start(h));
     return model_serve_start(h);

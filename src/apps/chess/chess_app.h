@@ -24,6 +24,7 @@ err ingest_get(struct http_request *rq, struct http_reply *rp);
 err ingest_report_get(struct http_request *rq, struct http_reply *rp);
 err ingest_list(struct http_request *rq, struct http_reply *rp);
 err ingest_moved(struct http_request *rq, struct http_reply *rp);
+err ingest_demo(struct http_request *rq, struct http_reply *rp);
 err games_list(struct http_request *rq, struct http_reply *rp);
 err games_recent(struct http_request *rq, struct http_reply *rp);
 err games_count(struct http_request *rq, struct http_reply *rp);
@@ -41,6 +42,7 @@ extern const char dataset_filter_schema[];
 err dataset_check(struct house *h, const struct json *filter, const struct json *split);
 err dataset_sample(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
                    struct json_out *out);
+err dataset_history(struct house *h, const struct dataset_info *info, struct json_out *out);
 err dataset_export_open(struct house *h, const struct dataset_info *info, str format, str split,
                         struct http_stream *ret_stream, const char **ret_content_type);
 
@@ -51,6 +53,8 @@ err verb_games(struct house *h, const struct verb_args *args);
 
 /* start, blobs that our tables refer to, and the data part of the STATUS block */
 err ingest_start(struct house *h);
+err games_start(struct house *h);   /* sets the gauges of what is stored */
+err dataset_start(struct house *h); /* the same for datasets */
 /* Where uploads wait for their import; with file NULL the folder itself. */
 err inbox_path(const struct house *h, const char *file, char out[FS_PATH_BYTES]);
 err games_roots(void *house, blob_mark_fn mark, void *mark_arg);
@@ -92,12 +96,16 @@ err play_get(struct http_request *rq, struct http_reply *rp);
 err play_pgn(struct http_request *rq, struct http_reply *rp);
 err play_move(struct http_request *rq, struct http_reply *rp);
 err play_resign(struct http_request *rq, struct http_reply *rp);
+err play_online_count(struct http_request *rq, struct http_reply *rp);
 err play_takeback(struct http_request *rq, struct http_reply *rp);
+err prefs_get(struct http_request *rq, struct http_reply *rp);
+err prefs_put(struct http_request *rq, struct http_reply *rp);
 
 err selfplay_start(struct http_request *rq, struct http_reply *rp);
 err selfplay_list(struct http_request *rq, struct http_reply *rp);
 err selfplay_get(struct http_request *rq, struct http_reply *rp);
 err selfplay_metrics(struct http_request *rq, struct http_reply *rp);
+err selfplay_debug(struct http_request *rq, struct http_reply *rp);
 err selfplay_run(struct run *run, const struct json *payload);
 
 /* verbs */

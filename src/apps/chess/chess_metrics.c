@@ -189,6 +189,8 @@ const struct metric_family chess_metrics[CHESS_M_COUNT + 1] = {
                                  "Moves made in match games." },
     [CHESS_M_SELFPLAY_ACTIVE] = { "chs_selfplay_runs_active", METRIC_GAUGE,
                                   "Matches being played now." },
+    [CHESS_M_SELFPLAY_FAILURES] = { "chs_selfplay_failures_total", METRIC_COUNTER,
+                                    "Matches that ended with an error." },
     [CHESS_M_SELFPLAY_ELO] = { "chs_selfplay_elo_estimate",
                                METRIC_GAUGE,
                                "Elo difference in a match that is being played.",
@@ -209,7 +211,7 @@ const struct metric_family chess_metrics[CHESS_M_COUNT + 1] = {
                                  { "plugin", "status" } },
 };
 
-void chess_metrics_zero(struct metrics *m)
+void chess_metrics_zero(struct metrics *m, str default_user)
 {
     static const struct {
         enum chess_metric which;
@@ -225,7 +227,20 @@ void chess_metrics_zero(struct metrics *m)
         { CHESS_M_GAME_READS, "game" },              { CHESS_M_GAME_READS, "positions" },
         { CHESS_M_GAME_READS, "moves" },             { CHESS_M_GAME_READS, "players" },
         { CHESS_M_EVAL_POSITIONS, "judged" },        { CHESS_M_EVAL_POSITIONS, "failed" },
+        { CHESS_M_MOVES, "play" },                   { CHESS_M_MOVES, "match" },
+        { CHESS_M_PLAYS, "WHITE_WIN" },              { CHESS_M_PLAYS, "BLACK_WIN" },
+        { CHESS_M_PLAYS, "DRAW" },                   { CHESS_M_SELFPLAY_GAMES, "WHITE_WIN" },
+        { CHESS_M_SELFPLAY_GAMES, "BLACK_WIN" },     { CHESS_M_SELFPLAY_GAMES, "DRAW" },
+        { CHESS_M_EVAL_ERRORS, "invalid" },          { CHESS_M_EVAL_ERRORS, "internal" },
+        { CHESS_M_RELOAD_FAILURES, "internal" },
+        { CHESS_M_RELOAD_FAILURES, "missing_artifact" },
     };
     for (size_t i = 0; i < COUNT_OF(sets); i++)
         (void)CHESS_CELL(m, sets[i].which, str_of(sets[i].value));
+    (void)CHESS_CELL(m, CHESS_M_TRAINING_RUNS, default_user, STR("training"));
+    /* Before a model serves, predictions are refused: see predict.c. */
+    (void)CHESS_CELL(m, CHESS_M_PREDICT_REQUESTS, STR("none"), STR("none"));
+    (void)CHESS_CELL(m, CHESS_M_PREDICT_SECONDS, STR("none"), STR("none"));
+    (void)CHESS_CELL(m, CHESS_M_PREDICT_ILLEGAL, STR("none"), STR("none"));
+    (void)CHESS_CELL(m, CHESS_M_PREDICT_ERRORS, STR("none"), STR("none"), STR("409"));
 }

@@ -64,6 +64,7 @@ enum chess_metric {
     CHESS_M_SELFPLAY_GAMES,
     CHESS_M_SELFPLAY_MOVES,
     CHESS_M_SELFPLAY_ACTIVE,
+    CHESS_M_SELFPLAY_FAILURES,
     CHESS_M_SELFPLAY_ELO,
     CHESS_M_SELFPLAY_WIN_RATE,
     CHESS_M_SELFPLAY_MOVE_SECONDS,
@@ -83,6 +84,6 @@ static inline struct metric_cell *chess_cell(struct metrics *m, enum chess_metri
 #define CHESS_CELL(m, which, ...) METRIC_CELL((m), &chess_metrics[which], __VA_ARGS__)
 
 /* Makes the label sets that panels and alerts ask for before anything happened. */
-void chess_metrics_zero(struct metrics *m);
+void chess_metrics_zero(struct metrics *m, str default_user);
 
 #endif

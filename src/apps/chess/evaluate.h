@@ -15,8 +15,8 @@ struct evaluation {
     struct house *h;
     struct chess_dataset *data;
     struct chess_sample_source source; /* all rows of the split */
-    size_t stride;
-    size_t count; /* rows judged */
+    size_t count;                      /* rows judged, evenly spread over the split */
+    size_t first;                      /* where they begin: the seed's choice */
     const char *split;
     struct served_model *candidate, *baseline; /* baseline may be NULL */
     str suite;

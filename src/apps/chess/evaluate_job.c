@@ -43,7 +43,8 @@ struct judged {
 static void get_row(void *arg, size_t index, struct chess_sample *ret_sample)
 {
     const struct evaluation *e = arg;
-    e->source.get(e->source.arg, index * e->stride, ret_sample);
+    size_t row = index * e->source.count / e->count + e->first;
+    e->source.get(e->source.arg, row % e->source.count, ret_sample);
 }
 
 static bool in_band(void *arg, const struct chess_sample *s)
@@ -135,6 +136,22 @@ static err acquire(struct evaluation *e, str ref, struct served_model **ret_mode
     return model_acquire(e->h, name, version, ret_model);
 }
 
+static err choose_rows(struct evaluation *e, const struct json *payload)
+{
+    int64_t limit = 0, seed = 0;
+    TRY(json_opt_int(payload, "limit", 0, INT64_MAX, &limit));
+    TRY(json_opt_int(payload, "seed", 0, INT64_MAX, &seed));
+    size_t most = limit > 0 && limit < POSITIONS_MAX ? (size_t)limit : POSITIONS_MAX;
+    e->count = e->source.count < most ? e->source.count : most;
+    if (seed) {
+        struct rng rng;
+        rng_init(&rng, (uint64_t)seed);
+        e->first = (size_t)rng_below(&rng, e->source.count);
+    }
+    TRY(run_param_fmt(e->run, "limit", "%lld", (long long)limit));
+    return run_param_fmt(e->run, "seed", "%lld", (long long)seed);
+}
+
 static err open_rows(struct evaluation *e, const struct json *payload)
 {
     struct dataset_info info;
@@ -156,9 +173,7 @@ static err open_rows(struct evaluation *e, const struct json *payload)
         return ERR(ERR_INVALID,
                    "dataset %.*s@%.*s has no held-out rows: build it with a test or valid share",
                    STR_ARG(info.name), STR_ARG(info.version));
-    e->stride = (e->source.count + POSITIONS_MAX - 1) / POSITIONS_MAX;
-    e->count = e->source.count / e->stride;
-    return OK;
+    return choose_rows(e, payload);
 }
 
 /* ------------------------------------------------------------------ the report */

@@ -11,6 +11,7 @@
 
 #include "apps/chess/chess_app.h"
 #include "apps/chess/chess_metrics.h"
+#include "apps/chess/demo_games.h"
 #include "base/clock.h"
 #include "base/fs.h"
 
@@ -145,6 +146,19 @@ static err upload_keep(struct house *h, const struct http_upload *file, char nam
     return e;
 }
 
+static void tell_queued(struct http_request *rq, str source, int64_t bytes)
+{
+    struct house *h = rq_house(rq);
+    struct log_labels labels = {
+        .component = STR("ingest"),
+        .username = http_user(rq),
+        .request_id = http_request_id(rq),
+    };
+    metric_add(chess_cell(house_metrics(h), CHESS_M_INGEST_JOBS), 1);
+    log_event(house_log(h), LOG_INFO, &labels, "ingest.queued", NULL, F_STR("source", source),
+              F_INT("bytes", bytes));
+}
+
 err ingest_post(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
@@ -175,14 +189,42 @@ err ingest_post(struct http_request *rq, struct http_reply *rp)
         unlink(path);
         return e;
     }
-    metric_add(chess_cell(house_metrics(h), CHESS_M_INGEST_JOBS), 1);
-    struct log_labels labels = {
-        .component = STR("ingest"),
-        .username = http_user(rq),
-        .request_id = http_request_id(rq),
-    };
-    log_event(house_log(h), LOG_INFO, &labels, "ingest.queued", NULL, F_STR("source", t.name),
-              F_INT("bytes", bytes));
+    tell_queued(rq, t.name, bytes);
+    return OK;
+}
+
+/* POST /v1/games/demo: the games inside the program take the way of an upload. */
+err ingest_demo(struct http_request *rq, struct http_reply *rp)
+{
+    struct house *h = rq_house(rq);
+    const struct upload_text t = { .name = STR("demo games.pgn.zst"),
+                                   .dataset = STR("demo"),
+                                   .note = STR("games that come with Skerry") };
+    str games = str_from(demo_games_bytes, (size_t)(demo_games_end - demo_games_bytes));
+    char name[HEX_ID_BYTES], path[FS_PATH_BYTES], run_id[HEX_ID_BYTES] = "", job[UUID_BYTES] = "";
+    struct job_spec spec = { .kind = "chess.ingest" };
+    rand_hex_id(name);
+    TRY(inbox_path(h, name, path));
+    TRY(fs_write_durable(path, games));
+    err e = upload_payload(http_arena(rq), name, &t, &spec.payload);
+    if (!e.code)
+        e = app_queue_job(rq, &spec, run_id, job);
+    if (e.code) {
+        unlink(path);
+        return e;
+    }
+    tell_queued(rq, t.name, (int64_t)games.len);
+    str location = arena_fmt(http_arena(rq), "/v1/ingest/%s", run_id);
+    ARENA_TRY(location.ptr);
+    http_status(rp, 202);
+    http_set_header(rp, "Location", location);
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_bool(w, "queued", true);
+    json_kv_cstr(w, "runId", run_id);
+    json_kv_cstr(w, "jobId", job);
+    json_kv_cstr(w, "status", "queued");
+    json_object_end(w);
     return OK;
 }
 

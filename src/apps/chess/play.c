@@ -11,10 +11,17 @@
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/game_record.h"
 #include "apps/chess/play_store.h"
+#include "apps/chess/prefs.h"
 #include "base/clock.h"
 #include "base/fs.h"
 
-enum { LIST_MAX = 200, PLAY_PGN_BYTES_MAX = 256 * 1024, MODEL_RATING_DEFAULT = 1500 };
+enum {
+    LIST_MAX = 200,
+    PLAY_PGN_BYTES_MAX = 256 * 1024,
+    MODEL_RATING_DEFAULT = 1500,
+    /* Somebody who thinks for longer has gone for tea; a game left alone is not being played. */
+    ONLINE_WINDOW_MS = 10 * 60 * 1000,
+};
 
 static const char *side_name(enum chess_color color)
 {
@@ -340,8 +347,11 @@ static err read_new(struct http_request *rq, struct play *p, str *fen)
     p->conditions = (struct chess_conditions){ .rating_self = MODEL_RATING_DEFAULT,
                                                .rating_opponent = MODEL_RATING_DEFAULT,
                                                .speed = CHESS_RAPID };
-    p->temperature = 0.5;
-    p->use_for_training = true;
+    struct chess_prefs prefs;
+    TRY(prefs_read(house_store(rq_house(rq)), http_user(rq), &prefs));
+    p->temperature = prefs.temperature;
+    p->top_k = prefs.top_k;
+    p->use_for_training = prefs.use_for_training;
     TRY(read_color(body, &p->person));
     TRY(read_clock(body, p));
     TRY(chess_conditions_read(body, &p->conditions));
@@ -641,5 +651,28 @@ err play_list(struct http_request *rq, struct http_reply *rp)
     json_items_begin(l.out);
     TRY(store_read(house_store(rq_house(rq)), list_rows, &l));
     json_items_end(l.out);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ GET /v1/games/online_count */
+
+static err count_online(struct store_read *rd, void *arg)
+{
+    int64_t since_ms = clock_wall_ms() - ONLINE_WINDOW_MS;
+    return store_get_int(rd,
+                         "SELECT count(*) FROM chess_plays WHERE published = 0 AND result = 0 AND "
+                         "updated_ms > ?1",
+                         ARGS(sql_int(since_ms)), arg);
+}
+
+err play_online_count(struct http_request *rq, struct http_reply *rp)
+{
+    int64_t count = 0;
+    TRY(store_read(house_store(rq_house(rq)), count_online, &count));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_int(w, "count", count);
+    json_kv_int(w, "windowSec", ONLINE_WINDOW_MS / 1000);
+    json_object_end(w);
     return OK;
 }

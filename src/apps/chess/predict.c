@@ -186,6 +186,19 @@ static void log_predict(struct house *h, struct http_request *rq, const struct s
               F_REAL("lat_ms", (double)ns / 1e6));
 }
 
+static void log_refusal(struct house *h, struct http_request *rq, str model, str fen,
+                        const char *reason)
+{
+    if (!model_log_allowed(chess_model_serve(h)))
+        return;
+    struct log_labels labels = { .component = STR("serve"),
+                                 .model_id = model,
+                                 .username = http_user(rq),
+                                 .request_id = http_request_id(rq) };
+    log_event(house_log(h), LOG_WARN, &labels, "predict.failed", NULL,
+              F_STR("fen", str_sub(fen, 0, CHESS_FEN_BYTES)), F_CSTR("reason", reason));
+}
+
 static err answer(struct http_request *rq, struct http_reply *rp, const struct json *body,
                   struct served_model *m)
 {
@@ -196,6 +209,7 @@ static err answer(struct http_request *rq, struct http_reply *rp, const struct j
     err bad_fen = e.code ? OK : chess_fen_parse(q.fen, &q.position);
     if (bad_fen.code) {
         metric_add(m->errors, 1);
+        log_refusal(h, rq, str_of(m->name), q.fen, bad_fen.msg);
         http_problem(rp, 400, "INVALID_FEN", "field 'fen': %s", bad_fen.msg);
         return OK;
     }
@@ -208,6 +222,7 @@ static err answer(struct http_request *rq, struct http_reply *rp, const struct j
     }
     if (e.code) {
         metric_add(m->errors, 1);
+        log_refusal(h, rq, str_of(m->name), q.fen, e.msg);
         return e;
     }
     struct chess_prediction pred;
@@ -234,8 +249,15 @@ err predict_post(struct http_request *rq, struct http_reply *rp)
     const struct json *body;
     struct served_model *m;
     TRY(http_body_json(rq, &body));
-    TRY(model_acquire_prod(rq_house(rq), &m));
-    err e = answer(rq, rp, body, m);
+    err e = model_acquire_prod(rq_house(rq), &m);
+    if (e.code) {
+        metric_add(CHESS_CELL(house_metrics(rq_house(rq)), CHESS_M_PREDICT_ERRORS, STR("none"),
+                              STR("none"), STR("409")),
+                   1);
+        log_refusal(rq_house(rq), rq, STR_NONE, STR_NONE, e.msg);
+        return e;
+    }
+    e = answer(rq, rp, body, m);
     model_release(m);
     return e;
 }

@@ -8,6 +8,7 @@
  * A step is never edited once released; new tables go into new steps at the end.
  */
 #include "apps/chess/chess_app.h"
+#include "apps/chess/prefs.h"
 
 static const char step_1_games[] =
     "CREATE TABLE chess_players ("
@@ -93,5 +94,6 @@ const struct store_migration chess_migrations[] = {
     { 1, step_1_games },
     { 2, chess_schema_plays },
     { 3, chess_schema_analytics },
+    { 4, chess_schema_prefs },
     { 0 },
 };

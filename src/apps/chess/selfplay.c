@@ -104,17 +104,23 @@ static str player_name(const struct served_model *m, char out[160])
     return str_from(out, (size_t)snprintf(out, 160, "%s@%s", m->name, m->version));
 }
 
+/* The candidate is white in games with an even number. */
+static void tally_game(struct match_tally *t, size_t number, const struct match_game *g)
+{
+    bool won = g->result == ((number & 1) == 0 ? CHESS_WHITE_WIN : CHESS_BLACK_WIN);
+    bool drawn = g->result == CHESS_DRAW;
+    t->wins += won;
+    t->draws += drawn;
+    t->losses += !won && !drawn;
+    t->plies += g->plies;
+}
+
 static err keep_game(struct match_run *r, size_t number, const struct match_game *g)
 {
     char white[160], black[160], round[24];
     struct metrics *m = house_metrics(r->h);
     bool candidate_white = (number & 1) == 0;
-    bool won = g->result == (candidate_white ? CHESS_WHITE_WIN : CHESS_BLACK_WIN);
-    bool drawn = g->result == CHESS_DRAW;
-    r->tally.wins += won;
-    r->tally.draws += drawn;
-    r->tally.losses += !won && !drawn;
-    r->tally.plies += g->plies;
+    tally_game(&r->tally, number, g);
     metric_add(CHESS_CELL(m, CHESS_M_SELFPLAY_GAMES, str_of(chess_result_name(g->result))), 1);
     metric_add(chess_cell(m, CHESS_M_SELFPLAY_MOVES), (double)g->plies);
     metric_add(CHESS_CELL(m, CHESS_M_MOVES, STR("match")), (double)g->plies);
@@ -259,6 +265,10 @@ err selfplay_run(struct run *run, const struct json *payload)
     if (!e.code)
         RUN_LOG(run, LOG_INFO, "selfplay.completed", NULL, F_INT("games", r.games),
                 F_REAL("elo", elo_of(&r.tally).difference));
+    if (e.code && e.code != ERR_CANCELLED) {
+        metric_add(chess_cell(m, CHESS_M_SELFPLAY_FAILURES), 1);
+        RUN_LOG(run, LOG_ERROR, "selfplay.failed", e.msg);
+    }
     metric_add(active, -1);
     metrics_drop(m, &chess_metrics[CHESS_M_SELFPLAY_ELO], "run_id", str_of(run_id(run)));
     metrics_drop(m, &chess_metrics[CHESS_M_SELFPLAY_WIN_RATE], "run_id", str_of(run_id(run)));
@@ -375,6 +385,31 @@ err selfplay_list(struct http_request *rq, struct http_reply *rp)
     for (size_t i = 0; i < count; i++)
         TRY(write_match(rq, w, &jobs[i]));
     json_items_end(w);
+    return OK;
+}
+
+/* GET /runner/selfplay/debug?games=4: does the model play at all? Nothing is stored. */
+err selfplay_debug(struct http_request *rq, struct http_reply *rp)
+{
+    struct house *h = rq_house(rq);
+    int64_t games = 4, seed = 1;
+    struct match_run r = { .h = h };
+    TRY(http_query_int(rq, "games", 1, BATCH, &games));
+    TRY(http_query_int(rq, "seed", 0, INT64_MAX, &seed));
+    struct batch b = { .plan = &r.plan,
+                       .games = NEW_ARRAY(http_arena(rq), struct match_game, (size_t)games) };
+    ARENA_TRY(b.games);
+    TRY(model_acquire_prod(h, &r.plan.player[0]));
+    r.plan.player[1] = r.plan.player[0];
+    r.plan.seed = (uint64_t)seed;
+    r.plan.temperature = 0.3;
+    r.games = games;
+    r.plan.move_seconds = chess_cell(house_metrics(h), CHESS_M_SELFPLAY_MOVE_SECONDS);
+    pool_each(house_compute(h), (size_t)games, play_one, &b);
+    for (size_t i = 0; i < (size_t)games; i++)
+        tally_game(&r.tally, i, &b.games[i]);
+    write_result(http_json(rp), &r);
+    model_release(r.plan.player[0]);
     return OK;
 }
 

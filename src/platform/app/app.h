@@ -59,7 +59,11 @@ struct dataset_kind {
     /* Writes `limit` rows from row `cursor` on, as JSON objects into an open array. */
     err (*sample)(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
                   struct json_out *out);
-    const char *formats; /* "pgn csv ndjson" */
+    /* Writes the imports that it was made from, newest first, as objects with at, user, note and
+     * version into an open array. May be NULL: then nothing is known of them. */
+    err (*history)(struct house *h, const struct dataset_info *info, struct json_out *out);
+    const char *first_step; /* said where there is nothing to build from yet; may be NULL */
+    const char *formats;    /* "pgn csv ndjson" */
     /* Starts a streamed export. */
     err (*export_open)(struct house *h, const struct dataset_info *info, str format, str split,
                        struct http_stream *ret_stream, const char **ret_content_type);

@@ -22,6 +22,7 @@
 #define DATASET_BODY                                                                        \
     "{\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},\"kind\":{\"type\":" \
     "\"string\"},"                                                                          \
+    "\"sizeRows\":{\"type\":\"integer\"},"                                                \
     "\"filter\":{\"type\":\"object\"},\"split\":{\"type\":\"object\"},\"note\":{\"type\":"  \
     "\"string\"},\"tags\":{\"type\":\"object\"}}"
 #define TRAINING_BODY                                                                             \
@@ -31,13 +32,20 @@
     "\"type\":\"number\"},"                                                                       \
     "\"seed\":{\"type\":\"integer\"},\"minutes\":{\"type\":\"number\"},\"notes\":{\"type\":"      \
     "\"string\"},\"priority\":{\"type\":\"string\"}}"
-#define EVALUATION_BODY                                                                       \
+/* clang-format off */
+#define EVALUATION_BODY \
     "{\"candidateModelId\":{\"type\":\"string\"},\"candidateVersion\":{\"type\":\"string\"}," \
-    "\"baselineModelId\":{\"type\":\"string\"},\"baselineVersion\":{\"type\":\"string\"},"    \
-    "\"suite\":{\"type\":\"string\"},"                                                        \
-    "\"positions\":{\"type\":\"integer\"},\"nodes\":{\"type\":\"integer\"},"                 \
-    "\"depth\":{\"type\":\"integer\"},\"seed\":{\"type\":\"integer\"},"                      \
-    "\"datasetId\":{\"type\":\"string\"},\"notes\":{\"type\":\"string\"}}"
+    "\"baselineModelId\":{\"type\":\"string\"},\"baselineVersion\":{\"type\":\"string\"}," \
+    "\"suite\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}," \
+    "\"limit\":{\"type\":\"integer\"},\"seed\":{\"type\":\"integer\"}," \
+    "\"positions\":{\"type\":\"integer\"},\"nodes\":{\"type\":\"integer\"}," \
+    "\"depth\":{\"type\":\"integer\"},\"notes\":{\"type\":\"string\"}}"
+#define RUNNER_EVAL_BODY \
+    "{\"modelId\":{\"type\":\"string\"},\"datasetId\":{\"type\":\"string\"}," \
+    "\"metrics\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}," \
+    "\"batchSize\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"}," \
+    "\"seed\":{\"type\":\"integer\"}}"
+/* clang-format on */
 
 static const struct route routes[] = {
     { "GET", "/health", "Is the process up?", ACCESS_PUBLIC, core_health, .is_inline = true,
@@ -59,6 +67,12 @@ static const struct route routes[] = {
     { "GET", "/v1/permissions", "Every route and who may call it.", ACCESS_VIEWER, core_permissions,
       .reply = ITEMS },
     { "GET", "/v1/users/me", "Who am I?", ACCESS_VIEWER, core_me, .reply = OBJECT },
+    { "GET", "/v1/admin/users", "Users: who was given a key, and the default user.", ACCESS_ADMIN,
+      core_users_list, .reply = ITEMS },
+    { "PATCH", "/v1/admin/users/{id}", "Give all keys of a user another role.", ACCESS_ADMIN,
+      core_user_patch,
+      .body = "{\"roles\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}",
+      .reply = OBJECT, .example = "{\"roles\":[\"viewer\"]}" },
     { "GET", "/v1/keys", "API keys, without their secrets.", ACCESS_ADMIN, core_keys_list,
       .reply = ITEMS },
     { "POST", "/v1/keys", "Make an API key; it is shown this once.", ACCESS_ADMIN, core_keys_create,
@@ -95,7 +109,7 @@ static const struct route routes[] = {
       .reply = ITEMS },
 
     { "POST", "/v1/datasets", "Build a dataset version.", ACCESS_ANALYST, core_dataset_create,
-      .body = DATASET_BODY, .reply = OBJECT, .reply_status = 201,
+      .per_minute = 30, .body = DATASET_BODY, .reply = OBJECT, .reply_status = 201,
       .example =
           "{\"name\":\"gate\",\"filter\":{},\"split\":{\"train\":0.8,\"valid\":0.1,\"test\":0.1}}",
       .event = "dataset.created" },
@@ -117,8 +131,8 @@ static const struct route routes[] = {
       ACCESS_VIEWER, core_dataset_quality, .query = "version:string", .reply = OBJECT },
     { "GET", "/v1/datasets/{id}/sample", "A page of rows.", ACCESS_VIEWER, core_dataset_sample,
       .query = "version:string limit:int cursor:int", .reply = ITEMS },
-    { "GET", "/v1/datasets/{id}/ingest/history", "Who built which version when.", ACCESS_VIEWER,
-      core_dataset_history, .reply = ITEMS },
+    { "GET", "/v1/datasets/{id}/ingest/history", "The imports that it was made from.",
+      ACCESS_VIEWER, core_dataset_history, .query = "version:string", .reply = ITEMS },
     { "GET", "/v1/datasets/{id}/export", "Download the rows.", ACCESS_VIEWER, core_dataset_export,
       .query = "format:string version:string split:string", .example = "format=csv" },
 
@@ -160,6 +174,10 @@ static const struct route routes[] = {
       .query = "limit:int offset:int", .reply = ITEMS },
     { "GET", "/v1/evaluations/{runId}", "Summary and series of an evaluation.", ACCESS_VIEWER,
       core_evaluation_get, .reply = OBJECT },
+    { "POST", "/runner/eval/start", "Evaluate a model version, as the reference's runner took it.",
+      ACCESS_ANALYST, core_eval_start, .body = RUNNER_EVAL_BODY, .reply = OBJECT },
+    { "GET", "/runner/eval/{runId}", "An evaluation, as the reference's runner said it.",
+      ACCESS_VIEWER, core_eval_get, .reply = OBJECT },
 
     { "GET", "/v1/metrics/health", "A tile: ok or degraded, median latency, error share.",
       ACCESS_VIEWER, core_chart_health, .reply = OBJECT },
@@ -167,6 +185,11 @@ static const struct route routes[] = {
       core_chart_throughput, .query = "runId:string range:string", .reply = SERIES },
     { "GET", "/v1/metrics/training/{runId}", "Metrics of one training over time.", ACCESS_VIEWER,
       core_chart_training, .query = "m:string range:string", .reply = SERIES },
+    { "GET", "/v1/metrics/train/{runId}", "The newest numbers of a training.", ACCESS_VIEWER,
+      core_training_metrics, .reply = OBJECT },
+    { "GET", "/v1/obs/resources", "What this process takes: CPU, memory, restarts.", ACCESS_VIEWER,
+      core_resources, .query = "service:string window:string", .reply = OBJECT,
+      .example = "service=serve&window=5m" },
     { "GET", "/v1/metrics/utilization", "CPU share of this process.", ACCESS_VIEWER,
       core_chart_utilization, .query = "runId:string range:string", .reply = SERIES },
     { "GET", "/v1/metrics/latency", "A latency percentile over five minutes.", ACCESS_VIEWER,
@@ -213,6 +236,9 @@ static const struct setting settings[] = {
       "Threads of one computation; 0 means one a core.", .min = 0, .max = 1024 },
     { "SKERRY_UPLOAD_MAX", SETTING_BYTES, "16G", "Largest upload.", .min = 1024,
       .max = 1LL << 50 },
+    { "SKERRY_RATE_PERCENT", SETTING_INT, "100",
+      "Share of the requests a minute that limited routes allow one client; 0: no limits.",
+      .min = 0, .max = 100000 },
     { "SKERRY_HOSTS", SETTING_STR, "", "Further Host names to answer to, separated by commas." },
     { "SKERRY_ORIGINS", SETTING_STR, "",
       "Web origins that may call the API, separated by commas." },

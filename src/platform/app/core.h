@@ -15,6 +15,8 @@ err core_status(struct http_request *rq, struct http_reply *rp);
 err core_settings(struct http_request *rq, struct http_reply *rp);
 err core_permissions(struct http_request *rq, struct http_reply *rp);
 err core_me(struct http_request *rq, struct http_reply *rp);
+err core_users_list(struct http_request *rq, struct http_reply *rp);
+err core_user_patch(struct http_request *rq, struct http_reply *rp);
 err core_keys_list(struct http_request *rq, struct http_reply *rp);
 err core_keys_create(struct http_request *rq, struct http_reply *rp);
 err core_keys_revoke(struct http_request *rq, struct http_reply *rp);
@@ -48,6 +50,9 @@ err core_dataset_sample(struct http_request *rq, struct http_reply *rp);
 err core_dataset_history(struct http_request *rq, struct http_reply *rp);
 err core_dataset_export(struct http_request *rq, struct http_reply *rp);
 err core_dataset_delete(struct http_request *rq, struct http_reply *rp);
+/* dataset_get, for which "sample" is the newest ready dataset, unless one is called so. */
+MUST_USE err core_dataset_find(struct http_request *rq, str id_or_name, str version,
+                               struct dataset_info *ret_info);
 
 /* core_models.c */
 err core_models_list(struct http_request *rq, struct http_reply *rp);
@@ -69,6 +74,12 @@ err core_training_control(struct http_request *rq, struct http_reply *rp);
 err core_evaluation_create(struct http_request *rq, struct http_reply *rp);
 err core_evaluations_list(struct http_request *rq, struct http_reply *rp);
 err core_evaluation_get(struct http_request *rq, struct http_reply *rp);
+err core_training_metrics(struct http_request *rq, struct http_reply *rp);
+err core_eval_start(struct http_request *rq, struct http_reply *rp);
+err core_eval_get(struct http_request *rq, struct http_reply *rp);
+
+/* core_resources.c */
+err core_resources(struct http_request *rq, struct http_reply *rp);
 
 /* core_charts.c */
 err core_chart_health(struct http_request *rq, struct http_reply *rp);

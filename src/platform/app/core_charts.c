@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "platform/app/core.h"
-#include "platform/app/process.h"
 
 struct range {
     const char *name;
@@ -161,7 +160,6 @@ err core_chart_utilization(struct http_request *rq, struct http_reply *rp)
 {
     struct metric_point *cpu;
     size_t count;
-    process_metrics_update(house_metrics(rq_house(rq)));
     TRY(query(rq, "process_cpu_seconds_total", STR_NONE, HISTORY_RATE, &cpu, &count));
     for (size_t i = 0; i < count; i++)
         cpu[i].value *= 100.0 / thread_core_count();

@@ -7,10 +7,46 @@
 
 enum { LIST_MAX = 100, SAMPLE_MAX = 1000 };
 
+/* Examples in documentation ask for "sample": they work as they stand, as soon as there is any
+ * dataset, and before that say how to get one. */
+static err find_sample(struct http_request *rq, str version, struct dataset_info *ret_info)
+{
+    struct track *track = house_track(rq_house(rq));
+    struct dataset_filter filter = { .state = STR("ready"), .limit = 1 };
+    const struct dataset_kind *kind = house_dataset_kind(rq_house(rq), STR_NONE);
+    struct dataset_info *newest;
+    size_t count;
+    TRY(dataset_list(track, &filter, http_arena(rq), &newest, &count));
+    if (!count)
+        return ERR(ERR_NOT_FOUND,
+                   "'sample' is the newest dataset, and none is ready yet: %s%sPOST /v1/datasets "
+                   "{\"name\":\"first\"} builds one",
+                   kind && kind->first_step ? kind->first_step : "",
+                   kind && kind->first_step ? ", then " : "");
+    if (version.len)
+        return dataset_get(track, str_of(newest->id), version, http_arena(rq), ret_info);
+    *ret_info = *newest;
+    return OK;
+}
+
+err core_dataset_find(struct http_request *rq, str id, str version, struct dataset_info *ret_info)
+{
+    struct track *track = house_track(rq_house(rq));
+    struct dataset_info named;
+    err e = dataset_get(track, id, version, http_arena(rq), ret_info);
+    if (e.code != ERR_NOT_FOUND || !str_eq(id, STR("sample")))
+        return e;
+    if (version.len) { /* a dataset that is really called so, without that version? */
+        err other = dataset_get(track, id, STR_NONE, http_arena(rq), &named);
+        if (other.code != ERR_NOT_FOUND)
+            return e;
+    }
+    return find_sample(rq, version, ret_info);
+}
+
 static err find(struct http_request *rq, struct dataset_info *ret_info)
 {
-    return dataset_get(house_track(rq_house(rq)), http_param(rq, "id"), http_query(rq, "version"),
-                       http_arena(rq), ret_info);
+    return core_dataset_find(rq, http_param(rq, "id"), http_query(rq, "version"), ret_info);
 }
 
 static err find_kind(struct house *h, str name, const struct dataset_kind **ret_kind)
@@ -67,6 +103,49 @@ static err create_tx(struct store_tx *tx, void *arg)
     return app_add_job_tx(c->h, tx, &c->job, c->job_id, &is_new);
 }
 
+/* The filter, with "sizeRows" of the body in it as its "limit". */
+static err read_filter(const struct json *body, arena *keep, const struct json **ret_filter,
+                       str *ret_text)
+{
+    const struct json *filter = json_get(body, "filter"), *limit, *value;
+    int64_t rows = 0;
+    if (json_kind(filter) > JSON_IS_NULL && json_kind(filter) != JSON_IS_OBJECT)
+        return ERR(ERR_INVALID, "field 'filter' must be an object");
+    *ret_filter = filter;
+    TRY(json_opt_int(body, "sizeRows", 1, INT64_MAX / 2, &rows));
+    if (!rows)
+        return dump_text(filter, keep, ret_text);
+    limit = json_get(filter, "limit");
+    if (json_kind(limit) > JSON_IS_NULL && json_int(limit, 0) != rows)
+        return ERR(ERR_INVALID,
+                   "fields 'sizeRows' and 'filter.limit' mean the same and differ: give one");
+    struct buf text, member;
+    struct json_out w;
+    void *iter = NULL;
+    str key;
+    buf_init(&text, JOB_PAYLOAD_MAX);
+    buf_init(&member, JOB_PAYLOAD_MAX);
+    json_out_init(&w, &text);
+    json_object_begin(&w);
+    while (json_next(filter, &iter, &key, &value)) {
+        if (str_eq(key, STR("limit")))
+            continue;
+        buf_clear(&member);
+        json_dump(value, &member);
+        json_key_str(&w, key);
+        json_out_raw(&w, buf_str(&member));
+    }
+    json_kv_int(&w, "limit", rows);
+    json_object_end(&w);
+    *ret_text = arena_str(keep, buf_str(&text));
+    err e = err_first(buf_check(&member), buf_check(&text));
+    buf_deinit(&text);
+    buf_deinit(&member);
+    TRY(e);
+    ARENA_TRY(ret_text->ptr);
+    return json_parse(keep, *ret_text, ret_filter);
+}
+
 static err read_creation(struct http_request *rq, struct creation *c)
 {
     const struct json *body;
@@ -79,14 +158,12 @@ static err read_creation(struct http_request *rq, struct creation *c)
     TRY(find_kind(c->h, kind_name, &c->kind));
     if (c->spec.name.len == 0 || c->spec.name.len > 200)
         return ERR(ERR_INVALID, "field 'name' must have 1 to 200 characters");
-    const struct json *filter = json_get(body, "filter");
+    const struct json *filter = NULL;
     const struct json *split = json_get(body, "split");
-    if (json_kind(filter) > JSON_IS_NULL && json_kind(filter) != JSON_IS_OBJECT)
-        return ERR(ERR_INVALID, "field 'filter' must be an object");
+    TRY(read_filter(body, c->keep, &filter, &c->spec.filter));
     if (json_kind(split) > JSON_IS_NULL && json_kind(split) != JSON_IS_OBJECT)
         return ERR(ERR_INVALID, "field 'split' must be an object");
     TRY(c->kind->check(c->h, filter, split));
-    TRY(dump_text(filter, c->keep, &c->spec.filter));
     TRY(dump_text(split, c->keep, &c->spec.split));
     TRY(dump_text(json_get(body, "tags"), c->keep, &c->spec.tags));
     c->spec.kind = c->kind->name;
@@ -333,27 +410,14 @@ err core_dataset_summary(struct http_request *rq, struct http_reply *rp)
 
 err core_dataset_history(struct http_request *rq, struct http_reply *rp)
 {
-    struct dataset_info d, *all;
-    size_t count;
+    struct dataset_info d;
+    const struct dataset_kind *kind = NULL;
     TRY(find(rq, &d));
-    TRY(versions_of(rq, d.name, &all, &count));
+    TRY(find_kind(rq_house(rq), d.kind, &kind));
     struct json_out *w = http_json(rp);
     json_items_begin(w);
-    for (size_t i = 0; i < count; i++) {
-        struct run_info run = { 0 };
-        if (all[i].run_id.len) {
-            err e = track_run_get(house_track(rq_house(rq)), all[i].run_id, http_arena(rq), &run);
-            if (e.code && e.code != ERR_NOT_FOUND)
-                return e;
-        }
-        json_object_begin(w);
-        json_kv_time_ms(w, "at", all[i].created_ms);
-        json_kv_str(w, "user", run.username);
-        json_kv_str(w, "note", all[i].note);
-        json_kv_str(w, "version", all[i].version);
-        json_kv_str(w, "runId", all[i].run_id);
-        json_object_end(w);
-    }
+    if (kind->history)
+        TRY(kind->history(rq_house(rq), &d, w));
     json_items_end(w);
     return OK;
 }
@@ -430,7 +494,9 @@ err core_dataset_export(struct http_request *rq, struct http_reply *rp)
 err core_dataset_delete(struct http_request *rq, struct http_reply *rp)
 {
     struct dataset_info d;
-    TRY(find(rq, &d));
+    /* Not core_dataset_find: nobody who deletes "sample" means whatever is newest. */
+    TRY(dataset_get(house_track(rq_house(rq)), http_param(rq, "id"), http_query(rq, "version"),
+                    http_arena(rq), &d));
     TRY(dataset_delete(house_track(rq_house(rq)), str_of(d.id)));
     TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), STR("dataset.delete"), str_of(d.id),
                    STR_NONE));

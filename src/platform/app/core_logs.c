@@ -58,8 +58,33 @@ static err read_common(struct http_request *rq, int64_t range_ms, struct log_que
     return OK;
 }
 
-/* Lines are JSON already. ts, time, level and msg are what the contract's clients read; the rest
- * rides along. */
+/* Where a member's value begins in a line of ours: names are written unescaped, and a quote inside
+ * a value is not, so the text cannot be anything else. Empty when there is none. */
+static str member_text(str line, const char *quoted_name)
+{
+    ptrdiff_t at = str_find(line, str_of(quoted_name));
+    if (at < 0)
+        return STR_NONE;
+    str rest = str_sub(line, (size_t)at + strlen(quoted_name), line.len);
+    return str_split(&rest, '"');
+}
+
+/* A line as the contract's clients read it: with "time" beside "ts", and with a "msg", which is the
+ * event where nobody wrote more. */
+static void write_line(struct json_out *w, arena *keep, str line)
+{
+    str ts = member_text(line, "{\"ts\":\""), event = member_text(line, ",\"event\":\"");
+    str msg = member_text(line, ",\"msg\":\"");
+    str wide = STR_NONE;
+    if (ts.len && !msg.ptr)
+        wide = arena_fmt(keep, "{\"time\":\"%.*s\",\"msg\":\"%.*s\",%.*s", STR_ARG(ts),
+                         STR_ARG(event), STR_ARG(str_sub(line, 1, line.len)));
+    else if (ts.len)
+        wide = arena_fmt(keep, "{\"time\":\"%.*s\",%.*s", STR_ARG(ts),
+                         STR_ARG(str_sub(line, 1, line.len)));
+    json_out_raw(w, wide.len ? wide : line);
+}
+
 static err reply_lines(struct http_request *rq, struct http_reply *rp, const struct log_query *q)
 {
     struct log_line *lines;
@@ -68,7 +93,7 @@ static err reply_lines(struct http_request *rq, struct http_reply *rp, const str
     struct json_out *w = http_json(rp);
     json_items_begin(w);
     for (size_t i = 0; i < count; i++)
-        json_out_raw(w, lines[i].json);
+        write_line(w, http_arena(rq), lines[i].json);
     json_items_end(w);
     return OK;
 }

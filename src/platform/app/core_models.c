@@ -176,6 +176,48 @@ err house_promote(struct house *h, str name, str version, str alias, str usernam
     return OK;
 }
 
+/* The reference's clients name what to promote by the run that made it, or by its artifact. That
+ * chooses the version, and must not contradict one that is given. */
+static err version_by_origin(struct http_request *rq, const struct json *body, str name,
+                             str *version)
+{
+    struct house *h = rq_house(rq);
+    str run = STR_NONE, uri = STR_NONE;
+    char run_id[HEX_ID_BYTES] = "";
+    struct model_version_info *all, given;
+    struct model_filter filter = { .name = name, .limit = LIST_MAX };
+    size_t count;
+    TRY(json_opt_str(body, "runId", &run));
+    TRY(json_opt_str(body, "artifactUri", &uri));
+    if (!run.len && !uri.len)
+        return OK;
+    if (run.len)
+        TRY(app_run_id_parse(run, run_id));
+    if (str_starts(uri, STR("models/")))
+        uri = str_sub(uri, strlen("models/"), uri.len);
+    TRY(model_list(house_track(h), &filter, http_arena(rq), &all, &count));
+    size_t i = 0;
+    while (i < count && !((!run.len || str_eq(all[i].run_id, str_of(run_id))) &&
+                          (!uri.len || str_eq(uri, str_of(all[i].blob.hex)))))
+        i++;
+    if (i == count)
+        return ERR(ERR_INVALID,
+                   "no version of model '%.*s' was made by that run or has that artifact: see GET "
+                   "/v1/models/%.*s/versions",
+                   STR_ARG(str_sub(name, 0, 80)), STR_ARG(str_sub(name, 0, 80)));
+    if (version->len) {
+        TRY(model_get(house_track(h), name, *version, http_arena(rq), &given));
+        if (given.version != all[i].version)
+            return ERR(ERR_INVALID,
+                       "field 'modelVersion' is version %lld, but that run or artifact is version "
+                       "%lld: leave one out",
+                       (long long)given.version, (long long)all[i].version);
+    }
+    *version = arena_fmt(http_arena(rq), "%lld", (long long)all[i].version);
+    ARENA_TRY(version->ptr);
+    return OK;
+}
+
 err core_model_promote(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
@@ -188,6 +230,7 @@ err core_model_promote(struct http_request *rq, struct http_reply *rp)
     TRY(json_opt_str(body, "alias", &alias));
     TRY(json_opt_str(body, "from", &from));
     TRY(json_opt_str(body, "reason", &reason));
+    TRY(version_by_origin(rq, body, name, &version));
     TRY(house_promote(h, name, version.len ? version : from, alias, http_user(rq), reason,
                       http_arena(rq), &m));
     TRY(auth_audit(house_auth(h), http_user(rq), STR("model.promote"), str_of(m.id), STR_NONE));

@@ -76,7 +76,7 @@ err core_health_deps(struct http_request *rq, struct http_reply *rp)
 err core_metrics(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
-    process_metrics_update(h->metrics);
+    house_refresh_metrics(h);
     bool open = str_contains(http_header(rq, "Accept"), STR("application/openmetrics-text"));
     struct buf *out = http_text(rp,
                                 open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -319,18 +319,69 @@ err core_permissions(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-err core_me(struct http_request *rq, struct http_reply *rp)
+static void write_user(struct json_out *w, const struct auth_user_info *user, enum access role)
 {
-    struct json_out *w = http_json(rp);
     json_object_begin(w);
-    json_kv_str(w, "id", http_user(rq));
-    json_kv_str(w, "username", http_user(rq));
-    json_kv_time_ms(w, "createdAt", house_started_ms(rq_house(rq)));
+    json_kv_str(w, "id", user->username);
+    json_kv_str(w, "username", user->username);
+    json_kv_time_ms(w, "createdAt", user->created_ms);
     json_key(w, "roles");
     json_array_begin(w);
-    json_out_cstr(w, access_name(http_granted(rq)));
+    if (role >= ACCESS_VIEWER)
+        json_out_cstr(w, access_name(role));
     json_array_end(w);
+    json_kv_int(w, "keys", user->key_count);
     json_object_end(w);
+}
+
+err core_me(struct http_request *rq, struct http_reply *rp)
+{
+    struct auth_user_info me;
+    TRY(auth_user_get(rq_house(rq)->auth, http_user(rq), http_arena(rq), &me));
+    write_user(http_json(rp), &me, http_granted(rq)); /* of the key he came with */
+    return OK;
+}
+
+err core_users_list(struct http_request *rq, struct http_reply *rp)
+{
+    struct auth_user_info *users;
+    size_t count;
+    TRY(auth_user_list(rq_house(rq)->auth, http_arena(rq), &users, &count));
+    struct json_out *w = http_json(rp);
+    json_items_begin(w);
+    for (size_t i = 0; i < count; i++)
+        write_user(w, &users[i], users[i].role);
+    json_items_end(w);
+    return OK;
+}
+
+/* {"roles":["analyst"]}: roles contain one another here, so the strongest of the list counts. */
+static err read_roles(const struct json *roles, enum access *ret_role)
+{
+    enum access role = ACCESS_UNSET, one;
+    for (size_t i = 0; i < json_count(roles); i++) {
+        TRY(access_parse(json_str(json_at(roles, i), STR_NONE), &one));
+        role = one > role ? one : role;
+    }
+    if (json_kind(roles) != JSON_IS_ARRAY || role < ACCESS_VIEWER)
+        return ERR(ERR_INVALID,
+                   "field 'roles' must be an array with viewer, analyst or admin in it");
+    *ret_role = role;
+    return OK;
+}
+
+err core_user_patch(struct http_request *rq, struct http_reply *rp)
+{
+    struct auth *auth = rq_house(rq)->auth;
+    const struct json *body;
+    enum access role = ACCESS_UNSET;
+    struct auth_user_info user;
+    TRY(http_body_json(rq, &body));
+    TRY(read_roles(json_get(body, "roles"), &role));
+    TRY(auth_user_get(auth, http_param(rq, "id"), http_arena(rq), &user));
+    TRY(auth_user_set_role(auth, http_user(rq), user.username, role));
+    user.role = role;
+    write_user(http_json(rp), &user, role);
     return OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* core_trainings.c -- /v1/trainings and /v1/evaluations: jobs of a model kind, read back by run id.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,7 +106,7 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     TRY(json_opt_str(body, "datasetVersion", &version));
     TRY(json_opt_str(body, "modelId", &model));
     TRY(read_priority(body, &job.priority));
-    TRY(dataset_get(house_track(h), dataset_id, version, http_arena(rq), &dataset));
+    TRY(core_dataset_find(rq, dataset_id, version, &dataset));
     if (!str_eq(dataset.state, STR("ready")))
         return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: train on it when it is ready",
                    STR_ARG(dataset.name), STR_ARG(dataset.version), STR_ARG(dataset.state));
@@ -133,6 +134,9 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     job.payload = buf_str(&payload);
     if (!e.code)
         e = app_start_job(rq, rp, &job, 201, "/v1/trainings/");
+    if (!e.code)
+        e = auth_audit(house_auth(h), http_user(rq), STR("training.start"), str_of(dataset.id),
+                       STR_NONE);
     buf_deinit(&params);
     buf_deinit(&payload);
     return e;
@@ -146,58 +150,90 @@ static bool has_word(const char *words, str word)
     return false;
 }
 
-err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
+/* What is to be evaluated, on what. */
+struct evaluation_ask {
+    str name, version, baseline_name, baseline_version, suite, dataset;
+    int64_t limit, seed; /* limit 0: all held-out positions, up to the job's own maximum */
+    const struct json *params; /* what else the model's kind may want to know; may be NULL */
+};
+
+static err write_evaluation_payload(const struct evaluation_ask *ask,
+                                    const struct model_version_info *candidate,
+                                    const struct model_version_info *baseline, struct buf *out)
+{
+    struct json_out w;
+    json_out_init(&w, out);
+    json_object_begin(&w);
+    json_key(&w, "candidate");
+    json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(candidate->name, 0, 500)),
+                 (long long)candidate->version);
+    json_key(&w, "baseline");
+    if (ask->baseline_name.len)
+        json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(baseline->name, 0, 500)),
+                     (long long)baseline->version);
+    else
+        json_out_null(&w);
+    json_kv_str(&w, "suite", ask->suite);
+    json_kv_str(&w, "datasetId", ask->dataset);
+    json_kv_int(&w, "limit", ask->limit);
+    json_kv_int(&w, "seed", ask->seed);
+    write_node(&w, "params", ask->params);
+    json_object_end(&w);
+    return buf_check(out);
+}
+
+/* Checks everything that can be known before the work, and queues it. */
+static err queue_evaluation(struct http_request *rq, const struct evaluation_ask *ask,
+                            char run_id[HEX_ID_BYTES], char job_id[UUID_BYTES])
 {
     struct house *h = rq_house(rq);
-    const struct json *body;
-    struct model_version_info candidate, baseline;
-    str name, baseline_name = STR_NONE, candidate_version = STR_NONE, baseline_version = STR_NONE,
-              suite = STR("topk"), dataset = STR_NONE;
-    TRY(http_body_json(rq, &body));
-    TRY(json_need_str(body, "candidateModelId", &name));
-    TRY(json_opt_str(body, "candidateVersion", &candidate_version));
-    TRY(json_opt_str(body, "baselineModelId", &baseline_name));
-    TRY(json_opt_str(body, "baselineVersion", &baseline_version));
-    TRY(json_opt_str(body, "suite", &suite));
-    TRY(json_opt_str(body, "datasetId", &dataset));
-    TRY(model_get(house_track(h), name, candidate_version, http_arena(rq), &candidate));
-    if (baseline_name.len)
-        TRY(model_get(house_track(h), baseline_name, baseline_version, http_arena(rq), &baseline));
+    struct model_version_info candidate, baseline = { 0 };
+    struct dataset_info dataset;
+    struct evaluation_ask known = *ask;
+    TRY(model_get(house_track(h), ask->name, ask->version, http_arena(rq), &candidate));
+    if (ask->baseline_name.len)
+        TRY(model_get(house_track(h), ask->baseline_name, ask->baseline_version, http_arena(rq),
+                      &baseline));
     const struct model_kind *kind = house_model_kind(h, candidate.kind);
     if (!kind)
         return ERR(ERR_UNSUPPORTED, "this build cannot evaluate models of kind '%.*s'",
                    STR_ARG(candidate.kind));
-    if (!has_word(kind->suites, suite))
+    if (!has_word(kind->suites, ask->suite))
         return ERR(ERR_INVALID, "field 'suite' is '%.*s'; models of kind %s have: %s",
-                   STR_ARG(suite), kind->name, kind->suites);
-    if (kind->evaluate_check)
-        TRY(kind->evaluate_check(h, body));
+                   STR_ARG(ask->suite), kind->name, kind->suites);
+    if (kind->evaluate_check && ask->params)
+        TRY(kind->evaluate_check(h, ask->params));
+    if (ask->dataset.len) {
+        TRY(core_dataset_find(rq, ask->dataset, STR_NONE, &dataset));
+        known.dataset = str_of(dataset.id);
+    }
     struct buf payload;
-    struct json_out w;
-    char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
     buf_init(&payload, JOB_PAYLOAD_MAX);
-    json_out_init(&w, &payload);
-    json_object_begin(&w);
-    json_key(&w, "candidate");
-    json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(candidate.name, 0, 500)),
-                 (long long)candidate.version);
-    json_key(&w, "baseline");
-    if (baseline_name.len)
-        json_out_fmt(&w, "%.*s@%lld", STR_ARG(str_sub(baseline.name, 0, 500)),
-                     (long long)baseline.version);
-    else
-        json_out_null(&w);
-    json_kv_str(&w, "suite", suite);
-    json_kv_str(&w, "datasetId", dataset);
-    write_node(&w, "params", body);
-    json_object_end(&w);
-    err e = buf_check(&payload);
+    err e = write_evaluation_payload(&known, &candidate, &baseline, &payload);
     if (!e.code)
         e = app_queue_job(
             rq, &(struct job_spec){ .kind = kind->evaluate_job, .payload = buf_str(&payload) },
             run_id, job_id);
     buf_deinit(&payload);
-    TRY(e);
+    return e;
+}
+
+err core_evaluation_create(struct http_request *rq, struct http_reply *rp)
+{
+    const struct json *body;
+    struct evaluation_ask ask = { .suite = STR("topk") };
+    char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
+    TRY(http_body_json(rq, &body));
+    ask.params = body;
+    TRY(json_need_str(body, "candidateModelId", &ask.name));
+    TRY(json_opt_str(body, "candidateVersion", &ask.version));
+    TRY(json_opt_str(body, "baselineModelId", &ask.baseline_name));
+    TRY(json_opt_str(body, "baselineVersion", &ask.baseline_version));
+    TRY(json_opt_str(body, "suite", &ask.suite));
+    TRY(json_opt_str(body, "datasetId", &ask.dataset));
+    TRY(json_opt_int(body, "limit", 1, INT32_MAX, &ask.limit));
+    TRY(json_opt_int(body, "seed", 0, INT64_MAX, &ask.seed));
+    TRY(queue_evaluation(rq, &ask, run_id, job_id));
     str location = arena_fmt(http_arena(rq), "/v1/evaluations/%s", run_id);
     ARENA_TRY(location.ptr);
     http_status(rp, 202);
@@ -289,7 +325,9 @@ err core_trainings_list(struct http_request *rq, struct http_reply *rp)
         json_kv_real(w, "progress", progress_of(&infos[i]));
         json_kv_time_ms(w, "createdAt", infos[i].created_ms);
         json_kv_time_ms(w, "updatedAt",
-                        infos[i].finished_ms ? infos[i].finished_ms : infos[i].started_ms);
+                        infos[i].finished_ms  ? infos[i].finished_ms
+                        : infos[i].started_ms ? infos[i].started_ms
+                                              : infos[i].created_ms);
         json_object_end(w);
     }
     json_items_end(w);
@@ -398,6 +436,23 @@ err core_training_get(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
+/* GET /v1/metrics/train/{runId}: the newest of each number, as the catalogue of panels wants it. */
+err core_training_metrics(struct http_request *rq, struct http_reply *rp)
+{
+    struct job_info info;
+    const struct json *data;
+    TRY(find_job(rq, WORK_TRAINING, &info));
+    TRY(run_data(rq, info.run_id, &data));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "runId", info.run_id);
+    json_kv_cstr(w, "status", job_state_name(info.state));
+    json_kv_real(w, "progress", progress_of(&info));
+    write_node(w, "metrics", json_get(data, "metrics"));
+    json_object_end(w);
+    return OK;
+}
+
 err core_training_artifacts(struct http_request *rq, struct http_reply *rp)
 {
     struct job_info info;
@@ -453,6 +508,10 @@ err core_training_control(struct http_request *rq, struct http_reply *rp)
         TRY(job_resume(jobs, str_of(info.id)));
     else
         return ERR(ERR_INVALID, "field 'action' must be pause, resume or stop");
+    str subject = arena_fmt(http_arena(rq), "%.*s %.*s", STR_ARG(info.run_id), STR_ARG(action));
+    ARENA_TRY(subject.ptr);
+    TRY(auth_audit(house_auth(rq_house(rq)), http_user(rq), STR("training.control"), subject,
+                   STR_NONE));
     http_status(rp, 202);
     struct json_out *w = http_json(rp);
     json_object_begin(w);
@@ -515,4 +574,82 @@ err core_evaluation_get(struct http_request *rq, struct http_reply *rp)
     struct job_info info;
     TRY(find_job(rq, WORK_EVALUATION, &info));
     return write_evaluation(rq, http_json(rp), &info, true);
+}
+
+/* ------------------------------------------------------------------ /runner/eval: the same, as the
+ * reference's runner said it */
+
+enum { EVAL_LIMIT_DEFAULT = 200, EVAL_BATCH_MAX = 65536 };
+
+static const char *const eval_metrics[] = { "val_loss", "val_acc_top1", "val_acc_top3", "ece" };
+
+/* "metrics" may name some; all are measured anyway, so it is only checked. */
+static err check_eval_metrics(const struct json *names)
+{
+    if (json_kind(names) > JSON_IS_NULL && json_kind(names) != JSON_IS_ARRAY)
+        return ERR(ERR_INVALID, "field 'metrics' must be an array of names");
+    for (size_t i = 0; i < json_count(names); i++) {
+        str name = json_str(json_at(names, i), STR_NONE);
+        size_t k = 0;
+        while (k < COUNT_OF(eval_metrics) && !str_eq(name, str_of(eval_metrics[k])))
+            k++;
+        if (k == COUNT_OF(eval_metrics))
+            return ERR(ERR_INVALID,
+                       "field 'metrics' has '%.*s'; there are val_loss, val_acc_top1, "
+                       "val_acc_top3 and ece",
+                       STR_ARG(str_sub(name, 0, 60)));
+    }
+    return OK;
+}
+
+/* modelId is "name" (the newest version) or "name@3". */
+err core_eval_start(struct http_request *rq, struct http_reply *rp)
+{
+    const struct json *body;
+    struct evaluation_ask ask = { .suite = STR("accuracy"), .limit = EVAL_LIMIT_DEFAULT };
+    int64_t batch = 32; /* of the reference's torch loader; nothing depends on it here */
+    char run_id[HEX_ID_BYTES] = "", job_id[UUID_BYTES] = "";
+    TRY(http_body_json(rq, &body));
+    TRY(json_need_str(body, "modelId", &ask.version));
+    ask.name = str_split(&ask.version, '@');
+    TRY(json_opt_str(body, "datasetId", &ask.dataset));
+    TRY(check_eval_metrics(json_get(body, "metrics")));
+    TRY(json_opt_int(body, "batchSize", 1, EVAL_BATCH_MAX, &batch));
+    TRY(json_opt_int(body, "limit", 1, INT32_MAX, &ask.limit));
+    TRY(json_opt_int(body, "seed", 0, INT64_MAX, &ask.seed));
+    TRY(queue_evaluation(rq, &ask, run_id, job_id));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_cstr(w, "evalId", run_id);
+    json_kv_cstr(w, "jobId", job_id);
+    json_object_end(w);
+    return OK;
+}
+
+err core_eval_get(struct http_request *rq, struct http_reply *rp)
+{
+    struct job_info info;
+    const struct json *data;
+    TRY(find_job(rq, WORK_EVALUATION, &info));
+    TRY(run_data(rq, info.run_id, &data));
+    bool is_done = info.state == JOB_SUCCEEDED;
+    bool has_failed = info.state == JOB_FAILED || info.state == JOB_STOPPED;
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "evalId", info.run_id);
+    json_kv_cstr(w, "status", is_done ? "completed" : has_failed ? "error" : "running");
+    json_key(w, "metrics");
+    json_object_begin(w);
+    for (size_t i = 0; i < COUNT_OF(eval_metrics); i++)
+        json_kv_real(w, eval_metrics[i],
+                     json_num(json_get(json_get(data, "metrics"), eval_metrics[i]), NAN));
+    json_object_end(w);
+    json_key(w, "reportUri");
+    if (is_done)
+        json_out_fmt(w, "/v1/runs/%.*s/artifacts/report.json", STR_ARG(info.run_id));
+    else
+        json_out_null(w);
+    json_kv_cstr(w, "error", info.error.len ? info.error.ptr : NULL);
+    json_object_end(w);
+    return OK;
 }

@@ -401,6 +401,7 @@ static err open_http(struct house *h)
         .port = (int)setting_int(h, "API_PORT"),
         .workers = (int)setting_int(h, "SKERRY_HTTP_WORKERS"),
         .upload_bytes_max = setting_int(h, "SKERRY_UPLOAD_MAX"),
+        .rate_percent = (int)setting_int(h, "SKERRY_RATE_PERCENT"),
         .spool_folder = arena_cstr(&h->keep, str_of(spool)),
         .hooks = { .ctx = h, .authorise = house_authorise, .finished = house_request_finished },
     };
@@ -442,6 +443,7 @@ err house_serve(struct house *h)
         if (h->apps[i]->schedules)
             TRY(jobs_schedule(h->jobs, h->apps[i]->schedules));
     TRY(jobs_start(h->jobs, (int)setting_int(h, "SKERRY_WORKERS")));
+    history_refresh_with(h->history, house_refresh_metrics, h);
     TRY(history_start(h->history, HISTORY_INTERVAL_MS,
                       setting_int(h, "SKERRY_METRICS_DAYS") * 24 * 3600 * 1000));
     TRY(open_http(h));

@@ -2,23 +2,32 @@
 /* house_hooks.c -- what the house does around every request and every job: access, metrics, log
  * lines, runs. Handlers and stages do none of this themselves, so none can forget it. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "platform/app/house_private.h"
+#include "platform/app/process.h"
 
 /* The SLA buckets of the reference (0.1 .. 10 s) plus those where this server lives. */
 static const double request_buckets[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                           0.025,  0.05,    0.1,    0.3,   1,      3,     10 };
 
-enum { FAMILY_REQUESTS, FAMILY_SECONDS, FAMILY_PROBLEMS };
+enum {
+    FAMILY_REQUESTS,
+    FAMILY_SECONDS,
+    FAMILY_PROBLEMS,
+    FAMILY_LIMITED,
+    FAMILY_REGISTRY,
+    FAMILY_VERSIONS,
+};
 
 const struct metric_family house_metrics_table[] = {
     {
         .name = "chs_api_requests_total",
         .type = METRIC_COUNTER,
-        .help = "HTTP requests by route, outcome and kind of user.",
-        .labels = { "method", "uri", "outcome", "user_kind" },
+        .help = "HTTP requests by route, status, outcome and kind of user.",
+        .labels = { "method", "uri", "status", "outcome", "user_kind" },
         .cells_max = HOUSE_ROUTES_MAX * 6,
     },
     {
@@ -35,10 +44,30 @@ const struct metric_family house_metrics_table[] = {
         .type = METRIC_COUNTER,
         .help = "Requests refused for missing or insufficient access.",
     },
+    {
+        .name = "chs_security_rate_limited_total",
+        .type = METRIC_COUNTER,
+        .help = "Requests refused because their client made too many in a minute.",
+    },
+    {
+        .name = "chs_model_registry_requests_total",
+        .type = METRIC_COUNTER,
+        .help = "Requests to the model registry.",
+        .labels = { "endpoint", "status" },
+    },
+    {
+        .name = "chs_model_registry_versions_total",
+        .type = METRIC_COUNTER,
+        .help = "Versions of a model that were registered, deleted ones included.",
+        .labels = { "model_id" },
+    },
     { 0 },
 };
 
-static const char *const outcomes[] = { "success", "client_error", "error" };
+/* What our handlers answer. Any other status is counted as well, a little slower. */
+static const int house_statuses[HOUSE_STATUS_COUNT] = { 200, 201, 202, 204, 206, 304, 308,
+                                                        400, 401, 403, 404, 405, 409, 413,
+                                                        415, 429, 500, 502, 503, 504 };
 static const char *const user_kinds[] = { "auth", "anon" };
 
 err house_watch_routes(struct house *h)
@@ -49,6 +78,11 @@ err house_watch_routes(struct house *h)
                 return ERR(ERR_TOO_BIG, "more than %d routes", HOUSE_ROUTES_MAX);
             struct route_watch *w = &h->watches[h->watch_count++];
             w->route = r;
+            w->is_registry = h->apps[i] == &app_core &&
+                             str_starts(str_of(r->path), STR("/v1/models"));
+            if (w->is_registry)
+                (void)METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REGISTRY],
+                                  str_of(r->path), STR("200"));
             /* Made now, so that every route is exposed, with zero, from the start. */
             w->seconds = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_SECONDS],
                                      str_of(r->method), str_of(r->path));
@@ -83,19 +117,71 @@ err house_authorise(void *ctx, struct http_request *rq, enum access needed)
     return e;
 }
 
-static void count_request(struct house *h, struct route_watch *w, int outcome, int user_kind,
+static struct metric_cell *make_request_cell(struct house *h, const struct route_watch *w,
+                                             int status, int user_kind)
+{
+    char text[12];
+    str number = str_from(text, (size_t)snprintf(text, sizeof text, "%d", status));
+    const char *outcome = status >= 500 ? "error" : status >= 400 ? "client_error" : "success";
+    return METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REQUESTS], str_of(w->route->method),
+                       str_of(w->route->path), number, str_of(outcome),
+                       str_of(user_kinds[user_kind]));
+}
+
+static void count_request(struct house *h, struct route_watch *w, int status, int user_kind,
                           int64_t duration_ns)
 {
     metric_observe(w->seconds, (double)duration_ns / 1e9);
-    struct metric_cell *cell = atomic_load_explicit(&w->requests[outcome][user_kind],
-                                                    memory_order_relaxed);
+    int i = 0;
+    while (i < HOUSE_STATUS_COUNT && house_statuses[i] != status)
+        i++;
+    struct metric_cell *cell = i < HOUSE_STATUS_COUNT
+                                   ? atomic_load_explicit(&w->requests[i][user_kind],
+                                                          memory_order_relaxed)
+                                   : NULL;
     if (!cell) {
-        cell = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REQUESTS],
-                           str_of(w->route->method), str_of(w->route->path),
-                           str_of(outcomes[outcome]), str_of(user_kinds[user_kind]));
-        atomic_store_explicit(&w->requests[outcome][user_kind], cell, memory_order_relaxed);
+        cell = make_request_cell(h, w, status, user_kind);
+        if (i < HOUSE_STATUS_COUNT)
+            atomic_store_explicit(&w->requests[i][user_kind], cell, memory_order_relaxed);
     }
     metric_add(cell, 1);
+    if (w->is_registry) {
+        char text[12];
+        str number = str_from(text, (size_t)snprintf(text, sizeof text, "%d", status));
+        metric_add(METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REGISTRY],
+                               str_of(w->route->path), number),
+                   1);
+    }
+}
+
+/* A model's newest number is how many versions it has had. Verbs register versions, too, in another
+ * process: the store knows. */
+static err refresh_versions(struct house *h, arena *keep)
+{
+    struct model_version_info *models;
+    size_t count;
+    struct model_filter filter = { .newest_only = true, .limit = METRIC_CELLS_DEFAULT };
+    TRY(model_list(h->track, &filter, keep, &models, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct metric_cell *cell = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_VERSIONS],
+                                               models[i].name);
+        double more = (double)models[i].version - metric_value(cell);
+        if (more > 0)
+            metric_add(cell, more);
+    }
+    return OK;
+}
+
+void house_refresh_metrics(void *house)
+{
+    struct house *h = house;
+    arena keep;
+    process_metrics_update(h->metrics);
+    arena_init(&keep, 4 * 1024 * 1024);
+    err e = refresh_versions(h, &keep);
+    arena_deinit(&keep);
+    if (e.code) /* the store is in trouble, and says so where somebody waits for it */
+        log_error(h->log, NULL, "metrics.refresh_failed", &e);
 }
 
 /* True when this request's line is to be written; *ret_suppressed is how many were not before it.
@@ -114,6 +200,20 @@ static bool may_log(struct route_watch *w, int64_t now_s, int64_t *ret_suppresse
     return true;
 }
 
+/* What a client says its request is about, in a header of the contract: good for finding lines, and
+ * believed for nothing else. */
+static str said_id(const struct http_request *rq, const char *header)
+{
+    str id = http_header(rq, header);
+    bool is_sane = id.len > 0 && id.len <= 64;
+    for (size_t i = 0; is_sane && i < id.len; i++) {
+        char c = id.ptr[i];
+        is_sane = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  strchr("-_.:@", c);
+    }
+    return is_sane ? id : STR_NONE;
+}
+
 void house_request_finished(void *ctx, const struct http_request *rq, int status,
                             int64_t duration_ns, int64_t bytes_out, const err *e)
 {
@@ -122,16 +222,21 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
     struct route_watch *w = route ? find_watch(h, route) : NULL;
     int64_t suppressed = 0;
     if (w)
-        count_request(h, w,
-                      status >= 500   ? 2
-                      : status >= 400 ? 1
-                                      : 0,
-                      http_user(rq).len ? 0 : 1, duration_ns);
+        count_request(h, w, status, http_user(rq).len ? 0 : 1, duration_ns);
+    if (status == 429)
+        metric_add(metric_cell_plain(h->metrics, &house_metrics_table[FAMILY_LIMITED]), 1);
     if (!may_log(w ? w : &h->unknown, clock_mono_ns() / 1000000000, &suppressed))
         return;
     struct log_labels labels = { .component = STR("http"),
                                  .request_id = http_request_id(rq),
                                  .username = http_user(rq) };
+    char run_id[HEX_ID_BYTES] = "";
+    if (route) { /* else the head may not have been read */
+        err none = app_run_id_parse(said_id(rq, "X-Run-Id"), run_id);
+        labels.run_id = none.code ? STR_NONE : str_of(run_id);
+        labels.dataset_id = said_id(rq, "X-Dataset-Id");
+        labels.model_id = said_id(rq, "X-Model-Id");
+    }
     enum log_level level = status >= 500 ? LOG_ERROR : status >= 400 ? LOG_WARN : LOG_INFO;
     struct log_field fields[9];
     size_t n = 0;

@@ -8,7 +8,7 @@
 #include "platform/app/app.h"
 #include "platform/app/settings.h"
 
-enum { HOUSE_APPS_MAX = 32, HOUSE_ROUTES_MAX = 1024 };
+enum { HOUSE_APPS_MAX = 32, HOUSE_ROUTES_MAX = 1024, HOUSE_STATUS_COUNT = 20 };
 
 /* How often a route may write its request line to the log; beyond, lines are counted and the next
  * one says how many there were. 20 a second: a person can follow, and 30,000 requests/s cost
@@ -21,8 +21,9 @@ struct route_watch {
     _Atomic int lines;
     _Atomic int64_t suppressed;  /* since the last line written */
     struct metric_cell *seconds; /* duration histogram */
-    struct metric_cell
-        *_Atomic requests[3][2]; /* by outcome and user kind, made when first needed */
+    bool is_registry;            /* counted as chs_model_registry_requests_total, too */
+    /* By status (its place in house_statuses) and user kind, made when first needed. */
+    struct metric_cell *_Atomic requests[HOUSE_STATUS_COUNT][2];
 };
 
 struct house {
@@ -60,6 +61,8 @@ err house_authorise(void *ctx, struct http_request *rq, enum access needed);
 void house_request_finished(void *ctx, const struct http_request *rq, int status,
                             int64_t duration_ns, int64_t bytes_out, const err *e);
 err house_execute_job(void *arg, struct job *job, const struct job_kind *kind);
+/* Brings the metrics up to date that are read when asked for. The argument is struct house *. */
+void house_refresh_metrics(void *house);
 extern const struct metric_family house_metrics_table[];
 
 /* house_settle.c: what a job leaves open when it ends without its stage. */

@@ -125,6 +125,8 @@ static void write_responses(struct json_out *w, const struct route *r)
         json_object_end(w);
     }
     json_object_end(w);
+    if (r->per_minute)
+        json_kv_raw(w, "429", STR("{\"$ref\":\"#/components/responses/Problem\"}"));
     json_kv_raw(w, "default", STR("{\"$ref\":\"#/components/responses/Problem\"}"));
     json_object_end(w);
 }
@@ -167,6 +169,8 @@ static void write_operation(struct json_out *w, const struct app *app, const str
     json_kv_cstr(w, "x-access", access_name(r->access));
     if (r->example)
         json_kv_cstr(w, "x-example", r->example);
+    if (r->per_minute)
+        json_kv_int(w, "x-per-minute", r->per_minute);
     if (r->metric)
         json_kv_cstr(w, "x-metric", r->metric);
     if (r->event)

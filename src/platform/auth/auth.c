@@ -24,6 +24,12 @@ const struct store_migration auth_migrations[] = {
          "  subject  @text NOT NULL," /* id of what it was done to */
          "  detail   @text"           /* JSON */
          ") @strict;" },
+    { 2, "CREATE TABLE auth_users ("
+         "  username   @text NOT NULL PRIMARY KEY,"
+         "  created_ms @int NOT NULL" /* his first key, or the first start as the default user */
+         ") @strict;"
+         "INSERT INTO auth_users (username, created_ms) "
+         "SELECT username, min(created_ms) FROM auth_keys GROUP BY username;" },
     { 0, NULL },
 };
 
@@ -40,6 +46,8 @@ err auth_open(const struct auth_options *options, struct auth **ret_auth)
     snprintf(a->default_user, sizeof(a->default_user), "%.*s", STR_ARG(user));
     key_table_init(&a->table);
     err e = store_migrate(a->store, "auth", auth_migrations);
+    if (!e.code)
+        e = auth_user_note_default(a);
     if (!e.code)
         e = auth_keys_load(a);
     if (e.code) {

@@ -54,6 +54,20 @@ struct auth_key_info {
 MUST_USE err auth_key_list(struct auth *a, arena *keep, struct auth_key_info **ret_infos,
                            size_t *ret_count);
 
+/* Whoever was given a key, and the default user. */
+struct auth_user_info {
+    str username;
+    enum access role; /* of the strongest working key; ACCESS_PUBLIC: there is none */
+    int64_t created_ms, key_count;
+};
+MUST_USE err auth_user_list(struct auth *a, arena *keep, struct auth_user_info **ret_infos,
+                            size_t *ret_count);
+MUST_USE err auth_user_get(struct auth *a, str username, arena *keep,
+                           struct auth_user_info *ret_info);
+/* Gives all working keys of a user this role. ERR_NOT_FOUND when he has none, ERR_CONFLICT when no
+ * admin key would be left. */
+MUST_USE err auth_user_set_role(struct auth *a, str actor, str username, enum access role);
+
 /* One row per mutation, written with the mutation's own transaction or alone. */
 MUST_USE err auth_audit(struct auth *a, str username, str action, str subject, str detail_json);
 MUST_USE err auth_audit_tx(struct store_tx *tx, str username, str action, str subject,

@@ -20,6 +20,9 @@ extern const struct store_migration auth_migrations[];
 
 /* Reads the keys that are not revoked into the table. */
 MUST_USE err auth_keys_load(struct auth *a);
+/* Remembers since when there is such a user; the first time counts. */
+MUST_USE err auth_user_note_tx(struct store_tx *tx, str username);
+MUST_USE err auth_user_note_default(struct auth *a);
 /* ERR_INVALID unless it is 1..AUTH_NAME_MAX bytes of printable text without spaces at its ends. */
 MUST_USE err auth_name_check(const char *what, str name);
 

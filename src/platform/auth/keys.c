@@ -142,6 +142,7 @@ static err create_write(struct store_tx *tx, void *arg)
              sql_text(c->note.len ? c->note : STR("")), sql_blob(str_from(c->hash, SHA256_BYTES)),
              sql_int(clock_wall_ms())),
         NULL));
+    TRY(auth_user_note_tx(tx, c->username));
     return key_audit(tx, c->actor, "auth.key_created", c->id, c->username, c->role);
 }
 

@@ -3,8 +3,8 @@
  *
  * A handler gets a parsed request and fills in a reply; it never touches a socket and returns an
  * err, which the dispatcher turns into application/problem+json (or the route's own error shape).
- * What a route needs (access, body size, upload) is stated in its row and enforced once, before the
- * handler.
+ * What a route needs (access, rate, body size, upload) is stated in its row and enforced once,
+ * before the handler.
  *
  * Threads: two event threads. A route with .is_inline runs right there and must not block (no store
  * writes, no disk); every other request is suspended and handed to a pool of workers with a bounded
@@ -52,6 +52,7 @@ struct route {
     bool is_inline;      /* cheap and never blocks: runs on the event thread */
     bool is_upload;      /* body or multipart parts are spooled to files, see http_request_upload */
     int64_t body_max;    /* 0 means HTTP_BODY_DEFAULT; uploads: 0 means the setting upload_max */
+    int per_minute;      /* requests one client may make; beyond: 429. 0: any number */
     const char *alias;   /* a second path with the same handler, e.g. a seed's literal path */
     const char *query;   /* documented query parameters: "limit:int offset:int q:string" */
     const char *body;    /* documented JSON body: JSON Schema text of the properties, or NULL */
@@ -82,6 +83,7 @@ struct http_options {
     int connections_max;            /* 0 means 1024 */
     int64_t arena_bytes_max;        /* per request; 0 means 16 MiB */
     int64_t upload_bytes_max;       /* 0 means 16 GiB */
+    int rate_percent;               /* of each route's per_minute that is allowed; 0: no limits */
     int timeout_s;                  /* idle connection; 0 means 60 */
     const char *spool_folder;       /* for uploads */
     const char *const *hosts_extra; /* Host names accepted besides loopback ones; NULL-ended */

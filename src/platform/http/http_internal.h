@@ -17,6 +17,7 @@
 #include "base/thread.h"
 #include "platform/http/guard.h"
 #include "platform/http/http.h"
+#include "platform/http/rate.h"
 #include "platform/http/router.h"
 
 enum {
@@ -137,6 +138,7 @@ struct http_request {
     struct http_upload_state *upload;
     int status_override; /* for an err whose code has no status of its own: 415 */
     const char *code_override;
+    int64_t retry_after_s; /* of a 429 */
     err e;
     int64_t bytes_out;
     int status_sent;
@@ -173,6 +175,7 @@ struct http_server {
     struct http_options options;
     char *bind_address, *spool_folder;
     struct guard guard;
+    struct rate_table rates;
     struct router *router;
     struct MHD_Daemon *daemon;
     struct pool *pool;

@@ -217,6 +217,11 @@ static void problem_write(struct http_reply *rp, int status, const char *code, s
     json_object_end(w);
     if (status == 503 && !reply_header(rp, "Retry-After"))
         http_set_header(rp, "Retry-After", STR("1"));
+    if (status == 429 && rq->retry_after_s && !reply_header(rp, "Retry-After")) {
+        char seconds[24];
+        snprintf(seconds, sizeof seconds, "%lld", (long long)rq->retry_after_s);
+        http_set_header(rp, "Retry-After", str_of(seconds));
+    }
     if (status == 401 && !reply_header(rp, "WWW-Authenticate"))
         http_set_header(rp, "WWW-Authenticate", STR("Bearer"));
 }

@@ -389,6 +389,24 @@ static err body_prepare(struct http_request *rq)
     return spooled ? upload_new(rq, &rq->upload) : OK;
 }
 
+static err rate_check(struct http_request *rq)
+{
+    struct http_server *s = rq->server;
+    int64_t max = (int64_t)rq->route->per_minute * s->options.rate_percent / 100;
+    if (!rq->route->per_minute || !s->options.rate_percent)
+        return OK;
+    uint64_t client = rate_client(http_client_address(rq), http_client_is_loopback(rq),
+                                  http_header(rq, "X-Forwarded-For"));
+    int64_t wait_ms = rate_take(&s->rates, client, rq->route, max > 0 ? max : 1, mono_ms());
+    if (wait_ms == 0)
+        return OK;
+    rq->retry_after_s = (wait_ms + 999) / 1000;
+    return refuse_as(rq, 429, "rate_limited",
+                     ERR(ERR_BUSY, "more than %lld requests a minute to %s %s: try again in %lld s",
+                         (long long)(max > 0 ? max : 1), rq->route->method, rq->route->path,
+                         (long long)rq->retry_after_s));
+}
+
 err request_begin(struct http_request *rq, const char *method, const char *version)
 {
     struct http_server *s = rq->server;
@@ -418,6 +436,7 @@ err request_begin(struct http_request *rq, const char *method, const char *versi
         TRY(s->options.hooks.authorise(s->options.hooks.ctx, rq, rq->route->access));
     else
         rq->granted = ACCESS_PUBLIC;
+    TRY(rate_check(rq));
     return body_prepare(rq);
 }
 

@@ -202,7 +202,6 @@ static err server_prepare(struct http_server *s, const struct route *const *tabl
     o->bind_address = s->bind_address;
     o->spool_folder = s->spool_folder;
     s->guard = (struct guard){ s->bind_address, o->hosts_extra, o->origins };
-    rand_bytes(&s->id_seed, sizeof s->id_seed);
     TRY(check_access(o, tables, table_count));
     TRY(router_new(tables, table_count, &s->router));
     if (s->spool_folder) {
@@ -233,6 +232,8 @@ err http_open(const struct http_options *options, const struct route *const *tab
     pthread_mutex_init(&s->gate_lock, NULL);
     pthread_mutex_init(&s->free_lock, NULL);
     pthread_mutex_init(&s->watch_lock, NULL);
+    rand_bytes(&s->id_seed, sizeof s->id_seed);
+    rate_init(&s->rates, s->id_seed);
     thread_cond_init(&s->gate_changed);
     thread_cond_init(&s->watch_wake);
     ignore_sigpipe();
@@ -300,6 +301,7 @@ void http_close(struct http_server *s, int64_t drain_ms)
     pthread_mutex_destroy(&s->gate_lock);
     pthread_mutex_destroy(&s->free_lock);
     pthread_mutex_destroy(&s->watch_lock);
+    rate_deinit(&s->rates);
     free(s->bind_address);
     free(s->spool_folder);
     free(s);

@@ -457,6 +457,41 @@ err dataset_list(struct track *t, const struct dataset_filter *filter, arena *ke
     return OK;
 }
 
+struct parents_read {
+    str id;
+    arena *keep;
+    struct blob_id *blobs;
+    size_t count;
+};
+
+static err parents_fn(struct store_read *rd, void *arg)
+{
+    struct parents_read *p = arg;
+    struct store_rows *rows;
+    int64_t count = 0;
+    err e = OK;
+    TRY(store_get_int(rd, "SELECT COUNT(*) FROM dataset_blobs WHERE dataset_id = ?1",
+                      ARGS(sql_text(p->id)), &count));
+    p->count = 0;
+    p->blobs = NEW_ARRAY(p->keep, struct blob_id, (size_t)count + 1);
+    ARENA_TRY(p->blobs);
+    TRY(store_query(rd, "SELECT blob FROM dataset_blobs WHERE dataset_id = ?1",
+                    ARGS(sql_text(p->id)), &rows));
+    while (!e.code && p->count < (size_t)count && store_next(rows))
+        e = blob_id_parse(store_col_text(rows, 0), &p->blobs[p->count++]);
+    return err_first(e, store_rows_close(rows));
+}
+
+err dataset_parents(struct track *t, str id, arena *keep, struct blob_id **ret_blobs,
+                    size_t *ret_count)
+{
+    struct parents_read p = { .id = id, .keep = keep };
+    TRY(store_read(t->store, parents_fn, &p));
+    *ret_blobs = p.blobs;
+    *ret_count = p.count;
+    return OK;
+}
+
 struct dataset_counts {
     int64_t names, versions;
 };

@@ -243,6 +243,8 @@ static err sample_locked(struct history *h, int64_t now_ms)
     if (!r.changes)
         return ERR(ERR_NO_MEMORY, "sampling metrics: out of memory");
     buf_init(&r.key, 64 * 1024);
+    if (h->refresh)
+        h->refresh(h->refresh_arg);
     h->round++;
     metrics_each(h->metrics, take, &r);
     take_ends(&r);
@@ -310,6 +312,13 @@ static void *history_main(void *arg)
     }
     pthread_mutex_unlock(&h->lock);
     return NULL;
+}
+
+void history_refresh_with(struct history *h, void (*fn)(void *arg), void *arg)
+{
+    assert(!h->started);
+    h->refresh = fn;
+    h->refresh_arg = arg;
 }
 
 err history_start(struct history *h, int64_t interval_ms, int64_t age_max_ms)

@@ -90,6 +90,8 @@ struct history_series {
 struct history {
     struct store *store;
     struct metrics *metrics;
+    void (*refresh)(void *arg); /* or NULL */
+    void *refresh_arg;
 
     pthread_mutex_t sampling; /* one round at a time; guards the five below */
     struct map series;        /* of struct history_series */

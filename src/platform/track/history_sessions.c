@@ -50,3 +50,24 @@ const struct history_session *history_session_at(const struct history_sessions *
         return NULL;
     return &s->items[low - 1];
 }
+
+struct restarts_read {
+    int64_t from_ms, count;
+};
+
+static err restarts_fn(struct store_read *rd, void *arg)
+{
+    struct restarts_read *r = arg;
+    return store_get_int(rd,
+                         "SELECT COUNT(*) FROM history_sessions WHERE start_ms >= ?1"
+                         " AND id > (SELECT MIN(id) FROM history_sessions)",
+                         ARGS(sql_int(r->from_ms)), &r->count);
+}
+
+err history_restarts(struct history *h, int64_t from_ms, int64_t *ret_count)
+{
+    struct restarts_read r = { .from_ms = from_ms };
+    TRY(store_read(h->store, restarts_fn, &r));
+    *ret_count = r.count;
+    return OK;
+}

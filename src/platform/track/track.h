@@ -148,6 +148,9 @@ MUST_USE err dataset_fail(struct track *t, str id, str reason);
  * name. A deleted dataset is not found. */
 MUST_USE err dataset_get(struct track *t, str id_or_name, str version, arena *keep,
                          struct dataset_info *ret_info);
+/* The blobs that it was made from (dataset_result.parents); none while it is not ready. */
+MUST_USE err dataset_parents(struct track *t, str id, arena *keep, struct blob_id **ret_blobs,
+                             size_t *ret_count);
 struct dataset_filter {
     str name, q, kind, state; /* q: part of the name, upper or lower case. Empty: any */
     const char *sort;         /* "size" "rows" "createdAt" (NULL), largest or newest first */
@@ -229,10 +232,15 @@ MUST_USE err track_lineage_json(struct track *t, str id, int depth, struct json_
 struct history;
 MUST_USE err history_open(struct store *store, struct metrics *metrics,
                           struct history **ret_history);
+/* Called at the start of every round of sampling, on its thread: for numbers that are read when
+ * asked for, like CPU time. Before history_start. */
+void history_refresh_with(struct history *h, void (*fn)(void *arg), void *arg);
 MUST_USE err history_start(struct history *h, int64_t interval_ms, int64_t age_max_ms);
 MUST_USE err history_sample_now(struct history *h);
 /* Takes a last sample when it was started: store and metrics are still open. Accepts NULL. */
 void history_close(struct history *h);
+/* How many processes began to take samples since from_ms, the first one ever not counted. */
+MUST_USE err history_restarts(struct history *h, int64_t from_ms, int64_t *ret_count);
 
 enum history_function {
     HISTORY_VALUE, /* last value in each step */

@@ -500,6 +500,38 @@ static void the_thread_samples_at_the_start_and_at_the_end(void **state)
     assert_true(near(increase(f, "t_requests_total", NULL, now - MINUTE, now), 9));
 }
 
+/* CPU time and memory are read when asked for: a chart of them must need no scraper beside us. */
+static void count_one(void *arg)
+{
+    add(arg, 1);
+}
+
+static void numbers_are_brought_up_to_date_before_each_sample(void **state)
+{
+    struct h_fixture *f = *state;
+    history_refresh_with(f->h, count_one, f);
+    for (int i = 0; i < 5; i++)
+        sample(f, T0 + i * 15 * SECOND);
+    assert_true(near(increase(f, "t_requests_total", NULL, T0, T0 + MINUTE), 4));
+}
+
+static void the_first_process_is_no_restart(void **state)
+{
+    struct h_fixture *f = *state;
+    int64_t count = -1;
+    assert_ok(history_restarts(f->h, T0, &count));
+    assert_int_equal(count, 0);
+    for (int i = 0; i < 3; i++) {
+        sample(f, T0 + i * MINUTE);
+        process_begin(f);
+    }
+    sample(f, T0 + 3 * MINUTE);
+    assert_ok(history_restarts(f->h, T0, &count));
+    assert_int_equal(count, 3);
+    assert_ok(history_restarts(f->h, T0 + 2 * MINUTE, &count));
+    assert_int_equal(count, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +549,8 @@ int main(void)
         T(old_history_is_forgotten_whole),
         T(a_clock_set_back_keeps_the_order),
         T(the_thread_samples_at_the_start_and_at_the_end),
+        T(numbers_are_brought_up_to_date_before_each_sample),
+        T(the_first_process_is_no_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
