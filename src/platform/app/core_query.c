@@ -17,7 +17,7 @@
 #include "platform/query/query.h"
 
 enum { RUNNING_MAX = 3, WAIT_MS = 5000, SELECTORS_MAX = 16, LOKI_POINTS_DEFAULT = 250 };
-/* Times that a stranger sends; seconds since 1970, some 3,000 years around it. */
+/* Times that a stranger sends: some 3,000 years around 1970. */
 #define TIME_MAX_MS INT64_C(100000000000000)
 #define HOUR_MS INT64_C(3600000)
 /* What Grafana takes for the features of the API: those that this one has are in it. */

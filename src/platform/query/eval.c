@@ -218,9 +218,14 @@ err eval_node(struct eval *ev, const struct node *node, struct value *ret_value)
 
 /* ------------------------------------------------------------------ one question */
 
+/* So far from 1970 that nothing overflows when durations are taken off. */
+#define TIME_MAX_MS INT64_C(100000000000000)
+
 static err check_times(const struct query_times *times, size_t *ret_steps)
 {
     *ret_steps = 1;
+    if (llabs(times->start_ms) > TIME_MAX_MS || llabs(times->end_ms) > TIME_MAX_MS)
+        return ERR(ERR_INVALID, "the time asked for lies thousands of years away");
     if (!times->is_range)
         return OK;
     if (times->end_ms < times->start_ms)

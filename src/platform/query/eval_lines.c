@@ -62,6 +62,16 @@ static str label_name_of(struct scanner *s, str prefix, str key)
     return name;
 }
 
+static str real_text(struct scanner *s, double value)
+{
+    struct buf text;
+    buf_init(&text, 64);
+    buf_add_f64(&text, value);
+    str copy = arena_str(&s->scratch, buf_str(&text));
+    buf_deinit(&text);
+    return copy;
+}
+
 static str scalar_text(struct scanner *s, const struct json *node)
 {
     switch (json_kind(node)) {
@@ -72,7 +82,7 @@ static str scalar_text(struct scanner *s, const struct json *node)
     case JSON_IS_INT:
         return arena_fmt(&s->scratch, "%lld", (long long)json_int(node, 0));
     case JSON_IS_REAL:
-        return arena_fmt(&s->scratch, "%.17g", json_num(node, 0));
+        return real_text(s, json_num(node, 0));
     case JSON_IS_NONE:
     case JSON_IS_NULL:
     case JSON_IS_ARRAY:

@@ -142,7 +142,8 @@ static err lex_number(struct lexer *l, struct token *t)
     if (at(l, t->at) == '0' && (at(l, t->at + 1) | 32) == 'x')
         return lex_hex(l, t);
     size_t used = duration_take(str_sub(l->text, t->at, l->text.len), &t->duration_ms, &too_long);
-    if (used && !is_name_begin(at(l, t->at + used)) && !is_digit(at(l, t->at + used))) {
+    char behind = at(l, t->at + used);
+    if (used && !(is_name_begin(behind) && behind != ':') && !is_digit(behind)) {
         if (too_long)
             return ERR(ERR_INVALID, "character %zu: the duration is longer than 100 years",
                        AT(t->at));

@@ -126,7 +126,7 @@ static err parse_line_filter(struct parser *p, struct stage *stage)
 static err parse_label_filter(struct parser *p, str name, struct stage *stage)
 {
     *stage = (struct stage){ .kind = STAGE_LABEL, .matcher = { .name = name } };
-    size_t at = p->token.at;
+    size_t at = (size_t)(name.ptr - p->lexer.text.ptr);
     struct token *compare = NEW(p->lexer.keep, struct token);
     ARENA_TRY(compare);
     *compare = p->token;
