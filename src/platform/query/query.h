@@ -25,11 +25,11 @@ enum {
     QUERY_DEPTH_MAX = 64,        /* of parentheses, calls and signs */
     QUERY_OPERATORS_MAX = 256,
     QUERY_STEPS_MAX = 11000,    /* moments of one question, as Prometheus has it */
-    QUERY_SERIES_MAX = 4000,    /* of one part of an expression */
-    QUERY_VALUES_MAX = 2000000, /* series x moments of one part: 16 MB */
+    QUERY_SERIES_MAX = 10000,   /* of one part of an expression: 500 routes have 7,500 buckets */
+    QUERY_VALUES_MAX = 4000000, /* series x moments of one part: 32 MB */
     QUERY_SAMPLES_MAX = 50000000,
     QUERY_LINES_MAX = 5000,               /* log lines of one answer */
-    QUERY_ARENA_BYTES = 64 * 1024 * 1024, /* what to give the arena of a run */
+    QUERY_ARENA_BYTES = 96 * 1024 * 1024, /* what to give the arena of a run */
     QUERY_LOOKBACK_MS = 5 * 60 * 1000,    /* how old the value of a series may be */
     QUERY_TIMEOUT_MS = 10000,
 };

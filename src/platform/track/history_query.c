@@ -76,8 +76,9 @@ static err series_read(struct store_read *rd, struct scan *s)
                                   : "SELECT id, labels, name FROM history_series WHERE ?1 = ''"
                                     " ORDER BY id";
 
+    size_t room = s->selection ? HISTORY_SELECT_SERIES_MAX : HISTORY_QUERY_SERIES_MAX;
     s->found_count = 0;
-    s->found = NEW_ARRAY(&s->memory, struct found_series, HISTORY_QUERY_SERIES_MAX);
+    s->found = NEW_ARRAY(&s->memory, struct found_series, room);
     ARENA_TRY(s->found);
     TRY(store_query(rd, sql, ARGS(sql_text(s->name)), &rows));
     err e = OK;
@@ -85,9 +86,9 @@ static err series_read(struct store_read *rd, struct scan *s)
         str labels = store_col_text(rows, 1), name = store_col_text(rows, 2);
         if (!is_wanted(s, name, labels))
             continue;
-        if (s->found_count == HISTORY_QUERY_SERIES_MAX) {
-            e = ERR(ERR_TOO_BIG, "more than %d series of '%.*s' match: name more labels",
-                    HISTORY_QUERY_SERIES_MAX, STR_ARG(name));
+        if (s->found_count == room) {
+            e = ERR(ERR_TOO_BIG, "more than %zu series of '%.*s' match: name more labels", room,
+                    STR_ARG(name));
             break;
         }
         s->found[s->found_count++] = (struct found_series){

@@ -269,7 +269,7 @@ struct history_selection {
     err (*each)(void *arg, str name, str labels, const struct history_span *spans, size_t count);
     void *arg;
 };
-/* ERR_TOO_BIG when more than 2000 series are wanted. */
+/* ERR_TOO_BIG when more than 8192 series are wanted. */
 MUST_USE err history_select(struct history *h, const struct history_selection *selection);
 /* Every series that is kept, with or without samples in some stretch of time. */
 MUST_USE err history_series_each(struct history *h, err (*each)(void *arg, str name, str labels),

@@ -140,7 +140,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         { "up & up", "invalid: character 4: '&' has no meaning here" },
         { "\"\\q\"", "invalid: character 2: this escape in a string is not known (a backslash is "
                      "written as two)" },
-        { "5mm", "invalid: character 1: '5mm' is not a number" },
+        { "5mm", "invalid: character 1: '5m' is not a number" },
         { "up[1y200y]", "invalid: character 4: the duration is longer than 100 years" },
         { "rate(up)", "invalid: character 6: rate wants a range of samples, and this is an instant "
                       "vector: put a range like [5m] behind a selector" },
@@ -262,7 +262,7 @@ static void too_many_series_are_refused(void **state)
     struct query_source source = { .series = crowd };
     struct query_times at = { .start_ms = NOW, .end_ms = NOW };
     assert_true(str_starts(ask_text(&w->keep, &source, QUERY_PROMQL, "sum(up)", &at),
-                           STR("too_big: a part of the query has more than 4000 series")));
+                           STR("too_big: a part of the query has more than 10000 series")));
     struct query_times long_range = {
         .start_ms = NOW - 10000000, .end_ms = NOW, .step_ms = 1000, .is_range = true
     };
