@@ -66,7 +66,7 @@ class Gate:
         training = self.must("POST", "/v1/trainings", {"datasetId": dataset["id"], "minutes": 0.05, "epochs": 1, "notes": "gate"})
         result = self.wait(training["jobId"])["result"]
         self.ids.update(trainings=training["runId"], training=training["runId"], runs=training["runId"], jobs=training["jobId"],
-                        lineage=dataset["id"], models=result["modelId"], analytics="move_count")
+                        lineage=dataset["id"], models=result["modelId"], analytics="move_count", label="component")
         self.must("POST", "/v1/models/promote", {"modelId": result["modelId"], "modelVersion": str(result["modelVersion"])})
         evaluation = self.must("POST", "/v1/evaluations", {"candidateModelId": result["modelId"]})
         self.wait(evaluation["jobId"])
@@ -144,7 +144,7 @@ class Gate:
             if template.endswith("/control") and "jobs" in template:
                 value = {"action": "stop"}
             return path, json.dumps(value), dict(headers, **{"Content-Type": "application/json"})
-        if example and method == "get":
+        if example and not example.startswith("{"):
             path += "?" + example
         return path, b"" if method == "post" else None, headers
 

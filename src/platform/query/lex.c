@@ -226,7 +226,7 @@ static size_t lex_escape(struct lexer *l, char quote, char *out)
     if (!digits || l->text.len - l->next <= digits)
         return 0;
     int value = hex_value(str_sub(l->text, l->next + 1, digits));
-    if (value < 0 || (value >= 0xD800 && value < 0xE000))
+    if (value <= 0 || (value >= 0xD800 && value < 0xE000)) /* nor a NUL */
         return 0;
     l->next += 1 + digits;
     if (digits == 2) {

@@ -424,6 +424,9 @@ static err parser_begin(struct parser *p, arena *keep, enum query_language langu
     if (str_utf8_valid_len(text) != text.len)
         return ERR(ERR_INVALID, "character %zu: the query is not UTF-8",
                    AT(str_utf8_valid_len(text)));
+    if (str_find_char(text, '\0') >= 0)
+        return ERR(ERR_INVALID, "character %zu: the query has a NUL in it",
+                   AT((size_t)str_find_char(text, '\0')));
     *p = (struct parser){ .lexer = { .keep = keep, .text = text, .language = language } };
     return parse_advance(p);
 }

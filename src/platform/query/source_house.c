@@ -22,6 +22,8 @@ enum {
     LIVE_MAX = 16384,
     SCRATCH_BYTES_MAX = 32 * 1024 * 1024,
     LABEL_BYTES_MAX = 1024 * 1024,
+    /* A question about "now" is that much old when it is looked at: its sender's now. */
+    LIVE_SLACK_MS = 1000,
 };
 
 /* ------------------------------------------------------------------ the live registry */
@@ -154,7 +156,7 @@ static err reading_give(struct reading *r, str name, str labels)
 static err live_add(struct reading *r, struct live *live)
 {
     live->used = true;
-    if (r->now_ms <= r->from_ms || r->now_ms > r->to_ms || isnan(live->value) ||
+    if (r->now_ms <= r->from_ms || isnan(live->value) ||
         (r->count && r->points[r->count - 1].ts_ms >= r->now_ms))
         return OK;
     return point_add(r, r->now_ms, live->value);
@@ -204,10 +206,12 @@ static err house_series(void *arg, const struct query_selector *selector, int64_
                         int64_t to_ms, query_series_fn each, void *each_arg)
 {
     const struct query_house *house = arg;
+    int64_t now_ms = clock_wall_ms();
+    bool is_now = to_ms >= now_ms - LIVE_SLACK_MS;
     struct reading r = { .selector = selector,
                          .from_ms = from_ms,
                          .to_ms = to_ms,
-                         .now_ms = clock_wall_ms(),
+                         .now_ms = to_ms < now_ms ? to_ms : now_ms,
                          .each = each,
                          .each_arg = each_arg };
     struct history_selection selection = { .name = query_selector_name(selector),
@@ -218,7 +222,7 @@ static err house_series(void *arg, const struct query_selector *selector, int64_
                                            .arg = &r };
     arena_init(&r.memory, SCRATCH_BYTES_MAX);
     arena_init(&r.wants_memory, LABEL_BYTES_MAX);
-    err e = lives_open(&r.lives, to_ms >= r.now_ms ? house->metrics : NULL);
+    err e = lives_open(&r.lives, is_now ? house->metrics : NULL);
     if (!e.code)
         e = history_select(house->history, &selection);
     if (!e.code)
