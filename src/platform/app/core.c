@@ -41,7 +41,8 @@
     "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"},\"data\":{}}}"
 #define PROM_QUERY "query:string time:string timeout:string"
 #define PROM_RANGE "query:string start:string end:string step:string timeout:string"
-#define PROM_RANGE_EXAMPLE "query=rate(chs_api_requests_total[5m])&start=1790000000&end=1790003600&step=60"
+#define PROM_RANGE_EXAMPLE \
+    "query=rate(chs_api_requests_total[5m])&start=1790000000&end=1790003600&step=60"
 #define PROM_MATCH "match[]:string start:string end:string"
 #define LOKI_QUERY "query:string time:string limit:int direction:string"
 #define LOKI_QUERY_EXAMPLE "query=sum%20by%20(level)%20(count_over_time({component=\"http\"}[5m]))"
