@@ -258,16 +258,27 @@ static err order_by_rank(struct eval *ev, const struct node *node, struct value 
     return OK;
 }
 
+/* A function of a range drops the names of its series, and has to see when two become the same. */
+static bool can_be_summed(const struct node *arg)
+{
+    if (arg->kind == NODE_SELECT)
+        return true;
+    return arg->kind == NODE_CALL &&
+           (arg->function->kind == FUNCTION_LINES ||
+            (arg->function->kind == FUNCTION_RANGE && arg->arg_count == 1 &&
+             query_selector_name(arg->args[0]->selector).len > 0));
+}
+
 err aggregate_eval(struct eval *ev, const struct node *node, struct value *ret_value)
 {
     static const struct label_list none;
     struct value arg, param = { 0 };
     struct groups g;
     const struct label_list *list = node->labels ? node->labels : &none;
-    /* Lines that one sum puts together anyway need no series each: there may be very many. */
-    if (node->aggregate == AGGREGATE_SUM && !node->without && node->args[0]->kind == NODE_CALL &&
-        node->args[0]->function->kind == FUNCTION_LINES)
-        ev->lines_by = list;
+    if (node->aggregate == AGGREGATE_SUM && can_be_summed(node->args[0])) {
+        ev->sum_by = list;
+        ev->sum_without = node->without;
+    }
     TRY(eval_node(ev, node->args[0], &arg));
     if (node->param)
         TRY(eval_node(ev, node->param, &param));

@@ -17,8 +17,9 @@ enum { LINE_LABELS_MAX = 96, JSON_NESTING_MAX = 3, SCRATCH_BYTES_MAX = 8 * 1024 
 struct scanner {
     struct eval *ev;
     const struct pipeline *pipeline;
-    const struct label_list *by; /* what is kept of the labels; NULL: all */
-    arena scratch;               /* of one line */
+    const struct label_list *by; /* what is kept (or dropped) of the labels; NULL: all are kept */
+    bool without;
+    arena scratch; /* of one line */
     struct label labels[LINE_LABELS_MAX];
     size_t count;
     size_t seen;
@@ -188,7 +189,7 @@ static err group_of(struct scanner *s, size_t *ret_group, bool *ret_is_new,
     union map_value *slot;
     TRY(labels_make(&s->scratch, s->labels, s->count, &labels));
     if (s->by)
-        TRY(labels_filter(&s->scratch, labels, s->by, false, false, &labels));
+        TRY(labels_filter(&s->scratch, labels, s->by, s->without, false, &labels));
     str key = labels_key(&s->scratch, labels);
     ARENA_TRY(key.ptr);
     slot = map_find(&s->groups, key);
@@ -301,12 +302,13 @@ err eval_line_counts(struct eval *ev, const struct node *call, struct value *ret
     str name = str_of(call->function->name);
     *ret_value = (struct value){ .type = QUERY_VECTOR };
     struct scanner s = { .ev = ev,
-                         .by = ev->lines_by,
+                         .by = ev->sum_by,
+                         .without = ev->sum_without,
                          .counts_bytes = str_starts(name, STR("bytes")),
                          .first_ms = eval_time(ev, 0) - select->offset_ms,
                          .range_ms = select->range_ms,
                          .value = ret_value };
-    ev->lines_by = NULL;
+    ev->sum_by = NULL;
     if (!select->range_ms)
         return ERR(ERR_INVALID, "character %zu: %s wants a range like [5m] behind the selector",
                    AT(select->at), call->function->name);

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "platform/query/query_internal.h"
 
 struct selection {
@@ -16,10 +17,41 @@ struct selection {
     const struct function *function;
     const double *args; /* at each moment, or NULL */
     struct value *value;
+    const struct label_list *sum_by; /* NULL: each series by itself */
+    bool sum_without;
+    struct map groups; /* labels -> index in value, for sum_by */
     struct query_result *raw;
     struct query_point *points; /* of a series, without the marks of its ends */
     size_t room;
 };
+
+/* Where the values of a series go: a new one, or the sum of its group. */
+static err series_for(struct selection *s, struct labels labels, struct query_series **ret_series)
+{
+    struct eval *ev = s->ev;
+    union map_value *slot;
+    bool is_new;
+    if (s->sum_by) {
+        bool drop_name = s->sum_without || (s->function && !s->function->keeps_name);
+        TRY(labels_filter(ev->keep, labels, s->sum_by, s->sum_without, drop_name, &labels));
+        str key = labels_key(ev->keep, labels);
+        ARENA_TRY(key.ptr);
+        TRY(map_put(&s->groups, key, &slot, &is_new));
+        if (!is_new) {
+            *ret_series = &s->value->series[slot->num];
+            return OK;
+        }
+        slot->num = (int64_t)s->value->count;
+    }
+    TRY(labels_copy(ev->keep, labels, &labels));
+    return value_add(ev, s->value, labels, ret_series);
+}
+
+static void value_put(struct query_series *series, size_t step, double value)
+{
+    double *into = &series->values[step];
+    *into = query_is_absent(*into) ? value : *into + value; /* added to only in a sum */
+}
 
 /* At each moment the newest sample, unless it is too old or says that the series has ended. */
 static err instant_each(void *arg, struct labels labels, const struct query_point *points,
@@ -38,12 +70,9 @@ static err instant_each(void *arg, struct labels labels, const struct query_poin
         if (next == 0 || points[next - 1].ts_ms <= at_ms - QUERY_LOOKBACK_MS ||
             query_is_absent(points[next - 1].value))
             continue;
-        if (!series) {
-            struct labels own;
-            TRY(labels_copy(ev->keep, labels, &own));
-            TRY(value_add(ev, s->value, own, &series));
-        }
-        series->values[i] = points[next - 1].value;
+        if (!series)
+            TRY(series_for(s, labels, &series));
+        value_put(series, i, points[next - 1].value);
     }
     return OK;
 }
@@ -73,6 +102,7 @@ static err range_each(void *arg, struct labels labels, const struct query_point 
     struct eval *ev = s->ev;
     struct query_series *series = NULL;
     size_t first = 0, behind = 0;
+    TRY(eval_count(ev, count));
     TRY(take_values(s, points, count, &count));
     for (size_t i = 0; i < ev->steps; i++) {
         int64_t to_ms = eval_time(ev, i) - s->select->offset_ms;
@@ -88,18 +118,14 @@ static err range_each(void *arg, struct labels labels, const struct query_point 
                             .from_ms = from_ms,
                             .to_ms = to_ms,
                             .arg = s->args ? s->args[i] : 0 };
-        TRY(eval_count(ev, w.count));
         if (i % 64 == 0)
             TRY(eval_check(ev));
         double value = s->function->range(&w);
         if (query_is_absent(value))
             continue;
-        if (!series) {
-            struct labels own;
-            TRY(labels_copy(ev->keep, labels, &own));
-            TRY(value_add(ev, s->value, own, &series));
-        }
-        series->values[i] = value;
+        if (!series)
+            TRY(series_for(s, labels, &series));
+        value_put(series, i, value);
     }
     return OK;
 }
@@ -130,12 +156,20 @@ static err select_all(struct selection *s, int64_t back_ms, query_series_fn each
         return OK;
     int64_t from_ms = eval_time(ev, 0) - s->select->offset_ms - back_ms;
     int64_t to_ms = eval_time(ev, ev->steps - 1) - s->select->offset_ms;
-    return ev->source->series(ev->source->arg, s->select->selector, from_ms, to_ms, each, s);
+    map_init(&s->groups, QUERY_SERIES_MAX);
+    err e = ev->source->series(ev->source->arg, s->select->selector, from_ms, to_ms, each, s);
+    map_deinit(&s->groups);
+    return e;
 }
 
 err eval_select(struct eval *ev, const struct node *node, struct value *ret_value)
 {
-    struct selection s = { .ev = ev, .select = node, .value = ret_value };
+    struct selection s = { .ev = ev,
+                           .select = node,
+                           .value = ret_value,
+                           .sum_by = ev->sum_by,
+                           .sum_without = ev->sum_without };
+    ev->sum_by = NULL;
     *ret_value = (struct value){ .type = QUERY_VECTOR };
     return select_all(&s, QUERY_LOOKBACK_MS, instant_each);
 }

@@ -217,8 +217,11 @@ struct eval {
     struct query_times times;
     size_t steps;
     int64_t deadline_ns;
-    int64_t samples;                   /* looked at so far */
-    const struct label_list *lines_by; /* what the next count of lines may be reduced to, or NULL */
+    int64_t samples; /* looked at so far */
+    /* Set by a sum for its argument, which takes it back: what it may be reduced to at once. There
+     * may be very many series that are only summed. NULL: nothing. */
+    const struct label_list *sum_by;
+    bool sum_without;
 };
 static inline int64_t eval_time(const struct eval *ev, size_t step)
 {
