@@ -164,6 +164,8 @@ RANGE = """
 jobs_total
 rate(jobs_total[5m])
 increase(late_total[4m])
+increase(jobs_total[5m] offset 1s)
+delta(temperature[3m] offset 2s)
 sum by (kind) (rate(jobs_total[2m]))
 topk(1, jobs_total)
 topk(1, rate(jobs_total[90s]))
