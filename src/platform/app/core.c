@@ -47,6 +47,18 @@
     "\"seed\":{\"type\":\"integer\"}}"
 /* clang-format on */
 
+#define PROM_REPLY                                                                              \
+    "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"},\"data\":{}}}"
+#define PROM_QUERY "query:string time:string timeout:string"
+#define PROM_RANGE "query:string start:string end:string step:string timeout:string"
+#define PROM_RANGE_EXAMPLE \
+    "query=rate(chs_api_requests_total[5m])&start=1790000000&end=1790003600&step=60"
+#define PROM_MATCH "match[]:string start:string end:string"
+#define LOKI_QUERY "query:string time:string limit:int direction:string"
+#define LOKI_QUERY_EXAMPLE "query=sum%20by%20(level)%20(count_over_time({component=\"http\"}[5m]))"
+#define LOKI_RANGE "query:string start:string end:string step:string limit:int direction:string"
+#define LOKI_RANGE_EXAMPLE "query={component=\"http\"}&limit=10"
+
 static const struct route routes[] = {
     { "GET", "/health", "Is the process up?", ACCESS_PUBLIC, core_health, .is_inline = true,
       .alias = "/v1/health", .reply = OBJECT },
@@ -214,6 +226,62 @@ static const struct route routes[] = {
       core_logs_training, .query = "range:string limit:int direction:string", .reply = ITEMS },
     { "GET", "/v1/logs/app", "Log lines of one component.", ACCESS_VIEWER, core_logs_app,
       .query = "app:string range:string limit:int direction:string", .reply = ITEMS },
+
+    { "GET", "/api/v1/query", "PromQL at one moment, as Prometheus answers it.", ACCESS_VIEWER,
+      core_prom_query, .query = PROM_QUERY, .reply = PROM_REPLY, .example = "query=up" },
+    { "POST", "/api/v1/query", "The same; parameters may come in a form body.", ACCESS_VIEWER,
+      core_prom_query, .query = PROM_QUERY, .reply = PROM_REPLY, .example = "query=up" },
+    { "GET", "/api/v1/query_range", "PromQL over a stretch of time, as Prometheus answers it.",
+      ACCESS_VIEWER, core_prom_query_range, .query = PROM_RANGE, .reply = PROM_REPLY,
+      .example = PROM_RANGE_EXAMPLE },
+    { "POST", "/api/v1/query_range", "The same; parameters may come in a form body.",
+      ACCESS_VIEWER, core_prom_query_range, .query = PROM_RANGE, .reply = PROM_REPLY,
+      .example = PROM_RANGE_EXAMPLE },
+    { "GET", "/api/v1/series", "Series that match a selector.", ACCESS_VIEWER, core_prom_series,
+      .query = PROM_MATCH, .reply = PROM_REPLY, .example = "match[]=up" },
+    { "POST", "/api/v1/series", "The same; parameters may come in a form body.", ACCESS_VIEWER,
+      core_prom_series, .query = PROM_MATCH, .reply = PROM_REPLY, .example = "match[]=up" },
+    { "GET", "/api/v1/labels", "Names of the labels that series have.", ACCESS_VIEWER,
+      core_prom_labels, .query = PROM_MATCH, .reply = PROM_REPLY },
+    { "POST", "/api/v1/labels", "The same; parameters may come in a form body.", ACCESS_VIEWER,
+      core_prom_labels, .query = PROM_MATCH, .reply = PROM_REPLY },
+    { "GET", "/api/v1/label/{name}/values", "Values that a label of series has.", ACCESS_VIEWER,
+      core_prom_label_values, .query = PROM_MATCH, .reply = PROM_REPLY },
+    { "GET", "/api/v1/metadata", "Type and help of metrics.", ACCESS_VIEWER, core_prom_metadata,
+      .query = "metric:string", .reply = PROM_REPLY },
+    { "GET", "/api/v1/status/buildinfo", "Which Prometheus' API this is like.", ACCESS_VIEWER,
+      core_prom_buildinfo, .reply = PROM_REPLY },
+    { "GET", "/obs/prom/query", "PromQL at one moment; the observability proxy's path.",
+      ACCESS_VIEWER, core_prom_query, .alias = "/obs/prom/instant", .query = PROM_QUERY,
+      .reply = PROM_REPLY, .example = "query=up" },
+    { "GET", "/obs/prom/range", "PromQL over time; the observability proxy's path.", ACCESS_VIEWER,
+      core_prom_query_range, .query = PROM_RANGE, .reply = PROM_REPLY,
+      .example = PROM_RANGE_EXAMPLE },
+    { "GET", "/v1/obs/promql", "PromQL at one moment, for our own pages.", ACCESS_VIEWER,
+      core_prom_query, .query = PROM_QUERY, .reply = PROM_REPLY, .example = "query=up" },
+    { "GET", "/v1/obs/range", "PromQL over time, for our own pages.", ACCESS_VIEWER,
+      core_prom_query_range, .query = PROM_RANGE, .reply = PROM_REPLY,
+      .example = PROM_RANGE_EXAMPLE },
+
+    { "GET", "/loki/api/v1/query", "LogQL at one moment, as Loki answers it.", ACCESS_VIEWER,
+      core_loki_query, .query = LOKI_QUERY, .reply = PROM_REPLY, .example = LOKI_QUERY_EXAMPLE },
+    { "GET", "/loki/api/v1/query_range", "LogQL over time, as Loki answers it.", ACCESS_VIEWER,
+      core_loki_query_range, .query = LOKI_RANGE, .reply = PROM_REPLY,
+      .example = LOKI_RANGE_EXAMPLE },
+    { "GET", "/loki/api/v1/labels", "Names of the labels that log lines have.", ACCESS_VIEWER,
+      core_loki_labels, .alias = "/loki/api/v1/label", .reply = PROM_REPLY },
+    { "GET", "/loki/api/v1/label/{name}/values", "Values that a label of log lines has.",
+      ACCESS_VIEWER, core_loki_label_values, .query = "start:string end:string",
+      .reply = PROM_REPLY },
+    { "GET", "/obs/loki/query", "LogQL at one moment; the observability proxy's path.",
+      ACCESS_VIEWER, core_loki_query, .query = LOKI_QUERY, .reply = PROM_REPLY,
+      .example = LOKI_QUERY_EXAMPLE },
+    { "GET", "/obs/loki/range", "LogQL over time; the observability proxy's path.", ACCESS_VIEWER,
+      core_loki_query_range, .alias = "/obs/loki/query_range", .query = LOKI_RANGE,
+      .reply = PROM_REPLY, .example = LOKI_RANGE_EXAMPLE },
+    { "GET", "/v1/obs/loki", "LogQL over time, for our own pages.", ACCESS_VIEWER,
+      core_loki_query_range, .query = LOKI_RANGE, .reply = PROM_REPLY,
+      .example = LOKI_RANGE_EXAMPLE },
     { 0 },
 };
 
@@ -317,4 +385,7 @@ const struct app app_core = {
     .jobs = jobs,
     .schedules = schedules,
     .verbs = verbs,
+    .state_bytes = sizeof(struct core_state),
+    .start = core_query_start,
+    .stop = core_query_stop,
 };

@@ -4,7 +4,17 @@
 #ifndef SKERRY_APP_CORE_H
 #define SKERRY_APP_CORE_H
 
+#include <pthread.h>
+
 #include "platform/app/app.h"
+
+/* What the core app keeps while it runs. */
+struct core_state {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    int running; /* queries; guarded by lock */
+    bool is_open;
+};
 
 /* core_system.c */
 err core_health(struct http_request *rq, struct http_reply *rp);
@@ -97,6 +107,21 @@ err core_chart_series(struct http_request *rq, struct http_reply *rp);
 err core_logs_search(struct http_request *rq, struct http_reply *rp);
 err core_logs_training(struct http_request *rq, struct http_reply *rp);
 err core_logs_app(struct http_request *rq, struct http_reply *rp);
+
+/* core_query.c */
+err core_query_start(struct house *h, void *state);
+void core_query_stop(struct house *h, void *state);
+err core_prom_query(struct http_request *rq, struct http_reply *rp);
+err core_prom_query_range(struct http_request *rq, struct http_reply *rp);
+err core_prom_series(struct http_request *rq, struct http_reply *rp);
+err core_prom_labels(struct http_request *rq, struct http_reply *rp);
+err core_prom_label_values(struct http_request *rq, struct http_reply *rp);
+err core_prom_metadata(struct http_request *rq, struct http_reply *rp);
+err core_prom_buildinfo(struct http_request *rq, struct http_reply *rp);
+err core_loki_query(struct http_request *rq, struct http_reply *rp);
+err core_loki_query_range(struct http_request *rq, struct http_reply *rp);
+err core_loki_labels(struct http_request *rq, struct http_reply *rp);
+err core_loki_label_values(struct http_request *rq, struct http_reply *rp);
 
 /* core_verbs.c */
 err core_verb_status(struct house *h, const struct verb_args *args);

@@ -124,6 +124,20 @@ struct log_line {
 MUST_USE err log_search(struct log *l, const struct log_query *query, arena *keep,
                         struct log_line **ret_lines, size_t *ret_count);
 
+/* One line that was found, and its members as they stand in it: still JSON-escaped, empty when
+ * absent. Borrowed for the call. */
+struct log_seen {
+    str json;
+    int64_t ts_ms;
+    enum log_level level;
+    str event, component, run_id, dataset_id, model_id, username;
+};
+/* Calls each for every line that matches, in the query's order, without a limit (query->limit is
+ * not looked at) and without keeping any. An error of each, or *ret_stop, ends the search. */
+MUST_USE err log_visit(struct log *l, const struct log_query *query,
+                       err (*each)(void *arg, const struct log_seen *line, bool *ret_stop),
+                       void *arg);
+
 MUST_USE err log_level_parse(str text, enum log_level *ret_level);
 const char *log_level_name(enum log_level level);
 

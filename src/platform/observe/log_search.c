@@ -25,15 +25,16 @@ enum {
     LIMIT_DEFAULT = 500,
     LIMIT_MAX = 5000,
     NEEDLES_MAX = 9,
+    NEEDLE_BYTES_MAX = 1024 * 1024,
     /* Threads stamp a line before they queue it, so neighbours may stand in the wrong order. */
     DISORDER_MS = 5000,
 };
 
 struct search {
     const struct log_query *query;
-    arena *keep;
-    struct log_line *found;
-    size_t count, limit;
+    arena *keep; /* of the needles */
+    err (*each)(void *arg, const struct log_seen *line, bool *ret_stop);
+    void *arg;
     /* A line that matches contains all of these: the text, "run_id":"...", JSON-escaped. */
     str needles[NEEDLES_MAX];
     size_t needle_count;
@@ -49,7 +50,7 @@ static bool field_matches(str wanted, str value)
     return wanted.len == 0 || str_eq(wanted, value);
 }
 
-static bool line_matches(const struct search *s, str line, int64_t *ret_ts_ms)
+static bool line_matches(const struct search *s, str line, struct log_seen *ret_seen)
 {
     /* The first needle is the rarest, and the text when there is one; fields are compared below. */
     if (s->needle_count && !str_contains(line, s->needles[0]))
@@ -58,7 +59,15 @@ static bool line_matches(const struct search *s, str line, int64_t *ret_ts_ms)
     if (!log_scan_line(line, &scan))
         return false;
     const struct log_query *q = s->query;
-    *ret_ts_ms = scan.ts_ms;
+    *ret_seen = (struct log_seen){ .json = line,
+                                   .ts_ms = scan.ts_ms,
+                                   .level = scan.level,
+                                   .event = scan.event,
+                                   .component = scan.component,
+                                   .run_id = scan.run_id,
+                                   .dataset_id = scan.dataset_id,
+                                   .model_id = scan.model_id,
+                                   .username = scan.username };
     if ((q->from_ms && scan.ts_ms < q->from_ms) || (q->to_ms && scan.ts_ms > q->to_ms))
         return false;
     if (q->spans != (scan.span.len > 0) || scan.level < q->level_min)
@@ -74,17 +83,10 @@ static bool line_matches(const struct search *s, str line, int64_t *ret_ts_ms)
 
 static err line_visit(struct search *s, str line)
 {
-    int64_t ts_ms = 0;
-    if (line.len >= LOG_LINE_BYTES_MAX || !line_matches(s, line, &ts_ms))
+    struct log_seen seen;
+    if (line.len >= LOG_LINE_BYTES_MAX || !line_matches(s, line, &seen))
         return OK;
-    str copy = arena_str(s->keep, line);
-    if (!copy.ptr)
-        return ERR(ERR_NO_MEMORY,
-                   "the log lines found need too much memory: ask for fewer than %zu",
-                   s->count + 1);
-    s->found[s->count++] = (struct log_line){ copy, ts_ms };
-    s->is_done = s->count == s->limit;
-    return OK;
+    return s->each(s->arg, &seen, &s->is_done);
 }
 
 /* ------------------------------------------------------------------ one window */
@@ -245,7 +247,6 @@ static void want(struct search *s, str *slot, const char *key, str value)
 static err search_prepare(struct search *s)
 {
     const struct log_query *q = s->query;
-    s->limit = q->limit == 0 ? LIMIT_DEFAULT : q->limit < LIMIT_MAX ? q->limit : LIMIT_MAX;
     /* The rarest first: a miss ends the look at a window. */
     if (q->text.len)
         s->needles[s->needle_count++] = escaped(s->keep, q->text);
@@ -258,7 +259,6 @@ static err search_prepare(struct search *s)
     want(s, &s->wanted.event, q->spans ? "span" : "event", q->event);
     want(s, &s->wanted.username, "username", q->username);
     want(s, &s->wanted.component, "component", q->component);
-    s->found = NEW_ARRAY(s->keep, struct log_line, s->limit);
     TRY(arena_check(s->keep));
     buf_init(&s->window, WINDOW_BYTES_MAX);
     return OK;
@@ -271,15 +271,16 @@ static bool segment_overlaps(const struct log_query *q, const struct log_segment
     return !q->from_ms || segment->changed_ms >= q->from_ms - DISORDER_MS;
 }
 
-err log_search(struct log *l, const struct log_query *query, arena *keep,
-               struct log_line **ret_lines, size_t *ret_count)
+err log_visit(struct log *l, const struct log_query *query,
+              err (*each)(void *arg, const struct log_seen *line, bool *ret_stop), void *arg)
 {
-    struct search s = { .query = query, .keep = keep };
-    TRY(search_prepare(&s));
+    arena needles;
+    struct search s = { .query = query, .keep = &needles, .each = each, .arg = arg };
     struct log_segment *segments = NULL;
     size_t count = 0;
-    err e = OK;
-    if (log_writer_has_folder(l->writer)) {
+    arena_init(&needles, NEEDLE_BYTES_MAX);
+    err e = search_prepare(&s);
+    if (!e.code && log_writer_has_folder(l->writer)) {
         log_writer_flush(l->writer);
         e = log_segments_list(log_writer_folder(l->writer), &segments, &count);
     }
@@ -290,9 +291,41 @@ err log_search(struct log *l, const struct log_query *query, arena *keep,
     }
     free(segments);
     buf_deinit(&s.window);
-    if (e.code)
-        return e;
-    *ret_lines = s.found;
-    *ret_count = s.count;
+    arena_deinit(&needles);
+    return e;
+}
+
+/* ------------------------------------------------------------------ keeping what is found */
+
+struct finding {
+    arena *keep;
+    struct log_line *found;
+    size_t count, limit;
+};
+
+static err finding_add(void *arg, const struct log_seen *line, bool *ret_stop)
+{
+    struct finding *f = arg;
+    str copy = arena_str(f->keep, line->json);
+    if (!copy.ptr)
+        return ERR(ERR_NO_MEMORY,
+                   "the log lines found need too much memory: ask for fewer than %zu",
+                   f->count + 1);
+    f->found[f->count++] = (struct log_line){ copy, line->ts_ms };
+    *ret_stop = f->count == f->limit;
+    return OK;
+}
+
+err log_search(struct log *l, const struct log_query *query, arena *keep,
+               struct log_line **ret_lines, size_t *ret_count)
+{
+    struct finding f = { .keep = keep, .limit = query->limit ? query->limit : LIMIT_DEFAULT };
+    if (f.limit > LIMIT_MAX)
+        f.limit = LIMIT_MAX;
+    f.found = NEW_ARRAY(keep, struct log_line, f.limit);
+    ARENA_TRY(f.found);
+    TRY(log_visit(l, query, finding_add, &f));
+    *ret_lines = f.found;
+    *ret_count = f.count;
     return OK;
 }

@@ -8,6 +8,7 @@
 enum {
     HISTORY_SERIES_MAX = 8192, /* sampled at once */
     HISTORY_QUERY_SERIES_MAX = 2000,
+    HISTORY_SELECT_SERIES_MAX = 8192, /* for query languages: all that are sampled at once */
     HISTORY_POINTS_MAX = 11000,  /* of one answer, as Prometheus has it */
     HISTORY_SESSIONS_MAX = 4096, /* looked at: restarts within the time that is kept */
     HISTORY_SLICE = 512,         /* series that one transaction of maintenance moves */

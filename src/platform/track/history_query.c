@@ -14,25 +14,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define SCAN_BYTES_MAX (128u * 1024u * 1024u)
 
 /* ------------------------------------------------------------------ scanning */
 
 struct found_series {
     int64_t id;
-    str labels;
+    str name, labels;
     struct history_samples head; /* from the ticks */
 };
 
 struct scan {
     struct history *h;
-    str name;
+    str name; /* empty: any */
     const str *labels;
     size_t label_count;
     int64_t from_ms, to_ms;
+    const struct history_selection *selection; /* whom history_select is for, or NULL */
     /* Called once a series, with samples in order: one at or before from_ms when there is one, then
      * all up to to_ms. */
-    err (*each)(struct scan *scan, str labels, const struct history_samples *samples);
+    err (*each)(struct scan *scan, str name, str labels, const struct history_samples *samples);
     void *arg;
 
     arena memory, chunk_memory;
@@ -57,30 +60,40 @@ static bool has_label(str labels, str text)
     return false;
 }
 
+static bool is_wanted(const struct scan *s, str name, str labels)
+{
+    for (size_t i = 0; i < s->label_count; i++)
+        if (!has_label(labels, s->labels[i]))
+            return false;
+    return !s->selection || s->selection->wants(s->selection->arg, name, labels);
+}
+
 static err series_read(struct store_read *rd, struct scan *s)
 {
     struct store_rows *rows;
+    const char *sql = s->name.len ? "SELECT id, labels, name FROM history_series WHERE name = ?1"
+                                    " ORDER BY id"
+                                  : "SELECT id, labels, name FROM history_series WHERE ?1 = ''"
+                                    " ORDER BY id";
 
+    size_t room = s->selection ? HISTORY_SELECT_SERIES_MAX : HISTORY_QUERY_SERIES_MAX;
     s->found_count = 0;
-    s->found = NEW_ARRAY(&s->memory, struct found_series, HISTORY_QUERY_SERIES_MAX);
+    s->found = NEW_ARRAY(&s->memory, struct found_series, room);
     ARENA_TRY(s->found);
-    TRY(store_query(rd, "SELECT id, labels FROM history_series WHERE name = ?1 ORDER BY id",
-                    ARGS(sql_text(s->name)), &rows));
+    TRY(store_query(rd, sql, ARGS(sql_text(s->name)), &rows));
     err e = OK;
     while (!e.code && store_next(rows)) {
-        str labels = store_col_text(rows, 1);
-        bool matches = true;
-        for (size_t i = 0; matches && i < s->label_count; i++)
-            matches = has_label(labels, s->labels[i]);
-        if (!matches)
+        str labels = store_col_text(rows, 1), name = store_col_text(rows, 2);
+        if (!is_wanted(s, name, labels))
             continue;
-        if (s->found_count == HISTORY_QUERY_SERIES_MAX) {
-            e = ERR(ERR_TOO_BIG, "more than %d series of '%.*s' match: name more labels",
-                    HISTORY_QUERY_SERIES_MAX, STR_ARG(s->name));
+        if (s->found_count == room) {
+            e = ERR(ERR_TOO_BIG, "more than %zu series of '%.*s' match: name more labels", room,
+                    STR_ARG(name));
             break;
         }
         s->found[s->found_count++] = (struct found_series){
             .id = store_col_int(rows, 0),
+            .name = arena_str(&s->memory, name),
             .labels = arena_str(&s->memory, labels),
             .head.keep = &s->memory,
         };
@@ -133,7 +146,7 @@ static err scan_one(struct store_read *rd, struct scan *s, const struct found_se
             all.count--;
         TRY(history_samples_add(&all, sample));
     }
-    return all.count ? s->each(s, f->labels, &all) : OK;
+    return all.count ? s->each(s, f->name, f->labels, &all) : OK;
 }
 
 static err scan_fn(struct store_read *rd, void *arg)
@@ -196,8 +209,10 @@ static bool holds(const struct history_sessions *sessions, const struct history_
     return session && session->last_ms > start_ms;
 }
 
-static err steps_each(struct scan *scan, str labels, const struct history_samples *samples)
+static err steps_each(struct scan *scan, str name, str labels,
+                      const struct history_samples *samples)
 {
+    (void)name, (void)labels;
     struct steps *st = scan->arg;
     const struct history_sample *last = NULL;
     size_t next = 0;
@@ -221,8 +236,8 @@ static err steps_each(struct scan *scan, str labels, const struct history_sample
         if (st->function == HISTORY_RATE ? !(fresh || alive) : !alive)
             continue;
         st->seen[i] = true;
-        st->sums[i] +=
-            st->function == HISTORY_RATE ? gained * 1000.0 / (double)st->step_ms : last->value;
+        st->sums[i] += st->function == HISTORY_RATE ? gained * 1000.0 / (double)st->step_ms
+                                                    : last->value;
     }
     return OK;
 }
@@ -295,8 +310,10 @@ static err bound_of(str labels, double *ret_bound)
     return str_to_f64(text, ret_bound);
 }
 
-static err buckets_each(struct scan *scan, str labels, const struct history_samples *samples)
+static err buckets_each(struct scan *scan, str name, str labels,
+                        const struct history_samples *samples)
 {
+    (void)name;
     struct buckets *b = scan->arg;
     double bound, gained = 0;
 
@@ -371,5 +388,111 @@ err history_quantile(struct history *h, str name, const str *labels, size_t labe
                          .arg = &buckets };
     TRY(scan_run(&scan));
     *ret_value = quantile(&buckets, q);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ for query languages */
+
+static int64_t interval_of(const struct history *h)
+{
+    return h->interval_ms ? h->interval_ms : 15000;
+}
+
+/* What is older than the raw samples is one in five minutes: once a minute is often enough. */
+static int64_t every_of(const struct history *h, int64_t ts_ms, int64_t now_ms)
+{
+    int64_t interval_ms = interval_of(h);
+    return now_ms - ts_ms > HISTORY_RAW_MS && interval_ms < 60000 ? 60000 : interval_ms;
+}
+
+/* A value holds up to the round before the next sample, at most to the end of its process. */
+static err spans_each(struct scan *scan, str name, str labels,
+                      const struct history_samples *samples)
+{
+    int64_t now_ms = clock_wall_ms();
+    int64_t end_ms = scan->to_ms < now_ms ? scan->to_ms : now_ms;
+    struct history_span *spans = NEW_ARRAY(&scan->chunk_memory, struct history_span,
+                                           samples->count);
+    ARENA_TRY(spans);
+    for (size_t i = 0; i < samples->count; i++) {
+        const struct history_sample *s = &samples->items[i];
+        const struct history_session *session = history_session_at(&scan->sessions, s->ts_ms);
+        int64_t every_ms = every_of(scan->h, s->ts_ms, now_ms);
+        int64_t until_ms = session && session->last_ms < end_ms ? session->last_ms : end_ms;
+        if (i + 1 < samples->count && s[1].ts_ms - every_ms / 2 < until_ms)
+            until_ms = s[1].ts_ms - every_ms / 2;
+        if (!session || isnan(s->value) || until_ms < s->ts_ms)
+            until_ms = s->ts_ms;
+        spans[i] = (struct history_span){ s->ts_ms, until_ms, every_ms, s->value };
+    }
+    return scan->selection->each(scan->selection->arg, name, labels, spans, samples->count);
+}
+
+err history_select(struct history *h, const struct history_selection *selection)
+{
+    struct scan scan = { .h = h,
+                         .name = selection->name,
+                         .from_ms = selection->from_ms,
+                         .to_ms = selection->to_ms,
+                         .selection = selection,
+                         .each = spans_each };
+    return scan_run(&scan);
+}
+
+struct listing {
+    err (*each)(void *arg, str name, str labels);
+    void *arg;
+};
+
+static err listing_fn(struct store_read *rd, void *arg)
+{
+    const struct listing *l = arg;
+    struct store_rows *rows;
+    TRY(store_query(rd, "SELECT name, labels FROM history_series ORDER BY name, labels", NO_ARGS,
+                    &rows));
+    err e = OK;
+    while (!e.code && store_next(rows))
+        e = l->each(l->arg, store_col_text(rows, 0), store_col_text(rows, 1));
+    return err_first(e, store_rows_close(rows));
+}
+
+err history_series_each(struct history *h, err (*each)(void *arg, str name, str labels), void *arg)
+{
+    struct listing l = { each, arg };
+    return store_read(h->store, listing_fn, &l);
+}
+
+struct uptime {
+    struct history *h;
+    int64_t from_ms;
+    arena *keep;
+    struct history_sessions sessions;
+};
+
+static err uptime_fn(struct store_read *rd, void *arg)
+{
+    struct uptime *u = arg;
+    return history_sessions_read(rd, u->h->session_id, u->from_ms, u->keep, &u->sessions);
+}
+
+err history_uptime(struct history *h, int64_t from_ms, int64_t to_ms, arena *keep,
+                   struct history_span **ret_spans, size_t *ret_count)
+{
+    struct uptime u = { .h = h, .from_ms = from_ms, .keep = keep };
+    int64_t now_ms = clock_wall_ms();
+    int64_t end_ms = to_ms < now_ms ? to_ms : now_ms;
+    TRY(store_read(h->store, uptime_fn, &u));
+    struct history_span *spans = NEW_ARRAY(keep, struct history_span, u.sessions.count);
+    ARENA_TRY(spans || !u.sessions.count);
+    size_t count = 0;
+    for (size_t i = 0; i < u.sessions.count; i++) {
+        const struct history_session *s = &u.sessions.items[i];
+        if (s->start_ms <= end_ms)
+            spans[count++] = (struct history_span){ s->start_ms,
+                                                    s->last_ms < end_ms ? s->last_ms : end_ms,
+                                                    every_of(h, s->start_ms, now_ms), 1 };
+    }
+    *ret_spans = spans;
+    *ret_count = count;
     return OK;
 }

@@ -260,4 +260,30 @@ MUST_USE err history_query(struct history *h, const struct history_query *query,
 MUST_USE err history_quantile(struct history *h, str name, const str *labels, size_t label_count,
                               double q, int64_t from_ms, int64_t to_ms, double *ret_value);
 
+/* A value and for how long it is known: it was sampled at from_ms, and was the same at every round
+ * of sampling up to until_ms, every_ms apart. NAN: the series ended at from_ms. */
+struct history_span {
+    int64_t from_ms, until_ms, every_ms;
+    double value;
+};
+/* Series for query languages, one by one, in no order. `each` gets the spans in order of time: the
+ * one that holds at from_ms when there is one, then those that begin up to to_ms; all it gets is
+ * borrowed for the call. Both functions run inside a read of the store: they may not write to it.
+ */
+struct history_selection {
+    str name; /* empty: any */
+    int64_t from_ms, to_ms;
+    bool (*wants)(void *arg, str name, str labels); /* labels as metrics_each has them */
+    err (*each)(void *arg, str name, str labels, const struct history_span *spans, size_t count);
+    void *arg;
+};
+/* ERR_TOO_BIG when more than 8192 series are wanted. */
+MUST_USE err history_select(struct history *h, const struct history_selection *selection);
+/* Every series that is kept, with or without samples in some stretch of time. */
+MUST_USE err history_series_each(struct history *h, err (*each)(void *arg, str name, str labels),
+                                 void *arg);
+/* When a process was there to take samples, as spans of the value 1. */
+MUST_USE err history_uptime(struct history *h, int64_t from_ms, int64_t to_ms, arena *keep,
+                            struct history_span **ret_spans, size_t *ret_count);
+
 #endif
