@@ -16,6 +16,11 @@ int64_t clock_wall_ms(void)
     return ns_of(CLOCK_REALTIME) / 1000000;
 }
 
+int64_t clock_wall_ns(void)
+{
+    return ns_of(CLOCK_REALTIME);
+}
+
 int64_t clock_mono_ns(void)
 {
     return ns_of(CLOCK_MONOTONIC);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 
 int64_t clock_wall_ms(void);
+int64_t clock_wall_ns(void);
 int64_t clock_mono_ns(void);
 int64_t clock_cpu_ns(void); /* CPU time of this process, all threads */
 

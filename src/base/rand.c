@@ -98,10 +98,12 @@ void rand_bytes(void *out, size_t count)
 static void uuid_v7(uint8_t id[16])
 {
     rand_bytes(id, 16);
-    uint64_t ms = (uint64_t)clock_wall_ms();
+    uint64_t ns = (uint64_t)clock_wall_ns(), ms = ns / 1000000;
+    unsigned part = (unsigned)(ns % 1000000 * 4096 / 1000000);
     for (int i = 0; i < 6; i++)
         id[i] = (uint8_t)(ms >> (40 - 8 * i));
-    id[6] = (uint8_t)((id[6] & 0x0F) | 0x70);
+    id[6] = (uint8_t)(0x70 | part >> 8);
+    id[7] = (uint8_t)part;
     id[8] = (uint8_t)((id[8] & 0x3F) | 0x80);
 }
 

@@ -81,8 +81,8 @@ struct net_pass {
      * and the weight of the value's loss. */
     const float *transposed;
     float *gradient;
-    /* Training only, may be NULL: NET_TABLE_ROWS bytes, one a row of the bag's, the squares' and the
-     * moves' table in this order; set to 1 where the row's gradient was added to. */
+    /* Training only, may be NULL: NET_TABLE_ROWS bytes, one a row of the tables of bag, squares and
+     * moves in this order; set to 1 where the row's gradient was added to. */
     uint8_t *touched;
     float dropout, value_weight;
     /* Moves whose share of the gradient is below this are backed up with a chance proportional to

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/clock.h"
 #include "base/rand.h"
 
 /* Trainings are repeatable because this sequence is fixed: golden values of xoshiro256** seeded
@@ -74,6 +75,21 @@ static void ids_have_their_shape(void **state)
     assert_int_equal(strspn(hex, "0123456789abcdef"), 32);
 }
 
+/* "The newest" is told by the id where two rows have the same millisecond. */
+static void later_ids_sort_later(void **state)
+{
+    char before[UUID_BYTES], after[UUID_BYTES];
+    rand_uuid(before);
+    for (int i = 0; i < 1000; i++) {
+        int64_t start = clock_wall_ns();
+        while (clock_wall_ns() - start < 1000)
+            continue;
+        rand_uuid(after);
+        assert_true(strcmp(before, after) < 0);
+        memcpy(before, after, sizeof before);
+    }
+}
+
 /* FIPS 180-4 examples: a digest that differs from everybody else's finds no blob. */
 static void sha256_is_sha256(void **state)
 {
@@ -91,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_seed_same_numbers), cmocka_unit_test(numbers_are_in_range_and_even),
         cmocka_unit_test(shuffling_keeps_all),    cmocka_unit_test(ids_have_their_shape),
+        cmocka_unit_test(later_ids_sort_later),
         cmocka_unit_test(sha256_is_sha256),
     };
     return cmocka_run_group_tests_name("rand", tests, NULL, NULL);
