@@ -133,6 +133,37 @@ static void long_lines(void **state)
     assert_in_range(memory_peak_kib(), 1, MEMORY_ALLOWED_KIB);
 }
 
+/* Whether something opens a line does not depend on where the window was cut and moved: an escape
+ * mark behind a result is none, one below it is. */
+static void windows_move(void **state)
+{
+    enum { COMMENT_BYTES = 220 * 1000 }; /* near the end of the window: what follows moves it */
+    static const size_t steps[] = { 0, 1, 2, 5, 64, 4096, 100 * 1000 };
+    struct buf text;
+
+    buf_init(&text, 1 << 20);
+    buf_add(&text, STR("[Event \"long\"]\n\n1. e4 {"));
+    for (int i = 0; i < COMMENT_BYTES / 10; i++)
+        buf_add(&text, STR("0123456789"));
+    buf_add(&text, STR("} 1-0 % no escape\n\n"));
+    buf_add_cstr(&text, good);
+    buf_add(&text, STR("%[Event \"escaped\"]\n"));
+    buf_add_cstr(&text, good);
+    buf_add(&text, STR("\xef\xbb\xbf%[Event \"escaped\"]\n"));
+    buf_add_cstr(&text, good);
+    assert_int_equal(buf_check(&text).code, ERR_NONE);
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        struct seen seen;
+
+        read_text(buf_str(&text), steps[i], &seen);
+        if (seen.failure.code || seen.stats.games != 4 || seen.stats.refused != 1 ||
+            seen.problems[0].line != 3)
+            fail_msg("step %zu: %u games, %u refused", steps[i], (unsigned)seen.stats.games,
+                     (unsigned)seen.stats.refused);
+    }
+    buf_deinit(&text);
+}
+
 static void nested_variations(void **state)
 {
     struct seen seen;
@@ -216,9 +247,8 @@ static void long_pipe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(long_pipe),
-        cmocka_unit_test(long_lines),
-        cmocka_unit_test(nested_variations),
+        cmocka_unit_test(long_pipe),    cmocka_unit_test(long_lines),
+        cmocka_unit_test(windows_move), cmocka_unit_test(nested_variations),
         cmocka_unit_test(long_games),
     };
 
