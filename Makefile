@@ -35,10 +35,9 @@ test: ## every test that needs Debian packages only: unit, golden, HTTP, fuzz re
 test-quick: build ## unit and tidy tests only, without sanitizers
 	@$(NINJA) -C $(BUILD) >/dev/null && meson test -C $(BUILD) --no-rebuild --suite unit --suite tidy --print-errorlogs
 
-test-tsan: ## platform tests under ThreadSanitizer
+test-tsan: ## tests of all that has threads, under ThreadSanitizer
 	@tools/deps.sh test
-	@[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan -Db_sanitize=thread -Doptimization=1
-	@$(NINJA) -C $(BUILD)-tsan && setarch -R meson test -C $(BUILD)-tsan --no-rebuild --suite unit --print-errorlogs
+	@tools/test.sh tsan
 
 fuzz: ## run every fuzz target for FUZZ_SECONDS (default 30) each
 	@tools/deps.sh fuzz

@@ -181,14 +181,14 @@ class Stopping(trained.TrainedTest):
         self.assertEqual(self.server.get(f"/v1/runs/{first['runId']}").json()["status"], "KILLED")
 
     def test_work_that_is_given_up_reports(self):
-        """Three deaths in a row without progress: the job fails, and so do its run and its dataset."""
+        """The twelfth kill in a row without progress: the job fails, and so do its run and its dataset."""
         for event in ("job.failed", "dataset.failed"):
             self.server.expect_error(event)
         made = self.ok(self.server.post("/v1/datasets", {"name": "given-up"}), 201)
         trained.job_done(self.server, made["jobId"])
         self.server.kill()
         with sqlite3.connect(self.server.home / "skerry.db") as connection:
-            connection.execute("UPDATE jobs SET state = 'running', crashes = 2, lease_moved = 0, lease_until_ms = 1,"
+            connection.execute("UPDATE jobs SET state = 'running', kills = 11, lease_moved = 0, lease_until_ms = 1,"
                                " finished_ms = NULL WHERE id = ?", (made["jobId"],))
             connection.execute("UPDATE runs SET status = 'RUNNING' WHERE run_id = ?", (made["runId"],))
             connection.execute("UPDATE datasets SET state = 'building' WHERE id = ?", (made["id"],))

@@ -125,7 +125,8 @@ static err ask(int port, size_t which)
     client_close(fd);
     if (!is_whole(text))
         return ERR(ERR_NO_MEMORY, "no answer");
-    int status = atoi(text + 9);
+    int64_t status = 0;
+    TRY(str_to_i64(str_from(text + 9, 3), &status));
     if (status >= 500)
         return ERR(ERR_NO_MEMORY, "%.90s", text);
     const char *body = strstr(text, "\r\n\r\n") + 4;
