@@ -6,12 +6,12 @@ CC ?= cc
 export SKERRY_BINARY ?= $(CURDIR)/$(BUILD)/skerry
 export SKERRY_SHARED ?= $(abspath $(CURDIR)/../shared)
 
-.PHONY: all help deps build run demo test test-quick test-tsan fuzz bench interop gate fmt lint new-app clean
+.PHONY: all help deps build run demo test test-quick test-tsan fuzz bench cross-arm64 interop gate fmt lint new-app clean
 
 all: build ## build the program (the default)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install missing Debian packages (says what and why; sudo only when not root)
 	@tools/deps.sh build
@@ -47,6 +47,10 @@ bench: build ## measure, beside the peers; some: make bench B="pgn-legal predict
 	@tools/deps.sh bench
 	@python3 bench/bench.py $(B)
 
+cross-arm64: ## build for 64-bit ARM, and run the tests of one thread in an emulator
+	@tools/deps.sh cross
+	@tools/cross-arm64.sh
+
 interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI
 	@tools/deps.sh interop
 	@tools/interop.sh
@@ -64,4 +68,4 @@ new-app: ## make new-app NAME=pond : copy a folder that already passes
 	@tools/new-app.sh $(NAME)
 
 clean: ## remove the build folders
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-arm64
