@@ -48,6 +48,20 @@ class Starting(unittest.TestCase):
         self.server.kill()
         self.server.start()
 
+    def test_a_crash_leaves_a_note_that_the_next_start_tells(self):
+        self.server.start()
+        self.server.process.send_signal(signal.SIGSEGV)
+        self.assertEqual(self.server.process.wait(timeout=60), -signal.SIGSEGV)
+        self.server.stderr.close()
+        self.server.process = None
+        notes = self.server.home / "crashes"
+        self.assertEqual([note.read_text() for note in notes.iterdir()], ["11\n"])
+        self.server.start()
+        self.assertEqual(list(notes.iterdir()), [])
+        self.assertEqual(self.server.stop(), 0)
+        told = [line["signal"] for line in self.server.log_lines() if line.get("event") == "process.crashed"]
+        self.assertEqual(told, [11])
+
     def test_port_0_takes_a_free_one(self):
         process = subprocess.Popen([harness.BINARY, "serve"], env={**self.server.environment(), "API_PORT": "0"},
                                    cwd=self.server.home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
