@@ -54,7 +54,10 @@ static void read_made(struct made made, struct seen *seen)
     read_all(source, (struct pgn_options){ 0 }, seen);
 }
 
-/* Resident memory in KiB, as the kernel counts it, at its highest so far. */
+/* Resident memory in KiB, as the kernel counts it, at its highest so far. An emulator's own memory
+ * counts, too: so what was there before the first test is taken off. */
+static long memory_before_kib;
+
 static long memory_peak_kib(void)
 {
     FILE *file = fopen("/proc/self/status", "re");
@@ -68,7 +71,7 @@ static long memory_peak_kib(void)
     }
     fclose(file);
     assert_true(peak > 0);
-    return peak;
+    return peak - memory_before_kib;
 }
 
 #if defined(__has_feature)
@@ -130,7 +133,7 @@ static void long_lines(void **state)
                      (unsigned)seen.stats.refused, seen.problems[0].reason);
         assert_true(seen.stats.bytes > line_bytes);
     }
-    assert_in_range(memory_peak_kib(), 1, MEMORY_ALLOWED_KIB);
+    assert_in_range(memory_peak_kib(), 0, MEMORY_ALLOWED_KIB);
 }
 
 /* Whether something opens a line does not depend on where the window was cut and moved: an escape
@@ -241,7 +244,7 @@ static void long_pipe(void **state)
     assert_int_equal(seen.stats.refused, repeats);
     assert_int_equal(seen.stats.bytes, block * repeats);
     free(middle);
-    assert_in_range(memory_peak_kib(), 1, MEMORY_ALLOWED_KIB);
+    assert_in_range(memory_peak_kib(), 0, MEMORY_ALLOWED_KIB);
 }
 
 int main(void)
@@ -252,5 +255,6 @@ int main(void)
         cmocka_unit_test(long_games),
     };
 
+    memory_before_kib = memory_peak_kib();
     return cmocka_run_group_tests_name("pgn_limits", tests, NULL, NULL);
 }
