@@ -171,6 +171,7 @@ static void child_hold(struct fixture *f, const char *id, bool must_crash, int r
     char worker[64];
     pthread_t thread;
     snprintf(worker, sizeof(worker), "here:%d", (int)getpid());
+    signal(SIGILL, SIG_DFL); /* cmocka would go on with its tests in here */
     fixture_reopen(f, worker, false);
     if (jobs_start(f->jobs, 1).code)
         _exit(3);
@@ -204,6 +205,7 @@ static void die_holding(struct fixture *f, const char *id, bool must_crash)
     }
     close(ready[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
     char worker[64];
     snprintf(worker, sizeof(worker), "here:%d", (int)getpid());
     fixture_reopen(f, worker, false);
@@ -220,8 +222,11 @@ static void kills_and_crashes_are_told_apart(void **state)
     fixture_init(f);
     assert_int_equal(fs_join(folder, f->folder, "crashes").code, ERR_NONE);
     f->crash_folder = folder;
+    jobs_close(f->jobs, 0);
     log_close(f->log); /* its thread would not live in the children */
+    f->jobs = NULL;
     f->log = NULL;
+    fixture_reopen(f, "one", true);
     struct added killed = fixture_note(f, "t.hold", "{}");
     for (int i = 1; i < JOB_KILLS_MAX; i++) {
         die_holding(f, killed.id, false);
