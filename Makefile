@@ -6,12 +6,12 @@ CC ?= cc
 export SKERRY_BINARY ?= $(CURDIR)/$(BUILD)/skerry
 export SKERRY_SHARED ?= $(abspath $(CURDIR)/../shared)
 
-.PHONY: all help deps build run demo test test-quick test-tsan fuzz bench interop gate fmt lint new-app clean
+.PHONY: all help deps build run demo test test-quick test-tsan fuzz bench cross-arm64 interop gate fmt lint new-app clean
 
 all: build ## build the program (the default)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install missing Debian packages (says what and why; sudo only when not root)
 	@tools/deps.sh build
@@ -35,10 +35,9 @@ test: ## every test that needs Debian packages only: unit, golden, HTTP, fuzz re
 test-quick: build ## unit and tidy tests only, without sanitizers
 	@$(NINJA) -C $(BUILD) >/dev/null && meson test -C $(BUILD) --no-rebuild --suite unit --suite tidy --print-errorlogs
 
-test-tsan: ## platform tests under ThreadSanitizer
+test-tsan: ## tests of all that has threads, under ThreadSanitizer
 	@tools/deps.sh test
-	@[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan -Db_sanitize=thread -Doptimization=1
-	@$(NINJA) -C $(BUILD)-tsan && setarch -R meson test -C $(BUILD)-tsan --no-rebuild --suite unit --print-errorlogs
+	@tools/test.sh tsan
 
 fuzz: ## run every fuzz target for FUZZ_SECONDS (default 30) each
 	@tools/deps.sh fuzz
@@ -47,6 +46,10 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (default 30) each
 bench: build ## measure, beside the peers; some: make bench B="pgn-legal predict"
 	@tools/deps.sh bench
 	@python3 bench/bench.py $(B)
+
+cross-arm64: ## build for 64-bit ARM, and run the tests of one thread in an emulator
+	@tools/deps.sh cross
+	@tools/cross-arm64.sh
 
 interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI
 	@tools/deps.sh interop
@@ -65,4 +68,4 @@ new-app: ## make new-app NAME=pond : copy a folder that already passes
 	@tools/new-app.sh $(NAME)
 
 clean: ## remove the build folders
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-arm64

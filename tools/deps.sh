@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Installs the Debian packages that a purpose needs and that are missing; says what and why.
-# usage: tools/deps.sh build|test|fuzz|bench|interop
+# usage: tools/deps.sh build|test|fuzz|bench|interop|cross
 set -eu
-purpose=${1:?build, test, fuzz, bench or interop}
+purpose=${1:?build, test, fuzz, bench, interop or cross}
 
 # package  purpose  why
 packages() {
@@ -32,6 +32,8 @@ scid                 bench    peer: importing PGN
 prometheus           interop  promtool checks /metrics, the server scrapes it
 stockfish            interop  a UCI opponent for the served model, the engine of evaluations with suite acpl
 curl                 interop  an HTTP client that is not ours
+gcc-aarch64-linux-gnu  cross  compiles for 64-bit ARM
+qemu-user            cross    runs what was compiled
 python3-venv         interop  an environment for python-chess from PyPI
 LIST
 }

@@ -1,19 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Every test, in both builds, and one closing line: "N passed, N failed".
-# usage: tools/test.sh
+# usage: tools/test.sh [tsan]
+# With tsan: instead, what has threads, under ThreadSanitizer (a few minutes).
 set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 passed=0
 failed=0
+runner=
 
 # Runs the suites given after the build folder and adds their counts.
 run() {
     folder=$1
     shift
     log=$(mktemp)
-    meson test -C "$folder" --no-rebuild --print-errorlogs "$@" 2>&1 | tee "$log"
+    $runner meson test -C "$folder" --no-rebuild --print-errorlogs "$@" 2>&1 | tee "$log"
     ok=$(awk '/^Ok:/ { print $2 }' "$log")
     bad=$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' "$log")
     rm -f "$log"
@@ -41,6 +43,15 @@ compile() {
     ninja -C "$folder" || { failed=$((failed + 1)); finish; }
 }
 
+if [ "${1:-}" = tsan ]; then
+    compile "$build-tsan" -Db_sanitize=thread -Doptimization=1 -Db_lundef=false
+    # ThreadSanitizer needs its place in memory, which randomised addresses may take.
+    runner="setarch -R"
+    TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+    export TSAN_OPTIONS
+    run "$build-tsan" --suite unit --no-suite single --timeout-multiplier 8
+    finish
+fi
 compile "$build" --werror
 compile "$build-asan" --werror -Db_sanitize=address,undefined -Doptimization=1 -Db_lundef=false
 run "$build"

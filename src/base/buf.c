@@ -23,13 +23,15 @@ void buf_deinit(struct buf *b)
 void buf_clear(struct buf *b)
 {
     b->len = 0;
-    b->failed = false;
+    b->failed = b->is_out_of_memory = false;
     if (b->ptr)
         b->ptr[0] = '\0';
 }
 
 err buf_check(const struct buf *b)
 {
+    if (b->failed && b->is_out_of_memory)
+        return ERR(ERR_NO_MEMORY, "out of memory for a text that has %zu bytes so far", b->len);
     if (b->failed)
         return ERR(ERR_TOO_BIG, "more than %zu bytes would be needed", b->bytes_max);
     return OK;
@@ -46,6 +48,7 @@ char *buf_reserve(struct buf *b, size_t count)
         return NULL;
     if (count > b->bytes_max || b->len > b->bytes_max - count) {
         b->failed = true;
+        b->is_out_of_memory = false;
         return NULL;
     }
     size_t need = b->len + count + 1;
@@ -57,7 +60,7 @@ char *buf_reserve(struct buf *b, size_t count)
             cap = need;
         char *grown = realloc(b->ptr, cap);
         if (!grown) {
-            b->failed = true;
+            b->failed = b->is_out_of_memory = true;
             return NULL;
         }
         b->ptr = grown;

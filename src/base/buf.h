@@ -23,6 +23,7 @@ struct buf {
     size_t cap;
     size_t bytes_max;
     bool failed;
+    bool is_out_of_memory; /* why, when it failed; otherwise it was bytes_max */
 };
 
 void buf_init(struct buf *b, size_t bytes_max);

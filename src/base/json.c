@@ -5,6 +5,8 @@
 #include "base/json.h"
 
 #include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <math.h>
 #include <string.h>
 
@@ -49,13 +51,34 @@ static bool is_too_deep(str text)
     return false;
 }
 
+/* jansson reports many a refused allocation as a mistake in the text. So it asks for memory here,
+ * and json_parse looks afterwards whether it got it. */
+static _Thread_local bool was_refused;
+
+static void *json_memory(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    was_refused |= !memory;
+    return memory;
+}
+
+static void json_memory_init(void)
+{
+    json_set_alloc_funcs(json_memory, free);
+}
+
 err json_parse(arena *keep, str text, const struct json **ret_root)
 {
     if (is_too_deep(text))
         return ERR(ERR_INVALID, "reading JSON: nested deeper than %d levels", DEPTH_MAX);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, json_memory_init);
     json_error_t why;
+    was_refused = false;
     json_t *root = json_loadb(text.len ? text.ptr : "", text.len,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (!root && was_refused)
+        return ERR(ERR_NO_MEMORY, "reading JSON: out of memory");
     if (!root)
         return ERR(ERR_INVALID, "reading JSON: line %d, column %d: %s", why.line, why.column,
                    why.text);

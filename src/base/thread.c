@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 void thread_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;
@@ -25,9 +27,13 @@ err thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
-    /* Signals are for the main thread, which waits for them. */
+    /* Signals are for the main thread, which waits for them; but not those that the thread's own
+     * mistakes raise: blocked, they would end the process without its handlers (jobs/crash.c). */
+    static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
     sigset_t all, before;
     sigfillset(&all);
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
     int failed = pthread_create(&thread, &attr, fn, arg);

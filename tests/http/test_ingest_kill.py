@@ -20,14 +20,9 @@ class KillDuringImport(unittest.TestCase):
         self.addCleanup(self.server.close)
 
     def state(self, run):
-        """What the import is at; one that was given up after three deaths without progress, which a
-        slow machine brings about, is replayed, as its message says."""
+        """What the import is at. However slow the machine: a kill is not held against an import."""
         body = self.server.get(f"/v1/ingest/{run}").json()
-        if body["status"] == "FAILED":
-            self.assertIn("replay it", body["message"])
-            reply = self.server.post(f"/v1/jobs/{body['jobId']}/control", {"action": "replay"})
-            self.assertEqual(reply.status, 202)
-            body = self.server.get(f"/v1/ingest/{run}").json()
+        self.assertNotEqual(body["status"], "FAILED", body)
         return body
 
     def wait_for(self, run, done):
@@ -58,7 +53,7 @@ class KillDuringImport(unittest.TestCase):
             time.sleep(rng.uniform(0.0, 0.4))
             games = self.state(run)["games"]
             stuck = stuck + 1 if games == before else 0
-            if stuck == 2:  # a job that never gets ahead is given up, and rightly so
+            if stuck == 6:  # a job that never gets ahead is given up in the end, after twelve kills
                 self.wait_for(run, lambda b: b["games"] > games or b["status"] == "SUCCEEDED")
                 stuck = 0
             before = games

@@ -119,11 +119,11 @@ static const char *read_command(const char *p, const char *end, bool white_moved
     while (p < close && *p == ' ')
         p++;
     if (str_eq(command, STR("clk")) || str_eq(command, STR("clkc"))) {
-        uint32_t clock_cs;
+        uint32_t clock_cs = PGN_CLOCK_NONE;
         if (is_all_space(read_clock(p, close, &clock_cs), close))
             note->clock_cs = clock_cs;
     } else if (str_eq(command, STR("eval"))) {
-        int16_t eval_cp;
+        int16_t eval_cp = PGN_EVAL_NONE;
         if (is_all_space(read_eval(p, close, white_moved, &eval_cp), close))
             note->eval_cp = eval_cp;
     }

@@ -4,9 +4,9 @@
  *
  * The reader (pgn_reader.c) owns a window of text that always holds the current game from its first
  * byte. The movetext machine (pgn_lex.c) walks through that window and stops when it needs more
- * text or when the game is over. Behind the last byte of the window, and before its first, stand
- * PGN_PAD_BYTES zero bytes, so that the scanners may read whole words without asking where the end
- * is.
+ * text or when the game is over. Behind the last byte of the window stand PGN_PAD_BYTES zero
+ * bytes, so that the scanners may read whole words without asking where the end is; as many bytes
+ * before its first are readable, and the nearest of them are what stood there.
  */
 #ifndef SKERRY_CHESS_PGN_INTERNAL_H
 #define SKERRY_CHESS_PGN_INTERNAL_H
@@ -16,6 +16,7 @@
 
 enum {
     PGN_PAD_BYTES = 64,       /* before and behind the window */
+    PGN_SEEN_BYTES = 4,       /* before the window: what stood there */
     PGN_TOKEN_BYTES_MAX = 40, /* a longer run of characters cannot be a move */
 };
 
@@ -81,6 +82,14 @@ struct pgn_window {
 
 MUST_USE err pgn_window_init(struct pgn_window *w, struct pgn_source *source);
 void pgn_window_deinit(struct pgn_window *w); /* accepts all zero */
+/* Does p, in the window, stand at the start of a line? A byte order mark takes no place. Where the
+ * window begins makes no difference. */
+static inline bool pgn_opens_line(const char *p)
+{
+    if (p[-1] == '\xbf' && p[-2] == '\xbb' && p[-3] == '\xef')
+        p -= 3;
+    return p[-1] == '\n' || p[-1] == '\r';
+}
 /* Reads the first bytes, which tell the encoding. */
 MUST_USE err pgn_window_begin(struct pgn_window *w);
 /* Reads until the text behind `at` has doubled, so that whoever looks at it again from its start
@@ -133,7 +142,7 @@ enum pgn_tag_step pgn_tag_read(const char *begin, const char **p, const char *en
 bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure);
 /* The next place at or after p where a tag pair opens a line, or "[Event " stands anywhere; NULL
  * for none. *ret_unsure: the window ends before that is clear. */
-const char *pgn_find_tags(const char *begin, const char *p, const char *end, bool *ret_unsure);
+const char *pgn_find_tags(const char *p, const char *end, bool *ret_unsure);
 
 /* ------------------------------------------------------------------ movetext (pgn_lex.c) */
 

@@ -92,7 +92,7 @@ void pgn_movetext_end(struct pgn_movetext *m)
 static bool has_tags(const struct pgn_movetext *m, const char *from, const char *to)
 {
     bool unsure = false;
-    return pgn_find_tags(m->begin, from, to, &unsure) && !unsure;
+    return pgn_find_tags(from, to, &unsure) && !unsure;
 }
 
 const char *pgn_comment_take(struct pgn_movetext *m, const char *p, size_t ply_count)
@@ -155,11 +155,6 @@ static enum pgn_step read_rest_of_line(struct pgn_movetext *m)
     return PGN_GO_ON;
 }
 
-static bool at_line_start(const struct pgn_movetext *m)
-{
-    return m->p == m->begin || m->p[-1] == '\n' || m->p[-1] == '\r';
-}
-
 /* ------------------------------------------------------------------ variations */
 
 static enum pgn_step variation_broken(struct pgn_movetext *m)
@@ -174,8 +169,7 @@ static enum pgn_step skip_inner_comment(struct pgn_movetext *m, const char **p)
 {
     const char *close = m->in_brace ? memchr(*p, '}', (size_t)(m->end - *p)) : line_end(m, *p);
     bool unsure = false;
-    const char *tags = m->in_brace ? pgn_find_tags(m->begin, *p, close ? close : m->end, &unsure)
-                                   : NULL;
+    const char *tags = m->in_brace ? pgn_find_tags(*p, close ? close : m->end, &unsure) : NULL;
     if (tags && !unsure)
         return variation_broken(m);
     if (tags && !close && !m->at_eof) {
@@ -435,7 +429,7 @@ static enum pgn_step read_one(struct pgn_movetext *m)
     case ';':
         return read_rest_of_line(m);
     case '%':
-        return at_line_start(m) ? read_rest_of_line(m) : read_word(m);
+        return pgn_opens_line(m->p) ? read_rest_of_line(m) : read_word(m);
     case '[':
         return read_bracket(m);
     case ']':

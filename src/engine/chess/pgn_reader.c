@@ -141,8 +141,7 @@ static enum tags_step read_tags(struct pgn_reader *r, struct line_ends *seen)
             r->window.at = (size_t)(p - r->window.text);
             continue;
         }
-        bool opens_line = r->tag_count == 0 || p[-1] == '\n' || p[-1] == '\r';
-        if ((*p == '[' && r->tag_count > 0) || (*p == '%' && opens_line)) {
+        if ((*p == '[' && r->tag_count > 0) || (*p == '%' && pgn_opens_line(p))) {
             if (!skip_line(r))
                 return TAGS_NEED_MORE;
         } else if (*p == '\xef' && end - p < 3 && !r->window.at_eof) {
@@ -257,10 +256,9 @@ static const char *find_first_move(const char *p, const char *end)
 static err skip_to_next(struct pgn_reader *r, bool had_tags)
 {
     for (;;) {
-        const char *begin = r->window.text + r->window.game_at, *p = r->window.text + r->window.at,
-                   *end = r->window.text + r->window.end;
+        const char *p = r->window.text + r->window.at, *end = r->window.text + r->window.end;
         bool unsure = false;
-        const char *next = pgn_find_tags(begin, p, end, &unsure);
+        const char *next = pgn_find_tags(p, end, &unsure);
         if (!had_tags) {
             const char *first = find_first_move(p, next ? next : end);
             unsure = unsure && !first;
@@ -278,8 +276,7 @@ static err skip_to_next(struct pgn_reader *r, bool had_tags)
             r->window.at = r->window.game_at = r->window.end;
             return OK;
         }
-        r->window.game_at = r->window.at > 0 ? r->window.at - 1
-                                             : 0; /* one before, for "at the start of a line" */
+        r->window.game_at = r->window.at;
         TRY(pgn_window_fill(&r->window));
     }
 }

@@ -41,15 +41,14 @@ bool pgn_is_tag(const char *p, const char *end, bool *ret_unsure)
     return *p == '[' && tag_value(p, end, &name, ret_unsure);
 }
 
-const char *pgn_find_tags(const char *begin, const char *p, const char *end, bool *ret_unsure)
+const char *pgn_find_tags(const char *p, const char *end, bool *ret_unsure)
 {
     *ret_unsure = false;
     for (; p < end && (p = memchr(p, '[', (size_t)(end - p))); p++) {
-        bool opens_line = p == begin || p[-1] == '\n' || p[-1] == '\r';
         str name;
         bool unsure;
         bool is_tag = tag_value(p, end, &name, &unsure);
-        if (unsure || (is_tag && (opens_line || str_eq(name, STR("Event"))))) {
+        if (unsure || (is_tag && (pgn_opens_line(p) || str_eq(name, STR("Event"))))) {
             *ret_unsure = unsure;
             return p;
         }

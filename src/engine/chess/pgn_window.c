@@ -25,6 +25,7 @@ err pgn_window_init(struct pgn_window *w, struct pgn_source *source)
     if (!w->padded)
         return ERR(ERR_NO_MEMORY, "reading '%s': out of memory", pgn_source_name(source));
     w->text = w->padded + PGN_PAD_BYTES;
+    w->text[-1] = '\n'; /* the text begins with the start of a line */
     return OK;
 }
 
@@ -60,7 +61,9 @@ static err window_make_room(struct pgn_window *w)
         return OK;
     if (w->game_at > 0) {
         pgn_window_pass(w, w->game_at);
-        memmove(w->text, w->text + w->game_at, w->end - w->game_at);
+        /* What stood before the game goes along, for pgn_opens_line. */
+        memmove(w->text - PGN_SEEN_BYTES, w->text + w->game_at - PGN_SEEN_BYTES,
+                w->end - w->game_at + PGN_SEEN_BYTES);
         w->dropped += w->game_at;
         w->end -= w->game_at;
         w->at -= w->game_at;
@@ -149,6 +152,7 @@ err pgn_window_begin(struct pgn_window *w)
     free(w->padded);
     w->padded = again;
     w->text = again + PGN_PAD_BYTES;
+    w->text[-1] = '\n';
     w->text_bytes = larger;
     w->bytes = w->end;
     memset(w->text + w->end, 0, PGN_PAD_BYTES);

@@ -197,6 +197,8 @@ err pgn_write(const struct pgn_game *g, struct buf *out)
     enum { WORD_BYTES = 64 };
     struct buf text;
     buf_init(&text, WORD_BYTES);
+    if (!buf_reserve(&text, WORD_BYTES)) /* all it will ever need */
+        return buf_check(&text);
     write_tags(g, out);
     buf_add_char(out, '\n');
     write_moves(g, out, &text);

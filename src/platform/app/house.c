@@ -239,11 +239,14 @@ static err open_jobs(struct house *h)
     gethostname(host, sizeof host - 1);
     str worker = arena_fmt(&h->keep, "%s:%d", host, (int)getpid());
     ARENA_TRY(worker.ptr);
+    str crash_folder = arena_fmt(&h->keep, "%s/crashes", h->home);
+    ARENA_TRY(crash_folder.ptr);
     struct jobs_options options = {
         .store = h->store,
         .metrics = h->metrics,
         .log = h->log,
         .worker = worker.ptr,
+        .crash_folder = crash_folder.ptr,
         .execute = house_execute_job,
         .observe = house_job_observed,
         .arg = h,
@@ -409,8 +412,8 @@ static err open_http(struct house *h)
     TRY(split_list(h, setting_str(h, "SKERRY_HOSTS"), &options.hosts_extra));
     TRY(split_list(h, setting_str(h, "SKERRY_ORIGINS"), &options.origins));
     TRY(house_watch_routes(h));
-    return err_wrap(http_open(&options, tables, count, &h->http),
-                    "API_PORT %d, SKERRY_BIND %s", options.port, address);
+    return err_wrap(http_open(&options, tables, count, &h->http), "API_PORT %d, SKERRY_BIND %s",
+                    options.port, address);
 }
 
 /* The lock file tells command-line verbs where the server is. */

@@ -151,6 +151,8 @@ static err reply_check(struct http_reply *rp)
 {
     if (rp->rq->arena.failed)
         return arena_check(&rp->rq->arena);
+    if (rp->body.failed && rp->body.is_out_of_memory)
+        return buf_check(&rp->body);
     if (rp->body.failed)
         return ERR(ERR_INTERNAL, "the reply would be longer than %zu bytes: ask for less at a time",
                    rp->body.bytes_max);

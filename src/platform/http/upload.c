@@ -90,6 +90,8 @@ static err part_data(void *arg, str bytes)
         return err_wrap(fs_write_all(up->fd, bytes.ptr, bytes.len), "spooling an upload to '%s'",
                         part->upload.path);
     buf_add(&up->field, bytes);
+    if (up->field.failed && up->field.is_out_of_memory)
+        return buf_check(&up->field);
     if (up->field.failed)
         return ERR(ERR_TOO_BIG, "form field '%.*s' is longer than %d bytes: send it as a file",
                    STR_ARG(part->upload.field), FIELD_BYTES_MAX);

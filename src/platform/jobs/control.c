@@ -258,7 +258,8 @@ static err replay_write(struct store_tx *tx, void *arg)
     TRY(job_needs_state(store_tx_read(tx), w->id, &to));
     int64_t now_ms = clock_wall_ms();
     err e = store_exec(tx,
-                       "UPDATE jobs SET state = ?2, attempts = 0, crashes = 0, next_try_ms = ?3, "
+                       "UPDATE jobs SET state = ?2, attempts = 0, crashes = 0, kills = 0, "
+                       "next_try_ms = ?3, "
                        "finished_ms = NULL, error = NULL, error_code = NULL, blocked_by = NULL "
                        "WHERE id = ?1",
                        ARGS(sql_text(w->id), sql_cstr(job_state_name(to)), sql_int(now_ms)), NULL);

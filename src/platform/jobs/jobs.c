@@ -51,6 +51,14 @@ static void options_fill(struct jobs *j, const struct jobs_options *options)
     j->options.worker = j->worker;
 }
 
+static void tell_crash(void *arg, const char *worker, int signal_number)
+{
+    struct jobs *j = arg;
+    log_event(j->options.log, LOG_WARN, NULL, "process.crashed",
+              "an earlier process ended by a fatal signal", F_CSTR("worker", worker),
+              F_INT("signal", signal_number));
+}
+
 /* Jobs whose process is known to be dead go on at once; for others we must wait for their leases.
  */
 static err leases_drop(struct jobs *j)
@@ -60,6 +68,9 @@ static err leases_drop(struct jobs *j)
                                    : jobs_reap_dead(j, clock_wall_ms());
     if (!e.code)
         jobs_changed(j);
+    /* All that a note was needed for has been put back. */
+    if (!e.code && j->options.crash_folder)
+        e = crash_notes_sweep(j->options.crash_folder, str_of(j->worker), tell_crash, j);
     return e;
 }
 
@@ -76,6 +87,8 @@ err jobs_open(const struct jobs_options *options, const struct job_kind *const *
     list_init(&j->running);
     options_fill(j, options);
     err e = kinds_collect(j, tables, table_count);
+    if (!e.code && j->options.crash_folder)
+        e = crash_notes_open(j->options.crash_folder, j->worker);
     if (!e.code)
         e = store_migrate(j->options.store, "jobs", jobs_migrations);
     if (!e.code)
@@ -129,10 +142,10 @@ static void warn_of_slow_jobs(struct jobs *j)
         snprintf(slow[count++].id, UUID_BYTES, "%s", LIST_ENTRY(x, struct job, link)->info.id);
     pthread_mutex_unlock(&j->lock);
     for (size_t i = 0; i < count; i++) {
-        err e =
-            ERR(ERR_TIMEOUT,
-                "it was asked to stop, but does not answer (it must call its check at "
-                "least every 100 ms); killing this process is safe: the job goes on at next start");
+        err e = ERR(
+            ERR_TIMEOUT,
+            "it was asked to stop, but does not answer (it must call its check at "
+            "least every 100 ms); killing this process is safe: the job goes on at next start");
         jobs_warn(j, "jobs.slow_stop", slow[i].id, &e);
     }
 }
@@ -156,6 +169,8 @@ void jobs_close(struct jobs *j, int64_t drain_ms)
     pthread_mutex_unlock(&j->lock);
     if (j->keeper_is_running)
         pthread_join(j->keeper_thread, NULL);
+    if (j->options.crash_folder)
+        crash_notes_close();
     pthread_cond_destroy(&j->work);
     pthread_cond_destroy(&j->changed);
     pthread_cond_destroy(&j->keeper);

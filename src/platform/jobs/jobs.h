@@ -107,6 +107,10 @@ struct jobs_options {
     err (*execute)(void *arg, struct job *job, const struct job_kind *kind);
     void (*observe)(void *arg, const struct job_info *info, const char *event); /* state changes */
     void *arg;
+    /* Where processes leave a note when they crash, so that a death by kill -9 or by a restart of
+     * the machine is not held against the job as much as a crash. NULL: every death is a crash.
+     * Installs handlers of fatal signals for this process. */
+    const char *crash_folder;
     int64_t retry_base_ms; /* delay after the first failure, doubled by each; 0 means 1 s */
     int64_t pending_max;   /* waiting and queued jobs of one kind; 0 means JOB_PENDING_MAX */
 };

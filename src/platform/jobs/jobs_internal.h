@@ -34,7 +34,10 @@ enum {
     JOB_PRIORITY_MAX = 10,
     JOB_TRIES_DEFAULT = 3,
     JOB_TIMEOUT_DEFAULT_S = 24 * 3600,
-    JOB_CRASHES_MAX = 3, /* in a row, without a new cursor between them: then the job is to blame */
+    /* In a row, without a new cursor between them: then the job is to blame. Who was killed from
+     * outside may be blamed for nothing, or for the memory it took: that needs more evidence. */
+    JOB_CRASHES_MAX = 3,
+    JOB_KILLS_MAX = 12,
     JOB_LEASE_DEFAULT_MS = 30 * 1000,
     JOB_RETRY_BASE_MS = 1000,
     JOB_BACKOFF_MAX_MS = 15 * 60 * 1000,
@@ -56,10 +59,11 @@ bool job_state_is_finished(enum job_state state);
 MUST_USE err job_state_check(const char *id, enum job_state from, enum job_state to);
 
 struct job_try {
-    int attempts, tries_max, crashes;
+    int attempts, tries_max, crashes, kills;
     bool stop_wanted, pause_wanted; /* as the row says */
-    bool was_told;  /* this process asked it to stop, so its ERR_CANCELLED is an answer */
-    bool has_moved; /* it saved a new cursor during this try */
+    bool was_told;   /* this process asked it to stop, so its ERR_CANCELLED is an answer */
+    bool has_moved;  /* it saved a new cursor during this try */
+    bool was_killed; /* its process ended without a fatal signal of its own: see crash.c */
 };
 struct job_outcome {
     enum job_state to;
@@ -89,6 +93,19 @@ enum { PROCESS_NAME_BYTES = 160 };
 void process_name(const char *label, char out[PROCESS_NAME_BYTES]);
 /* True only when `name` is of that form, of the same host as `own`, and no such process lives. */
 bool process_is_dead(str name, str own);
+
+/* ------------------------------------------------------------------ crash.c */
+
+/* From now on a fatal signal of this process (SIGSEGV, SIGABRT and their kin) leaves a note named
+ * `worker` in the folder, which is made. One folder a process: the last call counts. */
+MUST_USE err crash_notes_open(const char *folder, const char *worker);
+void crash_notes_close(void);
+/* Did that process leave a note? False also for an empty folder name. */
+bool crash_note_exists(const char *folder, str worker);
+/* Removes the notes of processes of `own`'s machine that live no more; calls fn for each. */
+MUST_USE err crash_notes_sweep(const char *folder, str own,
+                               void (*fn)(void *arg, const char *worker, int signal_number),
+                               void *arg);
 
 /* ------------------------------------------------------------------ what runs here */
 

@@ -163,12 +163,13 @@ static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
     struct job *job = f->job;
     const struct job_outcome *o = &f->outcome;
     bool has_error = is_failure(f);
-    int64_t delay_ms =
-        o->has_backoff ? job_backoff_ms(attempts, job->jobs->options.retry_base_ms, f->jitter) : 0;
+    int64_t delay_ms = o->has_backoff
+                           ? job_backoff_ms(attempts, job->jobs->options.retry_base_ms, f->jitter)
+                           : 0;
     bool is_success = o->to == JOB_SUCCEEDED;
     return store_exec(
         tx,
-        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, next_try_ms = ?5, "
+        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, kills = 0, next_try_ms = ?5, "
         "finished_ms = ?6, "
         "result = ?7, error = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?9, error) END, "
         "error_code = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?10, error_code) END, "
@@ -232,6 +233,7 @@ err job_cursor_save(struct job *job, struct store_tx *tx, str cursor)
     TRY(store_exec(tx,
                    "UPDATE jobs SET "
                    "crashes = CASE WHEN resume_cursor = ?3 THEN crashes ELSE 0 END, "
+                   "kills = CASE WHEN resume_cursor = ?3 THEN kills ELSE 0 END, "
                    "lease_moved = CASE WHEN resume_cursor = ?3 THEN lease_moved ELSE 1 END, "
                    "resume_cursor = ?3 "
                    "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
@@ -300,6 +302,15 @@ struct reap_tx {
     size_t count;
 };
 
+/* A process of this machine that is gone, and did not say that it crashed. One that lives and is
+ * silent hangs in its job; of other machines nothing is known. */
+static bool was_killed(const struct jobs *j, str worker)
+{
+    const char *folder = j->options.crash_folder;
+    return folder && process_is_dead(worker, str_of(j->worker)) &&
+           !crash_note_exists(folder, worker);
+}
+
 static err reap_list(struct store_tx *tx, struct reap_tx *r)
 {
     struct store_rows *rows;
@@ -307,7 +318,7 @@ static err reap_list(struct store_tx *tx, struct reap_tx *r)
     TRY(store_query(
         store_tx_read(tx),
         "SELECT id, worker, attempts, tries_max, crashes, stop_wanted, pause_wanted, "
-        "lease_moved, lease_no FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
+        "lease_moved, lease_no, kills FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
         "AND (?3 IS NULL OR worker = ?3) LIMIT ?2",
         ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX), sql_text_opt(r->worker)), &rows));
     while (r->count < JOBS_REAP_MAX && store_next(rows)) {
@@ -321,6 +332,8 @@ static err reap_list(struct store_tx *tx, struct reap_tx *r)
         x->t.stop_wanted = store_col_int(rows, 5) != 0;
         x->t.pause_wanted = store_col_int(rows, 6) != 0;
         x->t.has_moved = store_col_int(rows, 7) != 0;
+        x->t.kills = (int)store_col_int(rows, 9);
+        x->t.was_killed = was_killed(r->jobs, str_of(x->worker));
     }
     return store_rows_close(rows);
 }
@@ -329,20 +342,21 @@ static err reap_one(struct store_tx *tx, struct reap_tx *r, const struct reaped 
 {
     struct job_outcome o = job_outcome_of_crash(&x->t);
     int attempts = o.is_spent || x->t.attempts < 1 ? x->t.attempts : x->t.attempts - 1;
+    int crashes = x->t.crashes + !x->t.was_killed, kills = x->t.kills + x->t.was_killed;
     char detail[400];
-    snprintf(detail, sizeof(detail),
-             "its worker %s died or fell silent (%d in a row without progress%s)", x->worker,
-             x->t.crashes + 1,
+    snprintf(detail, sizeof(detail), "its worker %s %s (%d in a row without progress%s)", x->worker,
+             x->t.was_killed ? "died: killed, or the machine went down" : "died or fell silent",
+             x->t.was_killed ? kills : crashes,
              o.to == JOB_FAILED ? "; given up: look for the cause, then replay it" : "");
     TRY(store_exec(tx,
                    "UPDATE jobs SET state = ?3, attempts = ?4, crashes = ?5, next_try_ms = ?6, "
-                   "finished_ms = ?7, error = ?8, error_code = 'internal', eta_s = -1, "
+                   "finished_ms = ?7, error = ?8, error_code = 'internal', eta_s = -1, kills = ?9, "
                    "stop_wanted = 0, pause_wanted = 0, lease_until_ms = NULL "
                    "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
                    ARGS(sql_cstr(x->id), sql_int(x->lease_no), sql_cstr(job_state_name(o.to)),
-                        sql_int(attempts), sql_int(x->t.crashes + 1), sql_int(r->now_ms),
+                        sql_int(attempts), sql_int(crashes), sql_int(r->now_ms),
                         job_state_is_finished(o.to) ? sql_int(r->now_ms) : sql_null(),
-                        sql_cstr(detail)),
+                        sql_cstr(detail), sql_int(kills)),
                    NULL));
     struct job_event_row row = {
         .job_id = str_of(x->id),

@@ -72,6 +72,8 @@ const struct store_migration jobs_migrations[] = {
       "  last_ms     @int,"
       "  last_job_id @text"
       ") @strict;" },
+    /* crashes counts those of the job's own making, kills the other deaths of its worker */
+    { 2, "ALTER TABLE jobs ADD COLUMN kills @int NOT NULL DEFAULT 0;" },
     { 0, NULL },
 };
 

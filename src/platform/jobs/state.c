@@ -19,8 +19,8 @@ static const char *const state_names[JOB_STATE_COUNT] = {
 static const unsigned may[JOB_STATE_COUNT] = {
     [JOB_WAITING] = BIT(JOB_QUEUED) | BIT(JOB_PAUSED) | BIT(JOB_STOPPED) | BIT(JOB_FAILED),
     [JOB_QUEUED] = BIT(JOB_RUNNING) | BIT(JOB_PAUSED) | BIT(JOB_STOPPED),
-    [JOB_RUNNING] =
-        BIT(JOB_SUCCEEDED) | BIT(JOB_FAILED) | BIT(JOB_QUEUED) | BIT(JOB_PAUSED) | BIT(JOB_STOPPED),
+    [JOB_RUNNING] = BIT(JOB_SUCCEEDED) | BIT(JOB_FAILED) | BIT(JOB_QUEUED) | BIT(JOB_PAUSED) |
+                    BIT(JOB_STOPPED),
     [JOB_PAUSED] = BIT(JOB_QUEUED) | BIT(JOB_WAITING) | BIT(JOB_STOPPED),
     [JOB_SUCCEEDED] = 0,
     [JOB_FAILED] = BIT(JOB_QUEUED) | BIT(JOB_WAITING),  /* replay */
@@ -109,18 +109,20 @@ struct job_outcome job_outcome_of_crash(const struct job_try *t)
 {
     if (t->stop_wanted)
         return (struct job_outcome){ .to = JOB_STOPPED, .event = "job.stopped", .is_spent = true };
-    /* A job that got on before the crash is not what kills us: its `crashes` began again with its
-     * new cursor, and the try does not count. */
-    if (t->crashes + 1 >= JOB_CRASHES_MAX)
+    /* A job that got on before the crash is not what kills us: its counts began again with its new
+     * cursor, and the try does not count; nor does one that somebody else ended. */
+    bool is_given_up = t->was_killed ? t->kills + 1 >= JOB_KILLS_MAX
+                                     : t->crashes + 1 >= JOB_CRASHES_MAX;
+    bool is_spent = !t->has_moved && !t->was_killed;
+    if (is_given_up)
         return (struct job_outcome){ .to = JOB_FAILED, .event = "job.failed", .is_spent = true };
     if (t->pause_wanted)
-        return (struct job_outcome){ .to = JOB_PAUSED,
-                                     .event = "job.paused",
-                                     .is_spent = !t->has_moved };
+        return (
+            struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused", .is_spent = is_spent };
     return (struct job_outcome){
         .to = JOB_QUEUED,
         .event = "job.lease_lost",
-        .is_spent = !t->has_moved,
+        .is_spent = is_spent,
     };
 }
 

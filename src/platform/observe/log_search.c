@@ -224,41 +224,50 @@ static err segment_visit(struct search *s, const char *folder, const struct log_
 
 /* ------------------------------------------------------------------ the query */
 
-/* The value as it stands between the quotes of a line. */
-static str escaped(arena *keep, str value)
+/* The value, which is not empty, as it stands between the quotes of a line. */
+static err escaped(arena *keep, str value, str *ret_text)
 {
     struct buf out;
     buf_init(&out, value.len * 6 + 2);
     json_escape(&out, value);
-    str copy = out.len > 2 && !out.failed ? arena_str(keep, str_sub(buf_str(&out), 1, out.len - 2))
-                                          : STR_NONE;
+    err e = buf_check(&out);
+    if (!e.code) {
+        *ret_text = arena_str(keep, str_sub(buf_str(&out), 1, out.len - 2));
+        e = arena_check(keep);
+    }
     buf_deinit(&out);
-    return copy;
+    return e;
 }
 
-static void want(struct search *s, str *slot, const char *key, str value)
+static err want(struct search *s, str *slot, const char *key, str value)
 {
     if (value.len == 0)
-        return;
-    *slot = escaped(s->keep, value);
-    s->needles[s->needle_count++] = arena_fmt(s->keep, "\"%s\":\"%.*s\"", key, STR_ARG(*slot));
+        return OK;
+    TRY(escaped(s->keep, value, slot));
+    str needle = arena_fmt(s->keep, "\"%s\":\"%.*s\"", key, STR_ARG(*slot));
+    ARENA_TRY(needle.ptr);
+    s->needles[s->needle_count++] = needle;
+    return OK;
 }
 
 static err search_prepare(struct search *s)
 {
     const struct log_query *q = s->query;
     /* The rarest first: a miss ends the look at a window. */
-    if (q->text.len)
-        s->needles[s->needle_count++] = escaped(s->keep, q->text);
+    if (q->text.len) {
+        str text = STR_NONE;
+        TRY(escaped(s->keep, q->text, &text));
+        s->needles[s->needle_count++] = text;
+    }
     if (q->level_min == LOG_ERROR)
         s->needles[s->needle_count++] = STR("\"level\":\"error\"");
-    want(s, &s->wanted.request_id, "request_id", q->request_id);
-    want(s, &s->wanted.run_id, "run_id", q->run_id);
-    want(s, &s->wanted.dataset_id, "dataset_id", q->dataset_id);
-    want(s, &s->wanted.model_id, "model_id", q->model_id);
-    want(s, &s->wanted.event, q->spans ? "span" : "event", q->event);
-    want(s, &s->wanted.username, "username", q->username);
-    want(s, &s->wanted.component, "component", q->component);
+    TRY(want(s, &s->wanted.request_id, "request_id", q->request_id));
+    TRY(want(s, &s->wanted.run_id, "run_id", q->run_id));
+    TRY(want(s, &s->wanted.dataset_id, "dataset_id", q->dataset_id));
+    TRY(want(s, &s->wanted.model_id, "model_id", q->model_id));
+    TRY(want(s, &s->wanted.event, q->spans ? "span" : "event", q->event));
+    TRY(want(s, &s->wanted.username, "username", q->username));
+    TRY(want(s, &s->wanted.component, "component", q->component));
     TRY(arena_check(s->keep));
     buf_init(&s->window, WINDOW_BYTES_MAX);
     return OK;

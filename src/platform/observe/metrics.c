@@ -174,6 +174,24 @@ static void cell_free(struct metric_cell *cell)
     free(cell);
 }
 
+/* A cell without labels. */
+static struct metric_cell *cell_bare(struct metric_entry *entry)
+{
+    struct metric_cell *cell = aligned_alloc(_Alignof(struct metric_cell), sizeof *cell);
+    if (!cell)
+        return NULL;
+    memset(cell, 0, sizeof *cell);
+    cell->entry = entry;
+    if (entry->family->type == METRIC_HISTOGRAM) {
+        cell->buckets = calloc(entry->bucket_count + 1, sizeof *cell->buckets);
+        if (!cell->buckets) {
+            cell_free(cell);
+            return NULL;
+        }
+    }
+    return cell;
+}
+
 static void cells_free(struct list *cells)
 {
     struct list_link *link;
@@ -187,6 +205,7 @@ static void entry_free(struct metric_entry *entry)
         return;
     cells_free(&entry->live);
     cells_free(&entry->dropped);
+    cell_free(entry->lost);
     map_deinit(&entry->cells);
     free(entry);
 }
@@ -260,6 +279,11 @@ static struct metric_entry *entry_new(struct metrics *m, const struct metric_fam
     map_init(&entry->cells, 2 * entry->cells_max + 2);
     list_init(&entry->live);
     list_init(&entry->dropped);
+    entry->lost = cell_bare(entry);
+    if (!entry->lost) {
+        entry_free(entry);
+        return NULL;
+    }
     return entry;
 }
 
@@ -306,8 +330,8 @@ err metrics_register(struct metrics *m, const struct metric_family *families)
             entry_free(entry);
             return e;
         }
-        if (entry->label_count == 0)
-            metric_cell_plain(m, family);
+        if (entry->label_count == 0 && metric_cell_plain(m, family) == entry->lost)
+            return ERR(ERR_NO_MEMORY, "registering metric '%s': out of memory", family->name);
     }
     return OK;
 }
@@ -402,15 +426,8 @@ static bool cell_label(struct metric_cell *cell, const char *key, size_t key_len
 
 static struct metric_cell *cell_new(struct metric_entry *entry, const char *key, size_t key_len)
 {
-    struct metric_cell *cell = aligned_alloc(_Alignof(struct metric_cell), sizeof *cell);
-    if (!cell)
-        return NULL;
-    memset(cell, 0, sizeof *cell);
-    cell->entry = entry;
-    if (entry->family->type == METRIC_HISTOGRAM)
-        cell->buckets = calloc(entry->bucket_count + 1, sizeof *cell->buckets);
-    if ((entry->family->type == METRIC_HISTOGRAM && !cell->buckets) ||
-        !cell_label(cell, key, key_len)) {
+    struct metric_cell *cell = cell_bare(entry);
+    if (cell && !cell_label(cell, key, key_len)) {
         cell_free(cell);
         return NULL;
     }
@@ -484,8 +501,8 @@ static struct metric_cell *shared_cell(struct metric_entry *entry)
     size_t key_len = key_of_values(key, values, entry->label_count);
     union map_value *found = map_find(&entry->cells, str_from(key, key_len));
     entry->shared = found ? found->ptr : cell_make(entry, key, key_len);
-    /* A machine without a few hundred bytes has no future that a caller could plan for. */
-    assert(entry->shared);
+    if (!entry->shared)
+        return entry->lost;
     if (entry->shared->is_dropped)
         cell_revive(entry->shared);
     return entry->shared;

@@ -51,7 +51,8 @@ MUST_USE err metrics_register(struct metrics *m, const struct metric_family *fam
 /* Values are cut at 200 bytes and made valid UTF-8.
  * The cell of a label set (as many values as the family has labels, in their order; NULL label
  * values read as ""). Never fails: an unknown family (our mistake) asserts, a full family gives the
- * shared cell. The pointer stays valid. Any thread. */
+ * shared cell, and a machine without memory one that takes the numbers but is not shown. The
+ * pointer stays valid. Any thread. */
 struct metric_cell *metric_cell(struct metrics *m, const struct metric_family *family,
                                 const str *label_values, size_t count);
 #define METRIC_CELL(m, family, ...)                          \

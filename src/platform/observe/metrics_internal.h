@@ -40,7 +40,8 @@ struct metric_entry {
     const double *buckets;
     size_t bucket_count;
     size_t cells_max;
-    struct metric_cell *shared; /* the "other" cell of a full family */
+    struct metric_cell *shared; /* the "other" cell of a full family; NULL before that */
+    struct metric_cell *lost;   /* never shown: takes what there is no memory to count apart */
     struct map cells;           /* by label values */
     struct list live, dropped;  /* both oldest first */
     size_t live_count, dropped_count;

@@ -163,8 +163,11 @@ err sqlite_conn_pragma(struct sqlite_conn *c, const char *sql, char *out, size_t
         rc = sqlite3_step(stmt);
     c->trusted = false;
     err e = OK;
-    if (rc == SQLITE_ROW)
-        snprintf(out, out_bytes, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+    if (text)
+        snprintf(out, out_bytes, "%s", text);
+    else if (rc == SQLITE_ROW) /* no pragma answers NULL */
+        e = sqlite_error(c, SQLITE_NOMEM, "reading", sql);
     else if (rc == SQLITE_DONE)
         out[0] = '\0';
     else
@@ -240,8 +243,8 @@ err sqlite_conn_open(const char *path, enum sqlite_role role, struct sqlite_conn
 
     err e = OK;
     int access = role == SQLITE_ROLE_WRITER ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    int rc =
-        sqlite3_open_v2(path, &c->db, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int rc = sqlite3_open_v2(path, &c->db, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             NULL);
     c->cache = calloc(c->cache_max, sizeof(struct sqlite_stmt *));
     if (rc)
         e = sqlite_error(c, rc, "opening", NULL);

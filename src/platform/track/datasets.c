@@ -53,6 +53,13 @@ err dataset_create_tx(struct track *t, struct store_tx *tx, const struct dataset
     int64_t number = 0;
 
     TRY(spec_check(spec));
+    /* Versions of a name have times that ascend, also within a millisecond or when the clock is
+     * put back: the newest is what a name alone means. */
+    int64_t last_ms = 0;
+    TRY(store_get_int(rd, "SELECT COALESCE(MAX(created_ms), 0) FROM datasets WHERE name = ?1",
+                      ARGS(sql_text(spec->name)), &last_ms));
+    if (info.created_ms <= last_ms)
+        info.created_ms = last_ms + 1;
     if (spec->version.len == 0) {
         TRY(store_get_int(rd,
                           "SELECT COALESCE(MAX(version_number), 0) + 1 FROM datasets"

@@ -43,6 +43,11 @@ static const struct row rows[] = {
       0, 3, 0, 0, NULL },
     { "comment over lines", TAGS "1. e4 {one\n\ntwo\n} e5 1-0", 1, 0, 2, 0, 0, NULL },
     { "escaped line", TAGS "% [Event \"no\"]\n1. e4\n%1. d4\ne5 1-0", 1, 0, 2, 0, 0, NULL },
+    { "escaped lines first", "% one\n%two\n" TAGS "1. e4 1-0", 1, 0, 1, 0, 0, NULL },
+    { "escape behind a byte order mark", "\xef\xbb\xbf% no\n" TAGS "1. e4 1-0", 1, 0, 1, 0, 0,
+      NULL },
+    { "escape behind a game", TAGS "1. e4 1-0\n% [Event \"no\"]\n" TAGS "1. d4 *", 2, 0, 2, 0, 0,
+      NULL },
     { "variations", TAGS "1. e4 (1. d4 (1. c4 {)}) d5) e5 (1... c5 ;)\n ) 1-0", 1, 0, 2, 0, 0,
       NULL },
     { "glyphs", TAGS "1. e4! e5?! $14 2. Nf3!! $1 $139 Nc6 ? 3. Bb5 += a6 +- 4. Ba4 N 1-0", 1, 0, 7,
@@ -93,6 +98,7 @@ static const struct row rows[] = {
       "[Event \"E\"]\n[Variant \"Crazyhouse\"]\n\n1. e4 e5 2. P@d4 *\n\n" TAGS "1. d4 *", 1, 1, 1,
       0, 2, "variant 'Crazyhouse'" },
     { "no chess at all", "Dear Sir,\nthis is a letter.\n", 0, 1, 0, 0, 1, "is this a PGN file" },
+    { "percent within a line", TAGS "1. e4 1-0 % [Event \"F\"]\n\n1. d4 *", 2, 1, 2, 0, 6, "'% " },
     { "junk between", TAGS "1. e4 1-0\n\nhttp://example.org/?[x]\n\n" TAGS "1. d4 *", 2, 1, 2, 0, 8,
       "http" },
     { "untagged after broken", "1. e4 e5 2. Ke3 1-0\n\n1. d4 d5 0-1\n", 1, 1, 2, 0, 1, "Ke3" },
@@ -320,10 +326,10 @@ static void starts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts),     cmocka_unit_test(binary),    cmocka_unit_test(results),
-        cmocka_unit_test(tags),      cmocka_unit_test(long_tags), cmocka_unit_test(many_tags),
-        cmocka_unit_test(places),    cmocka_unit_test(kept_text), cmocka_unit_test(counts),
-        cmocka_unit_test(glyphs),    cmocka_unit_test(starts),
+        cmocka_unit_test(texts),  cmocka_unit_test(binary),    cmocka_unit_test(results),
+        cmocka_unit_test(tags),   cmocka_unit_test(long_tags), cmocka_unit_test(many_tags),
+        cmocka_unit_test(places), cmocka_unit_test(kept_text), cmocka_unit_test(counts),
+        cmocka_unit_test(glyphs), cmocka_unit_test(starts),
     };
 
     return cmocka_run_group_tests_name("pgn", tests, NULL, NULL);

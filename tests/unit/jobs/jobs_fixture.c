@@ -194,6 +194,7 @@ struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_m
         .worker = worker,
         .lease_ms = lease_ms,
         .sole_worker = sole_worker,
+        .crash_folder = f->crash_folder,
         .execute = fixture_execute,
         .observe = observe,
         .arg = f,

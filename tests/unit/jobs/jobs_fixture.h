@@ -17,6 +17,8 @@ struct fixture {
     struct log *log;
     arena mem;
 
+    const char *crash_folder; /* for jobs that are opened from here on; NULL at first */
+
     pthread_mutex_t lock;
     pthread_cond_t moved;
     /* guarded by lock: */

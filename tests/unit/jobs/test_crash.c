@@ -136,8 +136,8 @@ static void every_effect_is_there_exactly_once(void **state)
 
     fixture_reopen(f, "one", true);
     assert_int_equal(store_check(f->store).code, ERR_NONE);
-    int64_t crashes =
-        fixture_int(f, "SELECT count(*) FROM job_events WHERE event = 'job.lease_lost'");
+    int64_t crashes = fixture_int(f,
+                                  "SELECT count(*) FROM job_events WHERE event = 'job.lease_lost'");
     int replayed = finish_all(f);
     int acked = acked_check(f, ack[0]);
     close(ack[0]);
@@ -159,8 +159,104 @@ static void every_effect_is_there_exactly_once(void **state)
     free(f);
 }
 
+static void *crash_main(void *arg)
+{
+    (void)arg;
+    __builtin_trap();
+}
+
+/* A child that holds the job `id`; then it crashes in a thread, or waits to be killed. */
+static void child_hold(struct fixture *f, const char *id, bool must_crash, int ready_fd)
+{
+    char worker[64];
+    pthread_t thread;
+    snprintf(worker, sizeof(worker), "here:%d", (int)getpid());
+    signal(SIGILL, SIG_DFL); /* cmocka would go on with its tests in here */
+    fixture_reopen(f, worker, false);
+    if (jobs_start(f->jobs, 1).code)
+        _exit(3);
+    fixture_wait_state(f, id, JOB_RUNNING);
+    if (must_crash && thread_start(&thread, "crash", crash_main, NULL).code)
+        _exit(4);
+    if (!must_crash && write(ready_fd, "!", 1) != 1)
+        _exit(5);
+    while (true)
+        clock_sleep_ms(1000);
+}
+
+/* One death of a process that holds the job. Nothing may be open, and no thread run, meanwhile. */
+static void die_holding(struct fixture *f, const char *id, bool must_crash)
+{
+    int ready[2], status = 0;
+    char c;
+    jobs_close(f->jobs, 5000);
+    store_close(f->store);
+    f->jobs = NULL;
+    f->store = NULL;
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        child_hold(f, id, must_crash, ready[1]);
+    close(ready[1]);
+    if (!must_crash) {
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+    }
+    close(ready[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    char worker[64];
+    snprintf(worker, sizeof(worker), "here:%d", (int)getpid());
+    fixture_reopen(f, worker, false);
+}
+
+/* If this fails, a server that is restarted or killed a few times gives up an import that was only
+ * slow; or one that crashes for ever does so for ever. */
+static void kills_and_crashes_are_told_apart(void **state)
+{
+    (void)state;
+    struct fixture *f = malloc(sizeof(*f));
+    char folder[FS_PATH_BYTES];
+    assert_non_null(f);
+    fixture_init(f);
+    assert_int_equal(fs_join(folder, f->folder, "crashes").code, ERR_NONE);
+    f->crash_folder = folder;
+    jobs_close(f->jobs, 0);
+    log_close(f->log); /* its thread would not live in the children */
+    f->jobs = NULL;
+    f->log = NULL;
+    fixture_reopen(f, "one", true);
+    struct added killed = fixture_note(f, "t.hold", "{}");
+    for (int i = 1; i < JOB_KILLS_MAX; i++) {
+        die_holding(f, killed.id, false);
+        fixture_state_is(f, killed.id, JOB_QUEUED);
+        assert_int_equal(fixture_get(f, killed.id).attempts, 0);
+    }
+    die_holding(f, killed.id, false);
+    fixture_state_is(f, killed.id, JOB_FAILED);
+    struct job_info info = fixture_get(f, killed.id);
+    assert_true(str_contains(info.error, STR("killed")));
+    assert_true(str_contains(info.error, STR("12 in a row without progress; given up")));
+
+    struct added crashing = fixture_note(f, "t.hold", "{}");
+    for (int i = 1; i <= JOB_CRASHES_MAX; i++) {
+        die_holding(f, crashing.id, true);
+        fixture_state_is(f, crashing.id, i < JOB_CRASHES_MAX ? JOB_QUEUED : JOB_FAILED);
+    }
+    info = fixture_get(f, crashing.id);
+    assert_true(str_contains(info.error, STR("3 in a row without progress; given up")));
+    assert_int_equal(rmdir(folder), 0); /* every note was swept */
+    assert_int_equal(fs_mkdirs(folder).code, ERR_NONE);
+    fixture_deinit(f);
+    free(f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_effect_is_there_exactly_once) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kills_and_crashes_are_told_apart),
+        cmocka_unit_test(every_effect_is_there_exactly_once),
+    };
     return cmocka_run_group_tests_name("jobs and kill -9", tests, NULL, NULL);
 }

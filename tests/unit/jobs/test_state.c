@@ -173,6 +173,24 @@ static void a_job_that_kills_the_process_is_given_up(void **state)
                   (struct job_outcome){ JOB_PAUSED, "job.paused", .is_spent = true });
 }
 
+static void a_job_whose_process_was_killed_gets_more_patience(void **state)
+{
+    (void)state;
+    outcome_equal("killed thrice",
+                  job_outcome_of_crash(&(struct job_try){ 1, 1, .kills = 2, .was_killed = true }),
+                  (struct job_outcome){ JOB_QUEUED, "job.lease_lost" });
+    outcome_equal("killed, after two crashes",
+                  job_outcome_of_crash(&(struct job_try){ 1, 3, .crashes = 2, .was_killed = true }),
+                  (struct job_outcome){ JOB_QUEUED, "job.lease_lost" });
+    outcome_equal("crashed, after many kills",
+                  job_outcome_of_crash(&(struct job_try){ 1, 3, .kills = JOB_KILLS_MAX - 1 }),
+                  (struct job_outcome){ JOB_QUEUED, "job.lease_lost", .is_spent = true });
+    outcome_equal("killed too often",
+                  job_outcome_of_crash(
+                      &(struct job_try){ 1, 3, .kills = JOB_KILLS_MAX - 1, .was_killed = true }),
+                  (struct job_outcome){ JOB_FAILED, "job.failed", .is_spent = true });
+}
+
 static void waits_grow_and_are_spread(void **state)
 {
     (void)state;
@@ -230,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_try_is_judged),
         cmocka_unit_test(codes_that_are_retried),
         cmocka_unit_test(a_job_that_kills_the_process_is_given_up),
+        cmocka_unit_test(a_job_whose_process_was_killed_gets_more_patience),
         cmocka_unit_test(waits_grow_and_are_spread),
         cmocka_unit_test(eta_follows_the_pace),
     };

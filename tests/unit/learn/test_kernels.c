@@ -182,8 +182,8 @@ static void test_softmax(void **state)
                     logits[i] = x[i] = x[i] * scales[s] + 100;
                 float log_sum = build_of(b)->softmax(x, n);
                 double top = -1e30, total = 0, sum = 0;
-                for (size_t i = 0; i < n; i++)
-                    top = fmax(top, (double)logits[i]);
+                for (size_t i = 0; i < n; i++) /* gcc 12 for ARM breaks down over fmax here */
+                    top = (double)logits[i] > top ? (double)logits[i] : top;
                 for (size_t i = 0; i < n; i++)
                     total += exp((double)logits[i] - top);
                 for (size_t i = 0; i < n; i++) {
