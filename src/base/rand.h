@@ -24,9 +24,9 @@ void rng_shuffle_u32(struct rng *r, uint32_t *items, size_t count);
 void rand_bytes(void *out, size_t count);
 
 enum { UUID_BYTES = 37, HEX_ID_BYTES = 33 };
-/* UUID version 7 (RFC 9562): starts with the time, so that new rows land at the end of an index. The
- * time is exact to a quarter of a microsecond (method 3 there), so that what one process makes one
- * after the other with any work in between also sorts so. */
+/* UUID version 7 (RFC 9562): starts with the time, so that new rows land at the end of an index.
+ * The time is exact to a quarter of a microsecond (method 3 there), so that what one process makes
+ * one after the other with any work in between also sorts so. */
 void rand_uuid(char out[UUID_BYTES]);
 /* The same without dashes: the shape of a run id, which MLflow clients expect. */
 void rand_hex_id(char out[HEX_ID_BYTES]);
