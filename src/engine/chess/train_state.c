@@ -73,7 +73,7 @@ static struct net_shape shape_of(enum chess_net_size size, size_t count)
     static const struct net_shape shapes[] = {
         [CHESS_NET_SMALL] = { .bag = 64, .square = 16, .move = 32, .value = 16 },
         [CHESS_NET_MEDIUM] = { .bag = 128, .square = 32, .move = 48, .value = 32 },
-        [CHESS_NET_LARGE] = { .bag = 256, .square = 32, .move = 64, .value = 32 },
+        [CHESS_NET_LARGE] = { .bag = 64, .square = 64, .move = 80, .value = 32 },
     };
     if (size == CHESS_NET_AUTO)
         size = count < 300000    ? CHESS_NET_SMALL
