@@ -173,7 +173,7 @@ static err open_rows(struct evaluation *e, const struct json *payload)
         return ERR(ERR_INVALID,
                    "dataset %.*s@%.*s has no held-out rows: build it with a test or valid share",
                    STR_ARG(info.name), STR_ARG(info.version));
-    return choose_rows(e, payload);
+    return OK;
 }
 
 /* ------------------------------------------------------------------ the report */
@@ -340,7 +340,8 @@ static err evaluate(struct evaluation *e, const struct json *payload)
     TRY(run_param(e->run, "baseline", baseline_ref));
     TRY(run_param(e->run, "suite", e->suite));
     if (str_eq(e->suite, STR("acpl")))
-        return acpl_evaluate(e, payload, &e->count);
+        return acpl_evaluate(e, payload, &e->count); /* which has its own sample */
+    TRY(choose_rows(e, payload));
     TRY(run_param_fmt(e->run, "positions", "%zu", e->count));
     run_progress(e->run, 0, e->baseline ? 2 : 1);
     TRY(judge(e, e->candidate->net, candidate));
