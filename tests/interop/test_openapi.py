@@ -76,6 +76,8 @@ class OpenApi(unittest.TestCase):
                 "jobs": World.training["jobId"], "models": World.model["modelId"], "versions": version,
                 "lineage": World.dataset["id"], "play": World.play["gameId"], "selfplay": World.match["runId"],
                 "evaluations": World.must("GET", "/v1/evaluations?limit=1")["items"][0]["evaluationId"],
+                "eval": World.must("GET", "/v1/evaluations?limit=1")["items"][0]["evaluationId"],
+                "train": World.training["runId"], "label": "component",
                 "analytics": "move_count", "metrics": "loss", "artifacts": "training_report.json"}
 
     def fill(self, path, ids):
