@@ -85,6 +85,7 @@ err blobs_open_with(const struct blobs_options *options, struct blobs **ret_blob
     if (!b)
         return ERR(ERR_NO_MEMORY, "opening blobs '%.120s': out of memory", url);
     b->backend = backend;
+    b->usage_kept_ms = options->usage_kept_ms;
     err e = backend->open(options, location.ptr ? location.ptr : "", &b->engine);
     if (e.code) {
         free(b);

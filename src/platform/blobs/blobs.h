@@ -73,6 +73,7 @@ struct blobs_options {
     const struct blobs_s3 *s3; /* for s3:// */
     struct log *log;           /* may be NULL */
     struct metrics *metrics;   /* may be NULL; blobs_metrics must be registered */
+    int64_t usage_kept_ms;     /* blobs_usage answers from memory for so long */
 };
 
 extern const struct metric_family blobs_metrics[];

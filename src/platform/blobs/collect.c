@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "platform/blobs/internal.h"
 
 /* 8 million live blobs, 128 MiB while collecting; most servers stay at the first few pages. */
@@ -166,10 +167,26 @@ static err add_usage(void *arg, const struct blob_object *object)
     return OK;
 }
 
+static bool usage_known(struct blobs *b, struct blobs_usage *ret_usage)
+{
+    pthread_mutex_lock(&b->lock);
+    bool known = b->usage_ns && clock_mono_ns() - b->usage_ns < b->usage_kept_ms * 1000000;
+    if (known)
+        *ret_usage = b->usage;
+    pthread_mutex_unlock(&b->lock);
+    return known;
+}
+
 err blobs_usage(struct blobs *b, struct blobs_usage *ret_usage)
 {
     struct blobs_usage usage = { 0 };
+    if (usage_known(b, ret_usage))
+        return OK;
     TRY(b->backend->each(b->engine, add_usage, &usage));
+    pthread_mutex_lock(&b->lock);
+    b->usage = usage;
+    b->usage_ns = clock_mono_ns();
+    pthread_mutex_unlock(&b->lock);
     *ret_usage = usage;
     return OK;
 }

@@ -53,6 +53,7 @@ struct yard {
     struct fake_s3 fake;
     struct blobs *blobs;
     arena keep;
+    const unsigned char *big; /* in keep: what a test wants to have once */
 };
 
 static inline bool yard_is_real(void)
