@@ -258,7 +258,7 @@ static err explain(const struct s3 *s, const struct s3_call *call, int status,
                    code);
     if (strcmp(code, "RequestTimeTooSkewed") == 0)
         return explain_clock(s, fault, net_header(nc, STR("date")));
-    if (strcmp(code, "InvalidAccessKeyId") == 0)
+    if (strcmp(code, "InvalidAccessKeyId") == 0 || strcmp(code, "XAdminUserNotFound") == 0)
         return ERR(ERR_UPSTREAM,
                    "S3 at %.60s does not know the access key: check "
                    "SKERRY_S3_ACCESS_KEY",
@@ -309,7 +309,8 @@ static struct verdict judge_network(const struct s3 *s, err e)
     return v;
 }
 
-/* A HEAD is refused without a reason; the same asked as a GET of nothing has one. */
+/* A HEAD is refused without a reason: 404 may mean the blob, the bucket or the key. The bucket
+ * asked with a GET says which. */
 static err ask_reason(struct s3 *s, err otherwise)
 {
     struct s3_call list = { .op = S3_LIST,
@@ -363,7 +364,7 @@ static struct verdict try_once(struct s3 *s, const struct s3_call *call, struct 
         snprintf(ret_reply->fault, sizeof ret_reply->fault, "%s", fault.code);
         buf_deinit(&body);
         net_end(nc);
-        if (call->op == S3_HEAD && (status == 400 || status == 403 || status / 100 == 3))
+        if (call->op == S3_HEAD && !v.again)
             v.e = ask_reason(s, v.e);
     }
     str op = str_of(s3_op_name(call->op));

@@ -13,7 +13,7 @@
 #include "base/thread.h"
 #include "platform/blobs/s3.h"
 
-enum { PART = S3_PART_BYTES_MIN, BIG = 5 * PART + 12345, PARTS = 6 };
+enum { PART = S3_PART_BYTES_MIN, BIG = 3 * PART + 12345, PARTS = 4 };
 
 /* Opens the yard's blobs again with what the test changed in y->s3. */
 static void reopen(struct yard *y)
@@ -276,7 +276,7 @@ static void test_kill_and_resume(void **state)
 static void test_note_of_a_forgotten_upload(void **state)
 {
     struct yard *y = *state;
-    static const char *const contents[] = { "1 5242880 26226745 gone\n", "2 x\n", "torn", "" };
+    static const char *const contents[] = { "1 5242880 15740985 gone\n", "2 x\n", "torn", "" };
     char path[300], hex[SHA256_HEX_BYTES];
     sha256_hex_of(big(y), hex);
     for (size_t i = 0; i < COUNT_OF(contents); i++) {
@@ -293,7 +293,7 @@ static void test_unfit_parts_are_thrown_away(void **state)
 {
     struct yard *y = *state;
     char path[700], folder[200], name[64] = "";
-    kill_during_upload(y, 3);
+    kill_during_upload(y, 2);
     snprintf(folder, sizeof folder, "%s/.uploads", y->fake.folder);
     snprintf(path, sizeof path, "ls %s > %s/name", folder, y->folder);
     assert_int_equal(system(path), 0);
