@@ -223,7 +223,7 @@ static const struct setting settings[] = {
     { "SKERRY_S3_PARTS", SETTING_INT, "4", "Parts of one blob uploaded at the same time.",
       .min = 1, .max = 16 },
     { "SKERRY_S3_VERIFY", SETTING_STR, "first",
-      "Read back what was written: first (of each kind, after a start), all, or size (only asks)." },
+      "Read back what was written: first (of each kind, after a start), all, or size (just ask)." },
     { "SKERRY_S3_RETRY_SECONDS", SETTING_INT, "60",
       "How long a request that fails is tried again.", .min = 1, .max = 3600 },
     { "SKERRY_S3_GRACE_SECONDS", SETTING_INT, "3600",
