@@ -151,7 +151,8 @@ void fake_list_objects(struct http *h, const char *bucket_folder)
     int listed = 0;
     atomic_fetch_add(&h->fake->lists, 1);
     walk(bucket_folder, "", &all);
-    qsort(all.items, all.count, sizeof all.items[0], by_key);
+    if (all.count)
+        qsort(all.items, all.count, sizeof all.items[0], by_key);
     buf_init(&xml, 8 << 20);
     buf_add_cstr(&xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult "
                        "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
@@ -231,7 +232,8 @@ static void list_parts(struct http *h, const char *folder)
     long after = marker.len ? strtol(marker.ptr, NULL, 10) : 0;
     int listed = 0;
     walk(folder, "", &all);
-    qsort(all.items, all.count, sizeof all.items[0], by_key);
+    if (all.count)
+        qsort(all.items, all.count, sizeof all.items[0], by_key);
     buf_init(&xml, 1 << 20);
     buf_add_cstr(&xml, "<ListPartsResult><Initiator><ID>me</ID></Initiator>");
     for (size_t i = 0; i < all.count; i++) {

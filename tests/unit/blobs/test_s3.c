@@ -369,7 +369,7 @@ static void test_pages(void **state)
     struct yard *y = *state;
     y->fake.page_max = 3;
     for (int i = 0; i < 10; i++) {
-        char text[16];
+        char text[24];
         snprintf(text, sizeof text, "blob %d", i);
         struct blob_info info = yard_put(y, str_of(text));
         if (i % 2)
