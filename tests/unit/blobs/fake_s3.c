@@ -352,6 +352,7 @@ static void *connection_main(void *arg)
     }
     free(h);
     shutdown(c->fd, SHUT_RDWR);
+    atomic_fetch_sub(&c->fake->live, 1);
     return NULL;
 }
 
@@ -376,6 +377,7 @@ static void *accept_main(void *arg)
             close(c->fd);
         }
         *c = (struct connection){ .fake = f, .fd = fd, .used = true };
+        atomic_fetch_add(&f->live, 1);
         if (pthread_create(&c->thread, NULL, connection_main, c) != 0)
             abort();
         pthread_mutex_unlock(&in->connections_lock);
@@ -406,6 +408,26 @@ void fake_s3_open(struct fake_s3 *f)
     pthread_mutex_init(&in->connections_lock, NULL);
     if (pthread_create(&in->accepting, NULL, accept_main, f) != 0)
         abort();
+}
+
+void fake_s3_settle(struct fake_s3 *f)
+{
+    /* Connections are taken in their order: when ours is answered, none before it is waiting. */
+    static const char ask[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    char answer[64];
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)f->port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        abort();
+    fake_send(fd, ask, sizeof ask - 1);
+    shutdown(fd, SHUT_WR);
+    while (read(fd, answer, sizeof answer) > 0)
+        ;
+    close(fd);
+    while (atomic_load(&f->live) > 0)
+        clock_sleep_ms(1);
 }
 
 void fake_s3_close(struct fake_s3 *f)

@@ -37,12 +37,15 @@ struct fake_s3 {
     void *on_part_arg;
 
     int listen_fd;
+    atomic_int live; /* connections being served */
     atomic_bool stop;
     void *inside;
 };
 
 /* Aborts the test when it cannot. The bucket is not made. */
 void fake_s3_open(struct fake_s3 *f);
+/* Waits until all that was sent is done and nobody is connected. */
+void fake_s3_settle(struct fake_s3 *f);
 void fake_s3_close(struct fake_s3 *f); /* removes the folder */
 
 #endif
