@@ -70,6 +70,7 @@ struct s3 {
     int parts_parallel;
     enum blobs_verify verify;
     atomic_bool has_read_back[2]; /* a blob in one piece, in parts */
+    _Atomic int64_t taken_ns;     /* when the server last did what we asked */
 
     void *local; /* folder_open_cache: blobs being written, and the read cache */
     char uploads[FS_PATH_BYTES];

@@ -25,6 +25,8 @@ enum {
     FAULT_BYTES_MAX = 64 * 1024,
 };
 
+static const int64_t TRUSTED_NS = INT64_C(10000000000);
+
 static const char EMPTY_SHA256[] =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -310,7 +312,7 @@ static struct verdict judge_network(const struct s3 *s, err e)
 }
 
 /* A HEAD is refused without a reason: 404 may mean the blob, the bucket or the key. The bucket
- * asked with a GET says which. */
+ * asked with a GET says which; not needed when the server took bucket and key a moment ago. */
 static err ask_reason(struct s3 *s, err otherwise)
 {
     struct s3_call list = { .op = S3_LIST,
@@ -352,6 +354,7 @@ static struct verdict try_once(struct s3 *s, const struct s3_call *call, struct 
         v = judge_network(s, e);
     } else if ((status = net_status(nc)) / 100 == 2) {
         read_head(nc, ret_reply);
+        atomic_store(&s->taken_ns, clock_mono_ns());
         *ret_call = nc;
     } else {
         struct buf body;
@@ -364,7 +367,8 @@ static struct verdict try_once(struct s3 *s, const struct s3_call *call, struct 
         snprintf(ret_reply->fault, sizeof ret_reply->fault, "%s", fault.code);
         buf_deinit(&body);
         net_end(nc);
-        if (call->op == S3_HEAD && !v.again)
+        bool is_known = status == 404 && clock_mono_ns() - atomic_load(&s->taken_ns) < TRUSTED_NS;
+        if (call->op == S3_HEAD && !v.again && !is_known)
             v.e = ask_reason(s, v.e);
     }
     str op = str_of(s3_op_name(call->op));

@@ -20,7 +20,7 @@
 struct fake_s3 {
     char folder[64];
     int port;
-    int page_max; /* entries of one page of a listing */
+    atomic_int page_max; /* entries of one page of a listing */
 
     /* Failures to come: each request takes one of the first that is not 0. */
     atomic_int slow_down, fail_500, drop;
@@ -33,8 +33,8 @@ struct fake_s3 {
     atomic_llong clock_ms;    /* how much its clock differs */
 
     atomic_int requests, parts, puts, gets, heads, lists, aborts, refused;
-    void (*on_part)(void *arg); /* after a part is stored, before it is answered */
-    void *on_part_arg;
+    void (*_Atomic on_part)(void *arg); /* after a part is stored, before it is answered */
+    void *_Atomic on_part_arg;
 
     int listen_fd;
     atomic_int live; /* connections being served */

@@ -218,8 +218,9 @@ static void put_part(struct http *h, str id, str number)
     sha256_hex_of(str_from(h->body, h->body_len), digest);
     snprintf(etag, sizeof etag, "ETag: \"%.32s\"\r\n", digest);
     atomic_fetch_add(&h->fake->parts, 1);
-    if (h->fake->on_part)
-        h->fake->on_part(h->fake->on_part_arg);
+    void (*on_part)(void *arg) = atomic_load(&h->fake->on_part);
+    if (on_part)
+        on_part(atomic_load(&h->fake->on_part_arg));
     fake_answer(h, 200, etag, "", 0, false);
 }
 
