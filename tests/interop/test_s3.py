@@ -113,7 +113,7 @@ class Suite:
             server.close()
 
     def check_blob_url(self, server):
-        keys = [o["Key"] for o in self.s3.client().list_objects_v2(Bucket="product")["Contents"]]
+        keys = [o["Key"] for o in self.s3.client().list_objects_v2(Bucket="product", Prefix="some prefix/")["Contents"]]
         digest = "".join(keys[0].split("/")[-2:])
         url = server.cli("blob-url", digest, "60").stdout.decode().strip()
         with urllib.request.urlopen(url, timeout=60) as reply:
