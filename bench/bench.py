@@ -290,6 +290,22 @@ def ten_times(work):
 STARTS = 7
 
 
+S3_ROUNDS, S3_OBJECTS, S3_BYTES = 5, 4, 64 * 10 ** 6
+
+
+def s3(work):
+    """64 MB objects put and got, beside boto3 (the SDK that AWS gives to its users, with its threaded
+    transfers), turn by turn against the same server on loopback."""
+    subprocess.run([ROOT / "tools" / "interop.sh", "--prepare", "s3"], check=True, stdout=sys.stderr)
+    python = ROOT / "build" / "interop-venv" / "bin" / "python"
+    subprocess.run(["ninja", "-C", BUILD, "bench/s3_bench"], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([python, ROOT / "bench" / "s3_peer.py", BUILD / "bench" / "s3_bench", work, str(S3_ROUNDS),
+                           str(S3_OBJECTS), str(S3_BYTES)], check=True, stdout=subprocess.PIPE)
+    for text in done.stdout.decode().splitlines():
+        r = json.loads(text)
+        line(f"s3-{r['op']}-{r['server']}", r["ours"], f"MB/s, median of {S3_ROUNDS}", "boto3", r["theirs"])
+
+
 def footprint(work):
     home = Home(work, "footprint-home")
     stop(home.serve())  # first start makes the store; the figure is of a start that finds one
@@ -322,7 +338,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 BENCHES = {"pgn-legal": pgn_legal, "pgn-import": pgn_import, "perft": perft, "store": store, "dataset": dataset,
-           "predict": predict, "footprint": footprint, "train": train}
+           "predict": predict, "footprint": footprint, "train": train, "s3": s3}
 
 
 def main():

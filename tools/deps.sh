@@ -20,6 +20,7 @@ libzstd-dev          build    reads .pgn.zst
 zlib1g-dev           build    reads .pgn.gz, compresses replies
 libarchive-dev       build    reads .zip uploads
 nettle-dev           build    SHA-256
+libcurl4-openssl-dev build    headers of the HTTP client (S3); the library is loaded only when it is used
 python3              build    generators, demo and tests (standard library only)
 zstd                 build    packs and unpacks the example games
 libcmocka-dev        test     unit tests
@@ -35,6 +36,9 @@ curl                 interop  an HTTP client that is not ours
 gcc-aarch64-linux-gnu  cross  compiles for 64-bit ARM
 qemu-user            cross    runs what was compiled
 python3-venv         interop  an environment for python-chess from PyPI
+libcmocka-dev        interop  the unit tests of blobs, against real S3 servers
+faketime             interop  a wrong clock
+openssl              interop  a certificate nobody vouches for
 LIST
 }
 

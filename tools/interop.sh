@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Skerry against the real other side: promtool and Prometheus, python-chess, Stockfish, curl, an OpenAPI
-# validator. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
-# usage: tools/interop.sh [NAME...]    some of: metrics promql chess uci engine curl openapi
+# validator, two S3 servers. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
+# usage: tools/interop.sh [--prepare] [NAME...]    --prepare: install the peers only; some of: metrics promql chess uci engine curl openapi s3
 set -u
+prepare=
+[ "${1:-}" = --prepare ] && { prepare=yes; shift; }
 cd "$(dirname "$0")/.."
 venv=build/interop-venv
 wants=tests/interop/requirements.txt
@@ -19,4 +21,10 @@ if ! cmp -s "$wants" "$venv/installed.txt"; then
     fi
     cp "$wants" "$venv/installed.txt"
 fi
+case " $* " in
+"  " | *" s3 "*)
+    tools/s3-peers.sh "$venv" || { echo "versitygw cannot be built: a peer is missing" >&2; echo "0 passed, 1 failed"; exit 1; }
+    ;;
+esac
+[ -n "$prepare" ] && exit 0
 exec "$venv/bin/python" tests/interop/run.py "$@"

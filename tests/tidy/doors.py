@@ -22,6 +22,7 @@ HIDDEN = {
     "sqlite3.h": "platform/store",
     "microhttpd.h": "platform/http",
     "jansson.h": "base",
+    "curl/curl.h": "platform/net",
 }
 
 

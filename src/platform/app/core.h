@@ -132,5 +132,6 @@ err core_verb_promote(struct house *h, const struct verb_args *args);
 err core_verb_key(struct house *h, const struct verb_args *args);
 err core_verb_backup(struct house *h, const struct verb_args *args);
 err core_verb_collect(struct house *h, const struct verb_args *args);
+err core_verb_blob_url(struct house *h, const struct verb_args *args);
 
 #endif

@@ -121,7 +121,10 @@ static size_t examine(struct house *h, struct finding out[FINDINGS_MAX])
         snprintf(out[n].state, sizeof out[n].state, "%s, integrity check clean",
                  store_engine(h->store));
     e = blobs_usage(h->blobs, &usage);
-    look_at(&out[++n], "blobs", &e, "check the permissions of the blobs folder");
+    look_at(&out[++n], "blobs", &e,
+            str_starts(setting_str(h, "SKERRY_BLOBS"), STR("s3:"))
+                ? "see that the S3 server runs: docs/operations.md"
+                : "check the permissions of the blobs folder");
     if (!e.code)
         snprintf(out[n].state, sizeof out[n].state, "%lld blobs, %lld bytes",
                  (long long)usage.count, (long long)usage.bytes);
@@ -339,4 +342,23 @@ err core_verb_backup(struct house *h, const struct verb_args *args)
 err core_verb_collect(struct house *h, const struct verb_args *args)
 {
     return run_verb_job(h, "core.collect", STR("{}"), args->json);
+}
+
+err core_verb_blob_url(struct house *h, const struct verb_args *args)
+{
+    int64_t seconds = 3600;
+    struct blob_id id;
+    arena keep;
+    str url;
+    if (args->count < 1 || args->count > 2)
+        return ERR(ERR_INVALID, "usage: skerry blob-url DIGEST [SECONDS]");
+    TRY(blob_id_parse(str_of(args->values[0]), &id));
+    if (args->count == 2)
+        TRY(err_wrap(str_to_i64(str_of(args->values[1]), &seconds), "SECONDS"));
+    arena_init(&keep, VERB_ARENA_BYTES);
+    err e = blob_url(h->blobs, &id, seconds, &keep, &url);
+    if (!e.code)
+        printf("%.*s\n", STR_ARG(url));
+    arena_deinit(&keep);
+    return e;
 }

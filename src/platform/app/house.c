@@ -222,10 +222,7 @@ static err open_store(struct house *h)
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->migrations)
             TRY(store_migrate(h->store, h->apps[i]->name, h->apps[i]->migrations));
-    str blobs_url = setting_str(h, "SKERRY_BLOBS");
-    given = blobs_url.len ? blobs_url : arena_fmt(&h->keep, "file:%s/blobs", h->home);
-    ARENA_TRY(given.ptr);
-    return blobs_open(arena_cstr(&h->keep, given), &h->blobs);
+    return house_open_blobs(h);
 }
 
 static err open_jobs(struct house *h)

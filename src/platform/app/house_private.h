@@ -65,6 +65,9 @@ err house_execute_job(void *arg, struct job *job, const struct job_kind *kind);
 void house_refresh_metrics(void *house);
 extern const struct metric_family house_metrics_table[];
 
+/* house_blobs.c: the store of blobs that SKERRY_BLOBS and SKERRY_S3_* name. */
+err house_open_blobs(struct house *h);
+
 /* house_settle.c: what a job leaves open when it ends without its stage. */
 void house_job_observed(void *arg, const struct job_info *info, const char *event);
 err house_settle_datasets(struct house *h); /* at start */

@@ -19,7 +19,7 @@ struct blob_object {
 struct blob_backend {
     const char *scheme; /* "file" */
 
-    err (*open)(const char *location, void **ret_engine);
+    err (*open)(const struct blobs_options *options, const char *location, void **ret_engine);
     void (*close)(void *engine);
 
     /* An object whose name is known only at its end. Commit replaces an object of that name, is
@@ -39,13 +39,25 @@ struct blob_backend {
     err (*map)(void *engine, const struct blob_id *id, struct blob_map *ret_map);
 
     err (*stat)(void *engine, const struct blob_id *id, int64_t *ret_bytes);
-    err (*remove)(void *engine, const struct blob_id *id); /* a missing object is fine */
+    /* Removes the object unless it turns out to be younger than min_age_ms: somebody else may have
+     * put it again since it was listed. A missing object is fine. */
+    err (*remove)(void *engine, const struct blob_id *id, int64_t min_age_ms, bool *ret_is_gone);
     /* Calls fn for every object, in no order; fn may remove it. Stops at its first error. */
     err (*each)(void *engine, err (*fn)(void *arg, const struct blob_object *object), void *arg);
     /* Removes what puts of a dead process left behind. */
     err (*sweep)(void *engine, int64_t min_age_ms, int64_t *ret_count, int64_t *ret_bytes);
+
+    /* The rest may be NULL. */
+
+    /* Objects younger than this are not collected, whatever the caller says. */
+    int64_t (*grace_ms)(void *engine);
+    /* Drops a local copy whose bytes are wrong; true when there was one and the object itself can
+     * be read instead. */
+    bool (*forget)(void *engine, const struct blob_id *id);
+    err (*url)(void *engine, const struct blob_id *id, int64_t valid_s, struct buf *out);
 };
 
 extern const struct blob_backend blob_backend_folder;
+extern const struct blob_backend blob_backend_s3;
 
 #endif

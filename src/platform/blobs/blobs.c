@@ -11,12 +11,12 @@
 
 #include "platform/blobs/internal.h"
 
-enum { BUFFER_BYTES = 65536 };
+enum { BUFFER_BYTES = 65536, URL_BYTES_MAX = 8192 };
 
 /* A larger object is a mistake on a small machine; the limit only has to exist. */
 static const int64_t BLOB_BYTES_MAX = INT64_C(1) << 40;
 
-static const struct blob_backend *const backends[] = { &blob_backend_folder };
+static const struct blob_backend *const backends[] = { &blob_backend_folder, &blob_backend_s3 };
 
 struct blob_writer {
     struct blobs *blobs;
@@ -67,8 +67,9 @@ static err id_check(const struct blob_id *id)
     return blob_id_parse(str_from(id->hex, strnlen(id->hex, sizeof id->hex)), &ignored);
 }
 
-err blobs_open(const char *url, struct blobs **ret_blobs)
+err blobs_open_with(const struct blobs_options *options, struct blobs **ret_blobs)
 {
+    const char *url = options->url ? options->url : "";
     str location = str_of(url);
     str scheme = str_split(&location, ':');
     const struct blob_backend *backend = NULL;
@@ -76,13 +77,16 @@ err blobs_open(const char *url, struct blobs **ret_blobs)
         if (str_eq(scheme, str_of(backends[i]->scheme)))
             backend = backends[i];
     if (!backend)
-        return ERR(ERR_UNSUPPORTED, "opening blobs '%.120s': unknown kind of URL (use file:/path)",
-                   url ? url : "");
+        return ERR(ERR_UNSUPPORTED,
+                   "opening blobs '%.120s': unknown kind of URL (use file:/path or "
+                   "s3://bucket/prefix)",
+                   url);
     struct blobs *b = calloc(1, sizeof *b);
     if (!b)
         return ERR(ERR_NO_MEMORY, "opening blobs '%.120s': out of memory", url);
     b->backend = backend;
-    err e = backend->open(location.ptr ? location.ptr : "", &b->engine);
+    b->usage_kept_ms = options->usage_kept_ms;
+    err e = backend->open(options, location.ptr ? location.ptr : "", &b->engine);
     if (e.code) {
         free(b);
         return e;
@@ -90,6 +94,11 @@ err blobs_open(const char *url, struct blobs **ret_blobs)
     blobs_pins_init(b);
     *ret_blobs = b;
     return OK;
+}
+
+err blobs_open(const char *url, struct blobs **ret_blobs)
+{
+    return blobs_open_with(&(struct blobs_options){ .url = url }, ret_blobs);
 }
 
 void blobs_close(struct blobs *b)
@@ -305,7 +314,10 @@ err blob_read(struct blob_reader *r, void *out, size_t count, size_t *ret_count)
         sha256_add(&r->sha, out, got);
         if (r->position == r->bytes_total) {
             r->is_checking = false;
-            TRY(digest_check(&r->id, &r->sha));
+            err e = digest_check(&r->id, &r->sha);
+            if (e.code && r->blobs->backend->forget)
+                r->blobs->backend->forget(r->blobs->engine, &r->id); /* the next read is better */
+            TRY(e);
         }
     }
     *ret_count = got;
@@ -354,10 +366,9 @@ err blob_get(struct blobs *b, const struct blob_id *id, arena *keep, size_t byte
     return e;
 }
 
-err blob_map(struct blobs *b, const struct blob_id *id, struct blob_map *ret_map)
+static err map_checked(struct blobs *b, const struct blob_id *id, struct blob_map *ret_map)
 {
     struct blob_map m = { 0 };
-    TRY(id_check(id));
     TRY(b->backend->map(b->engine, id, &m));
     if (!blobs_is_verified(b, id)) {
         struct sha256 sha;
@@ -372,6 +383,15 @@ err blob_map(struct blobs *b, const struct blob_id *id, struct blob_map *ret_map
     }
     *ret_map = m;
     return OK;
+}
+
+err blob_map(struct blobs *b, const struct blob_id *id, struct blob_map *ret_map)
+{
+    TRY(id_check(id));
+    err e = map_checked(b, id, ret_map);
+    if (e.code == ERR_CORRUPT && b->backend->forget && b->backend->forget(b->engine, id))
+        e = map_checked(b, id, ret_map);
+    return e;
 }
 
 void blob_unmap(struct blob_map *m)
@@ -402,5 +422,26 @@ err blob_verify(struct blobs *b, const struct blob_id *id)
         e = blob_read(r, buffer, BUFFER_BYTES, &got);
     blob_reader_close(r);
     free(buffer);
+    return e;
+}
+
+err blob_url(struct blobs *b, const struct blob_id *id, int64_t valid_s, arena *keep, str *ret_url)
+{
+    struct blob_info info;
+    TRY(blob_stat(b, id, &info));
+    if (!b->backend->url)
+        return ERR(ERR_UNSUPPORTED,
+                   "blob %s is in a folder, which nobody outside can read: "
+                   "download it from the API",
+                   id->hex);
+    struct buf url;
+    buf_init(&url, URL_BYTES_MAX);
+    err e = b->backend->url(b->engine, id, valid_s, &url);
+    str kept = STR_NONE;
+    if (!e.code && !(kept = arena_str(keep, buf_str(&url))).ptr)
+        e = ERR(ERR_NO_MEMORY, "making a URL of blob %s: the memory cap is used up", id->hex);
+    buf_deinit(&url);
+    if (!e.code)
+        *ret_url = kept;
     return e;
 }

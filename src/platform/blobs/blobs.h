@@ -8,7 +8,8 @@
  * owner has written its reference (blob_unpin), so that collection never takes a blob whose row is
  * on its way.
  *
- * A folder is the embedded backend ("file:/path"); an S3 sibling implements struct blob_backend.
+ * A folder is the embedded backend ("file:/path"); "s3://bucket/prefix" keeps them in any store
+ * that speaks S3. Who uses blobs does not notice.
  */
 #ifndef SKERRY_BLOBS_H
 #define SKERRY_BLOBS_H
@@ -20,6 +21,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "platform/observe/metrics.h"
 
 struct blobs;
 
@@ -35,7 +37,51 @@ struct blob_info {
 /* ERR_INVALID unless `text` is 64 hex digits (a "sha256:" before them is accepted). */
 MUST_USE err blob_id_parse(str text, struct blob_id *ret_id);
 
-MUST_USE err blobs_open(const char *url, struct blobs **ret_blobs); /* creates the folder */
+/* How long a put of the S3 backend looks at what it wrote. */
+enum blobs_verify {
+    BLOBS_VERIFY_FIRST, /* reads back the first of each kind (one piece, many parts) a process puts,
+                           which finds a server or proxy that keeps other bytes than it was sent */
+    BLOBS_VERIFY_ALL,   /* reads back each */
+    BLOBS_VERIFY_SIZE,  /* asks for the size of those in many parts; trusts the signed digests */
+};
+
+/* Where and how, for "s3://bucket/prefix". Strings may be NULL or "" for the default; copied. */
+struct blobs_s3 {
+    const char *endpoint; /* "https://host:port"; default: AWS in the region. http:// only to this
+                             machine and private networks */
+    const char *region;   /* default us-east-1 */
+    const char *access_key, *secret_key; /* required */
+    const char *session_token;
+    const char *ca_file; /* trusted instead of the system's certificates */
+    const char
+        *local_folder;   /* required: blobs being written, the read cache, unfinished uploads */
+    int64_t cache_bytes; /* local copies kept for reading; 0: none */
+    int64_t part_bytes;  /* larger blobs go in parts of so many; 0: 16 MiB; 5 MiB at least */
+    int parts_parallel;  /* 0: 4 */
+    int64_t retry_ms;    /* how long a failing request is tried again; 0: 60 s */
+    int64_t stall_ms;    /* a connection on which nothing moves is given up; 0: 30 s */
+    int64_t grace_ms;    /* younger blobs are never collected, whoever asks */
+    int64_t orphan_ms;   /* unfinished uploads older than this are aborted by a collection */
+    enum blobs_verify verify;
+    bool create_bucket; /* when it is not there */
+};
+
+struct log;
+
+struct blobs_options {
+    const char *url;
+    const struct blobs_s3 *s3; /* for s3:// */
+    struct log *log;           /* may be NULL */
+    struct metrics *metrics;   /* may be NULL; blobs_metrics must be registered */
+    int64_t usage_kept_ms;     /* blobs_usage answers from memory for so long */
+};
+
+extern const struct metric_family blobs_metrics[];
+
+/* Creates the folder. Of S3, it asks at once whether the bucket can be used: a wrong key, region,
+ * clock or bucket is an error here that says what to do. */
+MUST_USE err blobs_open_with(const struct blobs_options *options, struct blobs **ret_blobs);
+MUST_USE err blobs_open(const char *url, struct blobs **ret_blobs); /* with the URL alone */
 void blobs_close(struct blobs *b);
 
 /* ------------------------------------------------------------------ put */
@@ -84,6 +130,11 @@ void blob_reader_close(struct blob_reader *r); /* accepts NULL */
 MUST_USE err blob_stat(struct blobs *b, const struct blob_id *id, struct blob_info *ret_info);
 MUST_USE err blob_verify(struct blobs *b, const struct blob_id *id); /* reads all of it */
 
+/* A URL from which anybody can read the blob for `valid_s` seconds (at most 7 days), without a key.
+ * ERR_UNSUPPORTED where blobs are in a folder. */
+MUST_USE err blob_url(struct blobs *b, const struct blob_id *id, int64_t valid_s, arena *keep,
+                      str *ret_url);
+
 /* ------------------------------------------------------------------ collection */
 
 /* An owner reports every blob it refers to by calling mark(mark_arg, id). */
@@ -103,16 +154,17 @@ struct blob_gc_report {
     int64_t stale_count, stale_bytes; /* unfinished puts of a dead process, removed */
 };
 
-/* Removes blobs that no owner marks, that are not pinned and whose file is older than min_age_ms
- * (0 when nothing else can be writing, as at start), and stale temporary files. ERR_BUSY while
- * another collection runs. When an owner fails, nothing is removed. */
+/* Removes blobs that no owner marks, that are not pinned and that were put longer ago than
+ * min_age_ms (0 when nothing else can be writing, as at start; S3 has a floor of its own,
+ * grace_ms), and stale temporary files. ERR_BUSY while another collection runs. When an owner
+ * fails, nothing is removed. */
 MUST_USE err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
                            int64_t min_age_ms, struct blob_gc_report *ret_report);
 
 struct blobs_usage {
     int64_t count, bytes;
 };
-/* Walks the folder: 10 ms for a few thousand blobs. */
+/* Walks all of them: 10 ms for a few thousand in a folder; in S3 a request for each thousand. */
 MUST_USE err blobs_usage(struct blobs *b, struct blobs_usage *ret_usage);
 
 #endif

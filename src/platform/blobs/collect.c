@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Collection by reachability: ask every owner what it refers to, then remove what nobody named.
  *
- * The marks are 64-bit pieces of the digests in one hash set, 16 bytes a live blob. Two digests
- * that share a piece keep each other alive; nothing is ever removed because of it. When an owner
- * fails, or the set outgrows its maximum, nothing is removed at all.
+ * The marks are 63-bit pieces of the digests in one hash set, 16 bytes a live blob; the last bit
+ * says that the walk met it. Two digests that share a piece keep each other alive; nothing is ever
+ * removed because of it. When an owner fails, or the set outgrows its maximum, nothing is removed
+ * at all.
+ *
+ * Whether a marked blob is missing is known after the walk without asking for each one, which in S3
+ * would be a request a blob. Only when marks were not met the owners are asked again, to name them.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "platform/blobs/internal.h"
 
 /* 8 million live blobs, 128 MiB while collecting; most servers stay at the first few pages. */
@@ -17,13 +22,15 @@ struct collection {
     struct blobs *blobs;
     int64_t min_age_ms;
     uint64_t *marks; /* 0: free */
-    size_t slot_count, mark_count;
+    size_t slot_count, mark_count, met_count;
     struct blob_gc_report report;
 };
 
 /* ------------------------------------------------------------------ the set of marks */
 
-/* The first 16 digits. Digests are evenly spread already, so this is its own hash. */
+static const uint64_t MET = 1;
+
+/* The first 16 digits less the bit for MET. Digests are evenly spread, so this is its own hash. */
 static uint64_t mark_of(const struct blob_id *id)
 {
     uint64_t mark = 0;
@@ -31,14 +38,15 @@ static uint64_t mark_of(const struct blob_id *id)
         char c = id->hex[i];
         mark = mark << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
     }
-    return mark ? mark : 1;
+    mark &= ~MET;
+    return mark ? mark : MET << 1;
 }
 
 /* The slot where `mark` is, or the free one where it belongs. */
 static uint64_t *mark_slot(uint64_t *marks, size_t slot_count, uint64_t mark)
 {
-    size_t at = (size_t)mark & (slot_count - 1);
-    while (marks[at] && marks[at] != mark)
+    size_t at = (size_t)(mark >> 1) & (slot_count - 1);
+    while (marks[at] && (marks[at] & ~MET) != mark)
         at = (at + 1) & (slot_count - 1);
     return &marks[at];
 }
@@ -54,7 +62,7 @@ static err marks_grow(struct collection *c)
         return ERR(ERR_NO_MEMORY, "collecting blobs: out of memory (nothing was removed)");
     for (size_t i = 0; i < c->slot_count; i++)
         if (c->marks[i])
-            *mark_slot(marks, count, c->marks[i]) = c->marks[i];
+            *mark_slot(marks, count, c->marks[i] & ~MET) = c->marks[i];
     free(c->marks);
     c->marks = marks;
     c->slot_count = count;
@@ -69,12 +77,24 @@ static err mark(void *arg, const struct blob_id *id)
     if (c->mark_count * 2 >= c->slot_count)
         TRY(marks_grow(c));
     uint64_t *slot = mark_slot(c->marks, c->slot_count, mark_of(&checked));
-    if (*slot)
-        return OK;
-    *slot = mark_of(&checked);
-    c->mark_count++;
+    c->mark_count += *slot == 0;
+    if (*slot == 0)
+        *slot = mark_of(&checked);
+    return OK;
+}
 
+/* The second time an owner names its blobs: counts those that neither the walk met nor a direct
+ * question finds (they may have been put after the walk passed their place). */
+static err mark_missing(void *arg, const struct blob_id *id)
+{
+    struct collection *c = arg;
+    struct blob_id checked;
     int64_t bytes;
+    TRY(blob_id_parse(str_from(id->hex, strnlen(id->hex, sizeof id->hex)), &checked));
+    uint64_t *slot = mark_slot(c->marks, c->slot_count, mark_of(&checked));
+    if (*slot == 0 || (*slot & MET))
+        return OK;
+    *slot |= MET; /* each counts once */
     err e = c->blobs->backend->stat(c->blobs->engine, &checked, &bytes);
     if (e.code != ERR_NOT_FOUND)
         return e;
@@ -89,32 +109,47 @@ static err consider(void *arg, const struct blob_object *object)
 {
     struct collection *c = arg;
     struct blobs *b = c->blobs;
-    bool marked = c->slot_count && *mark_slot(c->marks, c->slot_count, mark_of(&object->id));
-    if (marked || object->age_ms < c->min_age_ms || !blobs_removal_begin(b, &object->id)) {
+    uint64_t *slot = c->slot_count ? mark_slot(c->marks, c->slot_count, mark_of(&object->id))
+                                   : NULL;
+    bool is_gone = false;
+    if (slot && *slot) {
+        c->met_count += !(*slot & MET);
+        *slot |= MET;
+    } else if (object->age_ms >= c->min_age_ms && blobs_removal_begin(b, &object->id)) {
+        err e = b->backend->remove(b->engine, &object->id, c->min_age_ms, &is_gone);
+        blobs_removal_end(b);
+        blobs_set_verified(b, &object->id, false);
+        TRY(e);
+    }
+    if (!is_gone) {
         c->report.kept_count++;
         c->report.kept_bytes += object->bytes;
         return OK;
     }
-    err e = b->backend->remove(b->engine, &object->id);
-    blobs_removal_end(b);
-    blobs_set_verified(b, &object->id, false);
-    if (e.code)
-        return e;
     c->report.removed_count++;
     c->report.removed_bytes += object->bytes;
+    return OK;
+}
+
+static err ask(const struct blob_owner *owners, size_t count, blob_mark_fn fn, struct collection *c)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY(err_wrap(owners[i].roots(owners[i].arg, fn, c), "collecting blobs: asking an owner"));
     return OK;
 }
 
 err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
                   int64_t min_age_ms, struct blob_gc_report *ret_report)
 {
-    struct collection c = { .blobs = b, .min_age_ms = min_age_ms };
+    int64_t grace_ms = b->backend->grace_ms ? b->backend->grace_ms(b->engine) : 0;
+    struct collection c = { .blobs = b,
+                            .min_age_ms = min_age_ms > grace_ms ? min_age_ms : grace_ms };
     TRY(blobs_collect_begin(b));
-    err e = OK;
-    for (size_t i = 0; i < owner_count && !e.code; i++)
-        e = err_wrap(owners[i].roots(owners[i].arg, mark, &c), "collecting blobs: asking an owner");
+    err e = ask(owners, owner_count, mark, &c);
     if (!e.code)
         e = b->backend->each(b->engine, consider, &c);
+    if (!e.code && c.met_count < c.mark_count)
+        e = ask(owners, owner_count, mark_missing, &c);
     if (!e.code)
         e = b->backend->sweep(b->engine, min_age_ms, &c.report.stale_count, &c.report.stale_bytes);
     blobs_collect_end(b);
@@ -132,10 +167,26 @@ static err add_usage(void *arg, const struct blob_object *object)
     return OK;
 }
 
+static bool usage_known(struct blobs *b, struct blobs_usage *ret_usage)
+{
+    pthread_mutex_lock(&b->lock);
+    bool known = b->usage_ns && clock_mono_ns() - b->usage_ns < b->usage_kept_ms * 1000000;
+    if (known)
+        *ret_usage = b->usage;
+    pthread_mutex_unlock(&b->lock);
+    return known;
+}
+
 err blobs_usage(struct blobs *b, struct blobs_usage *ret_usage)
 {
     struct blobs_usage usage = { 0 };
+    if (usage_known(b, ret_usage))
+        return OK;
     TRY(b->backend->each(b->engine, add_usage, &usage));
+    pthread_mutex_lock(&b->lock);
+    b->usage = usage;
+    b->usage_ns = clock_mono_ns();
+    pthread_mutex_unlock(&b->lock);
     *ret_usage = usage;
     return OK;
 }

@@ -25,12 +25,14 @@
 #include "base/fs.h"
 #include "base/list.h"
 #include "base/rand.h"
+#include "platform/blobs/folder.h"
 #include "platform/blobs/internal.h"
 
 enum { PUTS_MAX = 1024, FAN_OUT = 256, HEX_DIGITS = SHA256_HEX_BYTES - 1 };
 
 struct folder {
     char root[FS_PATH_BYTES];
+    bool is_cache; /* copies of what is kept elsewhere: nothing is synced */
     pthread_mutex_t lock;
     struct list puts; /* guarded by lock */
     size_t put_count; /* guarded by lock */
@@ -102,6 +104,8 @@ static err make_folders(const struct folder *f)
     TRY(fs_mkdirs(path));
     object_folder(f, "", path);
     TRY(fs_mkdirs(path));
+    if (f->is_cache)
+        return OK; /* made when needed: there is nothing to sync */
     for (unsigned i = 0; i < FAN_OUT; i++) {
         char hex[3];
         uint8_t byte = (uint8_t)i;
@@ -115,7 +119,7 @@ static err make_folders(const struct folder *f)
     return fs_sync_dir(f->root);
 }
 
-static err folder_open(const char *location, void **ret_engine)
+static err open_at(const char *location, bool is_cache, void **ret_engine)
 {
     size_t len = strlen(location);
     while (len > 1 && location[len - 1] == '/')
@@ -127,6 +131,7 @@ static err folder_open(const char *location, void **ret_engine)
     if (!f)
         return ERR(ERR_NO_MEMORY, "opening blobs '%s': out of memory", location);
     memcpy(f->root, location, len);
+    f->is_cache = is_cache;
     pthread_mutex_init(&f->lock, NULL);
     list_init(&f->puts);
     err e = make_folders(f);
@@ -136,6 +141,16 @@ static err folder_open(const char *location, void **ret_engine)
     }
     *ret_engine = f;
     return OK;
+}
+
+static err folder_open(const struct blobs_options *options, const char *location, void **ret_engine)
+{
+    return open_at(location, false, ret_engine);
+}
+
+err folder_open_cache(const char *path, void **ret_engine)
+{
+    return open_at(path, true, ret_engine);
 }
 
 /* ------------------------------------------------------------------ put */
@@ -185,7 +200,7 @@ static err folder_put_begin(void *engine, void **ret_put)
     }
     char path[FS_PATH_BYTES];
     temporary_path(f, p->name, path);
-    p->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
+    p->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
     if (p->fd < 0) {
         err e = ERR_SYS("writing a blob: creating '%s'", path);
         put_free(p);
@@ -210,7 +225,9 @@ static err folder_put_commit(void *put, const struct blob_id *id)
     object_path(p->folder, id, to);
     object_folder(p->folder, id->hex, folder);
     err e = OK;
-    if (fsync(p->fd) != 0)
+    if (p->folder->is_cache && mkdir(folder, 0750) != 0 && errno != EEXIST)
+        e = ERR_SYS("creating folder '%s'", folder);
+    else if (!p->folder->is_cache && fsync(p->fd) != 0)
         e = ERR_SYS("syncing blob %s", id->hex);
     else if (rename(from, to) != 0)
         e = ERR_SYS("naming blob %s", id->hex);
@@ -218,8 +235,14 @@ static err folder_put_commit(void *put, const struct blob_id *id)
         folder_put_abort(p);
         return e;
     }
+    bool is_cache = p->folder->is_cache;
     put_free(p);
-    return fs_sync_dir(folder);
+    return is_cache ? OK : fs_sync_dir(folder);
+}
+
+int folder_put_fd(const void *put)
+{
+    return ((const struct folder_put *)put)->fd;
 }
 
 /* ------------------------------------------------------------------ get */
@@ -288,18 +311,23 @@ static void folder_get_close(void *get)
     free(g);
 }
 
+err folder_map_fd(int fd, int64_t bytes, const struct blob_id *id, struct blob_map *ret_map)
+{
+    void *at = bytes ? mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
+    if (at == MAP_FAILED)
+        return object_error("mapping", id);
+    *ret_map = (struct blob_map){ at ? at : (const unsigned char *)"", (size_t)bytes };
+    return OK;
+}
+
 static err folder_map(void *engine, const struct blob_id *id, struct blob_map *ret_map)
 {
     int fd = -1;
     int64_t bytes = 0;
     TRY(object_open(engine, id, &fd, &bytes));
-    void *at = bytes ? mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
-    err e = at == MAP_FAILED ? object_error("mapping", id) : OK;
+    err e = folder_map_fd(fd, bytes, id, ret_map);
     close(fd);
-    if (e.code)
-        return e;
-    *ret_map = (struct blob_map){ at ? at : (const unsigned char *)"", (size_t)bytes };
-    return OK;
+    return e;
 }
 
 static err folder_stat(void *engine, const struct blob_id *id, int64_t *ret_bytes)
@@ -315,13 +343,26 @@ static err folder_stat(void *engine, const struct blob_id *id, int64_t *ret_byte
 
 /* ------------------------------------------------------------------ all objects */
 
-static err folder_remove(void *engine, const struct blob_id *id)
+static err folder_remove(void *engine, const struct blob_id *id, int64_t min_age_ms,
+                         bool *ret_is_gone)
+{
+    char path[FS_PATH_BYTES];
+    struct stat st;
+    object_path(engine, id, path);
+    bool is_young = min_age_ms > 0 && lstat(path, &st) == 0 && age_ms_of(&st) < min_age_ms;
+    if (!is_young && unlink(path) != 0 && errno != ENOENT)
+        return object_error("removing", id);
+    *ret_is_gone = !is_young;
+    return OK;
+}
+
+void folder_touch(void *engine, const struct blob_id *id)
 {
     char path[FS_PATH_BYTES];
     object_path(engine, id, path);
-    if (unlink(path) != 0 && errno != ENOENT)
-        return object_error("removing", id);
-    return OK;
+    /* Best effort: an object that looks older than it is leaves the cache earlier. */
+    if (utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
 }
 
 struct walk {
@@ -362,7 +403,8 @@ static err folder_each(void *engine, err (*fn)(void *arg, const struct blob_obje
         uint8_t byte = (uint8_t)i;
         hex_encode(&byte, 1, w.first);
         object_folder(w.folder, w.first, path);
-        TRY(fs_list(path, walk_object, &w));
+        if (!w.folder->is_cache || fs_exists(path))
+            TRY(fs_list(path, walk_object, &w));
     }
     return OK;
 }

@@ -19,6 +19,9 @@ struct blobs {
     struct map pins;             /* guarded by lock: hex -> struct pin */
     bool is_collecting;          /* guarded by lock */
     const struct blob_id *going; /* guarded by lock: what collection is removing at this moment */
+    int64_t usage_kept_ms;
+    struct blobs_usage usage; /* guarded by lock: as it was at usage_ns */
+    int64_t usage_ns;         /* guarded by lock: 0: never asked */
     /* guarded by lock: the blobs mapped lately whose digest was right. One place each, by digest; a
      * newcomer replaces who was there, which costs that one a check more. */
     struct blob_id verified[BLOBS_VERIFIED_SLOTS];

@@ -170,6 +170,7 @@ static void make_old(const char *path, int seconds)
 static void test_young_stays(void **state)
 {
     struct yard *y = *state;
+    yard_needs_files();
     struct blob_gc_report r;
     char path[FS_PATH_BYTES];
     struct blob_id young = put_unpinned(y, "young"), old = put_unpinned(y, "old");
@@ -193,6 +194,7 @@ static void write_text(const char *path, const char *text)
 static void test_stale_temporary_files(void **state)
 {
     struct yard *y = *state;
+    yard_needs_files();
     struct blob_gc_report r;
     struct blob_writer *w = NULL;
     struct blob_info info;
@@ -201,7 +203,9 @@ static void test_stale_temporary_files(void **state)
     write_text(path, "half");
     snprintf(path, sizeof path, "%s/tmp/README", y->folder);
     write_text(path, "someone's note");
-    snprintf(path, sizeof path, "%s/objects/ab/README", y->folder);
+    snprintf(path, sizeof path, "%s/ab", y->objects);
+    assert_ok(fs_mkdirs(path));
+    snprintf(path, sizeof path, "%s/ab/README", y->objects);
     write_text(path, "someone's note");
     assert_ok(blob_writer_open(y->blobs, &w));
     assert_ok(blob_write(w, "in progress", 11));
@@ -234,6 +238,7 @@ static err many_roots(void *arg, blob_mark_fn mark, void *mark_arg)
 static void test_many(void **state)
 {
     struct yard *y = *state;
+    yard_needs_files();
     struct many m = { .count = 2600 };
     m.ids = NEW_ARRAY(&y->keep, struct blob_id, m.count);
     assert_non_null(m.ids);

@@ -12,6 +12,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(y->folder));
     arena_init(&y->keep, 64 << 20);
     power_watch(y->folder);
+    yard_setup_file(y);
     yard_open(y);
     *state = y;
     return 0;
@@ -29,6 +30,7 @@ static void check_image(struct yard *y, const struct blob_info *infos, size_t co
     struct yard image = { 0 };
     snprintf(image.folder, sizeof image.folder, "%.50s-image", y->folder);
     power_image(image.folder);
+    yard_setup_file(&image);
     yard_open(&image);
     for (size_t i = 0; i < count; i++)
         assert_ok(blob_verify(image.blobs, &infos[i].id));
