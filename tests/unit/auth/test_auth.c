@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "platform/auth/auth_internal.h"
+#include "../test_db.h"
 
 /* ------------------------------------------------------------------ a request */
 
@@ -49,7 +50,7 @@ void http_request_set_user(struct http_request *rq, str user, enum access grante
 /* ------------------------------------------------------------------ a store */
 
 struct fixture {
-    char folder[64], url[128];
+    char folder[64], url[320];
     struct store *store;
     struct metrics *metrics;
     struct auth *auth;
@@ -78,7 +79,7 @@ static int setup(void **state)
     arena_init(&f->mem, 16 * 1024 * 1024);
     snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-auth-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    snprintf(f->url, sizeof(f->url), "sqlite:%s/test.db", f->folder);
+    test_db_url(f->folder, "test.db", f->url, sizeof(f->url));
     must(store_open(&(struct store_options){ .url = f->url }, &f->store));
     must(metrics_open(&f->metrics));
     must(metrics_register(f->metrics, auth_metrics));
@@ -92,6 +93,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     auth_close(f->auth);
     store_close(f->store);
+    test_db_drop(f->url);
     metrics_close(f->metrics);
     must(fs_remove_tree(f->folder));
     arena_deinit(&f->mem);
