@@ -11,7 +11,6 @@ import os
 import pathlib
 import random
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
@@ -162,18 +161,8 @@ class KillLoop(unittest.TestCase):
 
     # ------------------------------------------------------------------ the checks
 
-    def database(self):
-        connection = sqlite3.connect(self.server.home / "skerry.db", timeout=30)
-        connection.execute("PRAGMA query_only = 1")
-        self.addCleanup(connection.close)
-        return connection
-
     def blobs_referred_to(self):
-        connection = self.database()
-        try:
-            return {row[0] for row in connection.execute(REFERENCES)}
-        finally:
-            connection.close()
+        return {row[0] for row in self.server.sql(REFERENCES)}
 
     def blobs_there(self):
         root = pathlib.Path(self.server.home) / "blobs" / "objects"
@@ -181,10 +170,9 @@ class KillLoop(unittest.TestCase):
 
     def check(self):
         """With the server just started again: everything that was acknowledged is there."""
-        connection = self.database()
-        self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-        self.assertEqual(connection.execute("PRAGMA foreign_key_check").fetchall(), [])
-        connection.close()
+        if not harness.TEST_DB:
+            self.assertEqual(self.server.sql("PRAGMA integrity_check"), [("ok",)])
+            self.assertEqual(self.server.sql("PRAGMA foreign_key_check"), [])
         referred = self.blobs_referred_to()  # first: a blob is there before its row
         self.assertEqual(referred - self.blobs_there(), set(), "blobs are missing")
         for run in self.ledger.chunks:

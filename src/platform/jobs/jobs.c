@@ -90,6 +90,12 @@ err jobs_open(const struct jobs_options *options, const struct job_kind *const *
     return OK;
 }
 
+/* Somebody queued a job, perhaps in another process. */
+static void heard_of_work(void *arg)
+{
+    jobs_note_due(arg, clock_wall_ms() + JOBS_HEARD_MS);
+}
+
 err jobs_start(struct jobs *j, int workers)
 {
     if (workers < 1 || workers > JOBS_WORKERS_MAX)
@@ -105,6 +111,9 @@ err jobs_start(struct jobs *j, int workers)
     }
     TRY(jobs_keeper_start(j));
     jobs_note_due(j, 0);
+    /* Within one process jobs_wake is enough. */
+    if (!j->options.sole_worker && store_is_shared(j->options.store))
+        TRY(store_listen(j->options.store, JOBS_TOPIC, heard_of_work, j));
     return OK;
 }
 
@@ -129,10 +138,10 @@ static void warn_of_slow_jobs(struct jobs *j)
         snprintf(slow[count++].id, UUID_BYTES, "%s", LIST_ENTRY(x, struct job, link)->info.id);
     pthread_mutex_unlock(&j->lock);
     for (size_t i = 0; i < count; i++) {
-        err e =
-            ERR(ERR_TIMEOUT,
-                "it was asked to stop, but does not answer (it must call its check at "
-                "least every 100 ms); killing this process is safe: the job goes on at next start");
+        err e = ERR(
+            ERR_TIMEOUT,
+            "it was asked to stop, but does not answer (it must call its check at "
+            "least every 100 ms); killing this process is safe: the job goes on at next start");
         jobs_warn(j, "jobs.slow_stop", slow[i].id, &e);
     }
 }
@@ -141,6 +150,7 @@ void jobs_close(struct jobs *j, int64_t drain_ms)
 {
     if (!j)
         return;
+    store_unlisten(j->options.store, j);
     atomic_store(&j->is_closing, true);
     pthread_mutex_lock(&j->lock);
     jobs_wake_locked(j);

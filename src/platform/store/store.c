@@ -328,6 +328,11 @@ err store_listen(struct store *s, const char *topic, void (*fn)(void *arg), void
     return signals_listen(&s->signals, topic, fn, arg);
 }
 
+bool store_is_shared(const struct store *s)
+{
+    return s->backend->lock_try != NULL;
+}
+
 void store_unlisten(struct store *s, void *arg)
 {
     signals_unlisten(&s->signals, arg);

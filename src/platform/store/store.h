@@ -225,6 +225,8 @@ MUST_USE err store_notify(struct store_tx *tx, const char *topic);
 /* Calls fn(arg) on a thread of the store for each wake-up, until store_unlisten(s, arg) returns. fn
  * is short and calls nothing of the store. `topic` is a literal. */
 MUST_USE err store_listen(struct store *s, const char *topic, void (*fn)(void *arg), void *arg);
+/* True when processes of other machines may use the store, and wake-ups cross processes. */
+bool store_is_shared(const struct store *s);
 void store_unlisten(struct store *s, void *arg); /* all topics of arg; not from within fn */
 
 /* A lock by name that one holder has at a time: among the threads of this process, and with
