@@ -298,7 +298,7 @@ class KillLoop(unittest.TestCase):
         # The loop must have met what it is about.
         for met in (ledger.chunks, ledger.datasets, ledger.trainings, ledger.promotions, ledger.finished):
             self.assertGreater(len(met), 1)
-        hit = dict(self.database().execute(
+        hit = dict(self.server.sql(
             "SELECT kind, COUNT(*) FROM job_events e JOIN jobs j ON j.id = e.job_id"
             " WHERE e.detail LIKE 'its worker %died%' GROUP BY kind"))
         for kind in ("chess.ingest", "chess.dataset", "chess.train"):

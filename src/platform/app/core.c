@@ -199,7 +199,10 @@ static const struct setting settings[] = {
       .min = 0, .max = 65535 },
     { "SKERRY_BIND", SETTING_STR, "127.0.0.1",
       "Address to listen on; other than loopback needs an admin key." },
-    { "SKERRY_DB", SETTING_STR, "", "Relational store; empty means sqlite in the data folder." },
+    { "SKERRY_DB", SETTING_STR, "",
+      "Relational store; empty means SQLite in the data folder. PostgreSQL: "
+      "postgresql://user:password@host/database.",
+      .is_secret = true },
     { "SKERRY_BLOBS", SETTING_STR, "", "Blob store; empty means a folder in the data folder." },
     { "SKERRY_USER", SETTING_STR, "M3NG00S3", "Default user, and owner of what verbs do." },
     { "SKERRY_WORKERS", SETTING_INT, "2", "Jobs that run at the same time.", .min = 1,

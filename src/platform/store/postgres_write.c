@@ -3,8 +3,9 @@
  *
  * Apps are written for one writer: they look, then act. Here many write at once, in several
  * processes, so a write is SERIALIZABLE: when its outcome could differ from that of one after the
- * other, PostgreSQL fails it and it runs again. One that was beaten a few times queues for a lock
- * with others like it, so that they no longer beat each other.
+ * other, PostgreSQL fails it and it runs again. A short one that comes often beats a long one for
+ * ever that way (a heartbeat, the import whose job it keeps alive). So one that was beaten after
+ * long work, or a few times, runs alone in this process, and the next of its kind do so at once.
  *
  * Writes for later run on one thread, in order.
  */
@@ -18,7 +19,10 @@
 enum {
     QUEUE_DEFAULT = 4096,
     TRIES_MAX = 30,
-    TRIES_FREE = 3, /* after these a try takes turns */
+    TRIES_FREE = 3,       /* after these a write runs alone */
+    LONG_MS = 50,         /* after so much work for nothing it does so at once */
+    ALONE_MS = 60 * 1000, /* and for so long all that run the same function */
+    ALONE_MAX = 16,
     /* Time for a restart of the server: 30 tries wait about 6 s together. */
     BACKOFF_MS_MAX = 250,
 };
@@ -30,11 +34,17 @@ struct later_request {
     void (*done)(void *arg, err result);
 };
 
+struct alone {
+    store_write_fn fn;
+    int64_t until_ns;
+};
+
 struct pg_later {
     struct pg_engine *engine;
     size_t queue_max;
     pthread_t thread;
-    pthread_mutex_t turns; /* of writes that were beaten often; held while they run */
+    pthread_rwlock_t turns;        /* held while a write runs; for writing by one that runs alone */
+    struct alone alone[ALONE_MAX]; /* guarded by lock: who was beaten lately */
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     struct list queue;  /* guarded by lock */
@@ -67,20 +77,46 @@ static void back_off(int tries)
     clock_sleep_ms((int64_t)(random % (uint64_t)(limit + 1)));
 }
 
+static bool runs_alone(struct pg_later *l, store_write_fn fn, int64_t now_ns)
+{
+    bool found = false;
+    pthread_mutex_lock(&l->lock);
+    for (int i = 0; i < ALONE_MAX; i++)
+        found = found || (l->alone[i].fn == fn && now_ns < l->alone[i].until_ns);
+    pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
+/* In the place of the same function, or of the one that was beaten longest ago. */
+static void note_beaten(struct pg_later *l, store_write_fn fn, int64_t now_ns)
+{
+    pthread_mutex_lock(&l->lock);
+    struct alone *place = &l->alone[0];
+    for (int i = 0; i < ALONE_MAX && place->fn != fn; i++)
+        if (l->alone[i].fn == fn || l->alone[i].until_ns < place->until_ns)
+            place = &l->alone[i];
+    *place = (struct alone){ fn, now_ns + ALONE_MS * INT64_C(1000000) };
+    pthread_mutex_unlock(&l->lock);
+}
+
 static err write_on(struct pg_later *l, struct pg_conn *c, enum pg_begin begin, store_write_fn fn,
                     void *arg)
 {
-    err e = OK;
     for (int tries = 1;; tries++) {
-        bool in_turn = tries > TRIES_FREE;
-        if (in_turn)
-            pthread_mutex_lock(&l->turns);
-        e = write_once(c, begin, fn, arg);
-        if (in_turn)
-            pthread_mutex_unlock(&l->turns);
+        int64_t start_ns = clock_mono_ns();
+        if (tries > TRIES_FREE || runs_alone(l, fn, start_ns))
+            pthread_rwlock_wrlock(&l->turns);
+        else
+            pthread_rwlock_rdlock(&l->turns);
+        start_ns = clock_mono_ns();
+        err e = write_once(c, begin, fn, arg);
+        int64_t end_ns = clock_mono_ns();
+        pthread_rwlock_unlock(&l->turns);
         if (!e.code || !c->wants_retry || tries == TRIES_MAX)
             return e;
         atomic_fetch_add(&c->engine->retries, 1);
+        if (end_ns - start_ns > LONG_MS * INT64_C(1000000))
+            note_beaten(l, fn, end_ns);
         back_off(tries);
     }
 }
@@ -214,6 +250,16 @@ err pg_write_later(void *engine, store_write_fn fn, void *arg, void (*done)(void
     return e;
 }
 
+/* One that must run alone is not passed by for ever by those that need not. */
+static void turns_init(pthread_rwlock_t *turns)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(turns, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
 err pg_later_open(struct pg_engine *s, size_t queue_max, struct pg_later **ret_later)
 {
     struct pg_later *l = calloc(1, sizeof *l);
@@ -223,12 +269,12 @@ err pg_later_open(struct pg_engine *s, size_t queue_max, struct pg_later **ret_l
     l->queue_max = queue_max ? queue_max : QUEUE_DEFAULT;
     list_init(&l->queue);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_mutex_init(&l->turns, NULL);
+    turns_init(&l->turns);
     thread_cond_init(&l->arrived);
     err e = thread_start(&l->thread, "store-later", later_main, l);
     if (e.code) {
         pthread_cond_destroy(&l->arrived);
-        pthread_mutex_destroy(&l->turns);
+        pthread_rwlock_destroy(&l->turns);
         pthread_mutex_destroy(&l->lock);
         free(l);
         return e;
@@ -247,7 +293,7 @@ void pg_later_close(struct pg_later *l)
     pthread_mutex_unlock(&l->lock);
     pthread_join(l->thread, NULL);
     pthread_cond_destroy(&l->arrived);
-    pthread_mutex_destroy(&l->turns);
+    pthread_rwlock_destroy(&l->turns);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
