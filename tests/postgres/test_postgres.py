@@ -45,11 +45,13 @@ class OnPostgres(unittest.TestCase):
 
 # ------------------------------------------------------------------ the same answers
 
-# What differs between any two runs of one engine: ids made of time and chance, times, durations.
+# What differs between any two runs: ids made of time and chance, times, durations, and the numbers of rows
+# (PostgreSQL leaves gaps where a transaction ran again).
 MASKS = [
     (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), b"<uuid>"),
     (re.compile(rb"\b[0-9a-f]{32}\b"), b"<id>"),
     (re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), b"<time>"),
+    (re.compile(rb'"id":\d+'), b'"id":<number>'),
     (re.compile(rb'"(\w*(?:Ms|Sec|Seconds|seconds|took|eta|etaSec|rate))":-?[0-9.e+-]+'), rb'"\1":<number>'),
 ]
 
@@ -86,11 +88,14 @@ class Session:
         self.get(f"/v1/ingest/{made['runId']}")
         again = self.job(self.post("/v1/ingest", files={"file": (GAMES.name, GAMES.read_bytes())}))
         self.get(f"/v1/ingest/{again['runId']}")
-        for query in ("", "?limit=7&offset=3", "?result=1-0&limit=5", "?player=a&limit=5", "?sort=rating&limit=9", "?limit=0",
-                      "?limit=100000", "?nonsense=1", "?from=2021-10-01&limit=4"):
-            self.get("/v1/games" + query)
-        for path in ("/v1/games/count", "/v1/games/stats", "/v1/players?q=a&limit=20", "/v1/players?q=Z&limit=20", "/v1/players?limit=5",
-                     "/v1/openings?limit=10", "/v1/games/nothing"):
+        for query in ("limit=5", "limit=50&offset=3", "result=win", "color=white&limit=3", "since=2021-10-01", "until=2021-10-01",
+                      "speed=blitz", "eco=B00-B99", "opponent=nobody", "limit=0", "result=maybe"):
+            self.get(f"/v1/games?username=xtzdavi182&{query}")
+        recent = self.get("/v1/games/recent?limit=20").json()
+        for game in recent[:3]:
+            self.get(f"/v1/games/{game['id']}")
+        for path in ("/v1/games", "/v1/games/count", "/v1/games/nothing", "/v1/players?q=a&limit=20", "/v1/players?q=Z&limit=20",
+                     "/v1/players?limit=5", "/v1/players?q=M&limit=10&offset=4", "/v1/analytics", "/v1/ingest?limit=5"):
             self.get(path)
         made = self.post("/v1/datasets", {"name": "Same", "version": "1", "split": {"train": 0.8, "valid": 0.1, "test": 0.1},
                                           "filter": {"limit": 3000}, "tags": "a,b", "note": "é ♔ 'quoted' \"twice\""})
@@ -110,15 +115,20 @@ class Session:
             self.post("/v1/models/promote", {"modelId": name, "modelVersion": "77"})
             self.get(f"/v1/models/{name}/promotions")
             self.get("/v1/models/active")
-        self.get(f"/v1/runs/{training['runId']}/params")
-        self.get("/v1/runs?limit=3")
+        for path in ("", "/versions", "/summary", "/schema", "/quality", "/ingest/history"):
+            self.get(f"/v1/datasets/{dataset['id']}{path}")
+        self.get(f"/v1/trainings/{training['runId']}/hyperparams")
+        self.get("/v1/runs?limit=3&component=dataset")
+        self.get(f"/v1/runs/{dataset['runId']}")
+        self.get(f"/v1/lineage/{dataset['id']}")
         game = self.post("/v1/play/new", {"color": "white"}).json()
         if "gameId" in game:
             self.post(f"/v1/play/{game['gameId']}/move", {"uci": "e2e5"})
             self.get("/v1/play/unknown")
         for query in ("?status=succeeded&limit=3", "?kind=chess.ingest", "?status=nothing", "?limit=2&offset=1"):
             self.get("/v1/jobs" + query)
-        self.get("/v1/audit?limit=50")
+        self.get(f"/v1/jobs/{made.json()['jobId']}/events")
+        self.get("/v1/schedules")
         return self.answers
 
 
@@ -246,8 +256,9 @@ class TwoServers(OnPostgres):
             for server in (one, two):
                 job = server.wait(f"/v1/jobs/{body['jobId']}", lambda j: j["status"] in ("succeeded", "failed"))
                 self.assertEqual(job["status"], "succeeded", job)
-        started = self.db.sql("SELECT count(*), count(DISTINCT job_id) FROM job_events WHERE event = 'job.started'", schema="two")
-        self.assertEqual(started, [["13", "13"]])
+        [[started, jobs]] = self.db.sql("SELECT count(*), count(DISTINCT job_id) FROM job_events WHERE event = 'job.started'", schema="two")
+        self.assertEqual(started, jobs)
+        self.assertGreaterEqual(int(jobs), 13)
 
 
 if __name__ == "__main__":
