@@ -93,7 +93,9 @@ typedef err (*store_read_fn)(struct store_read *rd, void *arg);
 MUST_USE err store_write(struct store *s, store_write_fn fn, void *arg);
 
 /* Same, for taking a row that others want too, found with @skip_locked: fn sees each row as it is
- * now and not as it was when it began. So it must not decide by rows that it does not lock. */
+ * now and not as it was when it began. So it must not decide by rows that it does not lock. With
+ * PostgreSQL it does not wait for the disk: when the server's machine crashes, a row that was just
+ * taken is free again, as are all later writes that were not acknowledged. */
 MUST_USE err store_write_claim(struct store *s, store_write_fn fn, void *arg);
 
 /* Same, without waiting: `done(arg, result)` is called once on the writer thread, after the commit
