@@ -48,7 +48,7 @@ bench: build ## measure, beside the peers; some: make bench B="pgn-legal predict
 	@tools/deps.sh bench
 	@python3 bench/bench.py $(B)
 
-interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI
+interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI, PostgreSQL
 	@tools/deps.sh interop
 	@tools/interop.sh
 

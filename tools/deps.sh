@@ -20,6 +20,7 @@ libzstd-dev          build    reads .pgn.zst
 zlib1g-dev           build    reads .pgn.gz, compresses replies
 libarchive-dev       build    reads .zip uploads
 nettle-dev           build    SHA-256
+libpq-dev            build    PostgreSQL as the store (its header; the library is loaded when used)
 python3              build    generators, demo and tests (standard library only)
 zstd                 build    packs and unpacks the example games
 libcmocka-dev        test     unit tests
@@ -31,6 +32,8 @@ pgn-extract          bench    peer: reading PGN
 scid                 bench    peer: importing PGN
 prometheus           interop  promtool checks /metrics, the server scrapes it
 stockfish            interop  a UCI opponent for the served model
+postgresql           interop  the unit and HTTP suites run on it, too
+postgresql           bench    imports and job claims beside the embedded store
 curl                 interop  an HTTP client that is not ours
 python3-venv         interop  an environment for python-chess from PyPI
 LIST

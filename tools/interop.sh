@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Skerry against the real other side: promtool and Prometheus, python-chess, Stockfish, curl, an OpenAPI
 # validator. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
-# usage: tools/interop.sh [NAME...]    some of: metrics chess uci curl openapi
+# usage: tools/interop.sh [NAME...]    some of: metrics chess uci curl openapi postgres
 set -u
 cd "$(dirname "$0")/.."
 venv=build/interop-venv

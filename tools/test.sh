@@ -43,6 +43,6 @@ compile() {
 
 compile "$build" --werror
 compile "$build-asan" --werror -Db_sanitize=address,undefined -Doptimization=1 -Db_lundef=false
-run "$build"
+run "$build" --no-suite interop
 run "$build-asan" --suite unit --suite fuzz --timeout-multiplier 4
 finish

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What only PostgreSQL can show: the same answers as SQLite byte for byte, passwords that nobody sees, a
 database server that is restarted, two of our servers on one database."""
+import json
 import os
 import pathlib
 import re
@@ -53,7 +54,7 @@ MASKS = [
     (re.compile(rb"\b([a-z]+-)[0-9a-f]{8}\b"), rb"\1<id>"),
     (re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), b"<time>"),
     (re.compile(rb'"(id|last_game)":\d+'), rb'"\1":<number>'),
-    (re.compile(rb'"(\w*(?:Ms|Sec|Seconds|seconds|took|eta|etaSec|rate))":-?[0-9.e+-]+'), rb'"\1":<number>'),
+    (re.compile(rb'"(\w*(?:Ms|Sec|Seconds|seconds|took|eta|etaSec|rate|\w*[pP]erSecond|\w*_second))":-?[0-9.e+-]+'), rb'"\1":<number>'),
 ]
 
 
@@ -243,6 +244,24 @@ class Restarts(OnPostgres):
 
 
 class TwoServers(OnPostgres):
+    def test_a_revoked_key_is_refused_by_both(self):
+        one, two = self.start("keys"), self.start("keys")
+        made = json.loads(one.cli("key", "create", "alice", "admin", "--json").stdout)
+        bearer = {"Authorization": f"Bearer {made['key']}"}
+        deadline = time.monotonic() + 10
+        while two.get("/v1/status", headers=bearer).status != 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for server in (one, two):
+            self.assertEqual(server.get("/v1/status", headers=bearer).status, 200)
+            self.assertEqual(server.get("/v1/status").status, 401)
+        one.cli("key", "create", "bob", "admin")
+        self.assertEqual(one.request("DELETE", f"/v1/keys/{made['id']}", headers=bearer).status, 200)
+        deadline = time.monotonic() + 10
+        while two.get("/v1/status", headers=bearer).status != 401 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for server in (one, two):
+            self.assertEqual(server.get("/v1/status", headers=bearer).status, 401)
+
     def test_jobs_of_one_run_on_either_and_once(self):
         """Two of our servers, each with its home, on one database: every job runs once."""
         blobs = tempfile.mkdtemp()

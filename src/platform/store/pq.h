@@ -13,16 +13,19 @@
 #include "base/err.h"
 
 /* X(name): PQname of the library is pq.name here. */
-#define PQ_FUNCTIONS(X)                                                                        \
-    X(clear)                                                                                   \
-    X(cmdStatus)                                                                               \
-    X(cmdTuples) X(conninfoFree) X(conninfoParse) X(connectdbParams) X(consumeInput) X(db)     \
-        X(enterPipelineMode) X(errorMessage) X(exec) X(exitPipelineMode) X(finish) X(fformat)  \
-            X(freemem) X(ftype) X(getResult) X(getisnull) X(getlength) X(getvalue) X(host)     \
-                X(nfields) X(notifies) X(ntuples) X(parameterStatus) X(pipelineSync) X(port)   \
-                    X(putCopyData) X(putCopyEnd) X(resultErrorField) X(resultMemorySize)       \
-                        X(resultStatus) X(sendPrepare) X(sendQueryParams) X(sendQueryPrepared) \
-                            X(setNoticeReceiver) X(setSingleRowMode) X(socket) X(status) X(user)
+#define PQ_FUNCTIONS(X)                                                                           \
+    X(clear)                                                                                      \
+    X(cmdStatus)                                                                                  \
+    X(cmdTuples)                                                                                  \
+    X(conninfoFree)                                                                               \
+    X(conninfoParse)                                                                              \
+    X(connectdbParams) X(consumeInput) X(db) X(enterPipelineMode) X(errorMessage) X(exec)         \
+        X(exitPipelineMode) X(finish) X(fformat) X(freemem) X(ftype) X(getResult) X(getisnull)    \
+            X(getlength) X(getvalue) X(host) X(nfields) X(notifies) X(ntuples) X(parameterStatus) \
+                X(pipelineSync) X(port) X(putCopyData) X(putCopyEnd) X(resultErrorField)          \
+                    X(resultMemorySize) X(resultStatus) X(sendPrepare) X(sendQueryParams)         \
+                        X(sendQueryPrepared) X(setNoticeReceiver) X(setSingleRowMode) X(socket)   \
+                            X(status) X(user)
 
 struct pq {
 #define PQ_MEMBER(name) __typeof__(PQ##name) *name;
