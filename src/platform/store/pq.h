@@ -13,6 +13,7 @@
 #include "base/err.h"
 
 /* X(name): PQname of the library is pq.name here. */
+/* clang-format off */
 #define PQ_FUNCTIONS(X)                                                                           \
     X(clear)                                                                                      \
     X(cmdStatus)                                                                                  \
@@ -26,6 +27,7 @@
                     X(resultMemorySize) X(resultStatus) X(sendPrepare) X(sendQueryParams)         \
                         X(sendQueryPrepared) X(setNoticeReceiver) X(setSingleRowMode) X(socket)   \
                             X(status) X(user)
+/* clang-format on */
 
 struct pq {
 #define PQ_MEMBER(name) __typeof__(PQ##name) *name;
