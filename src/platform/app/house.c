@@ -268,9 +268,8 @@ static err open_rooms(struct house *h, bool quiet)
                                    .log = h->log,
                                    .metrics = h->metrics,
                                    .jobs = h->jobs,
-                                   /* In a shared store they may be another server's. */
-                                   .sole_worker =
-                                       h->mode == HOUSE_SERVE && !store_is_shared(h->store),
+                                   .sole_worker = h->mode == HOUSE_SERVE,
+                                   .is_shared = store_is_shared(h->store),
                                    .ctx = h };
     TRY(track_open(&track, &h->track));
     char *user = arena_cstr(&h->keep, setting_str(h, "SKERRY_USER"));
