@@ -51,7 +51,7 @@ cross-arm64: ## build for 64-bit ARM, and run the tests of one thread in an emul
 	@tools/deps.sh cross
 	@tools/cross-arm64.sh
 
-interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI
+interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI, S3 servers, PostgreSQL
 	@tools/deps.sh interop
 	@tools/interop.sh
 

@@ -201,6 +201,43 @@ def pgn_import(work):
     line("pgn-import-job", job, "games/s, without starting the process")
 
 
+def pgn_import_postgres(work):
+    """The same import into PostgreSQL on this machine, beside the embedded store in the same run. The
+    server's own settings, durable; its processor time is not in ours."""
+    sys.path.insert(0, str(ROOT / "tests" / "postgres"))
+    import cluster
+    if not cluster.programs():
+        note("pgn-import-postgres: PostgreSQL is not installed (tools/deps.sh bench)")
+        return
+    file = games_file(work)
+    job, embedded = 0, 0
+    with cluster.Cluster(durable=True, settings=["shared_buffers=256MB", "max_wal_size=4GB"]) as server:
+        for round in range(ROUNDS):
+            home, reply, _ = imported(work, "import-home", file)
+            shutil.rmtree(home.path)
+            embedded = max(embedded, reply["gamesPerSecond"])
+            home = Home(work, "import-postgres-home")
+            server.sql(f"CREATE SCHEMA round{round}")
+            home.env["SKERRY_DB"] = f"{server.url}?options=-csearch_path%3Dround{round}"
+            reply = json.loads(home.verb("chess", "import", str(file), "--json"))
+            job = max(job, reply["gamesPerSecond"])
+            shutil.rmtree(home.path)
+            server.sql(f"DROP SCHEMA round{round} CASCADE")
+    line("pgn-import-postgres", job, "games/s, in the job", "embedded", embedded)
+
+
+def job_claim(work):
+    """Jobs taken off the queue: embedded, and from PostgreSQL as installed (durable) in the same run."""
+    c_bench("claim_bench", f"sqlite:{work}/claims.db", "embedded")
+    sys.path.insert(0, str(ROOT / "tests" / "postgres"))
+    import cluster
+    if not cluster.programs():
+        note("job-claim: PostgreSQL is not installed (tools/deps.sh bench)")
+        return
+    with cluster.Cluster(durable=True) as server:
+        c_bench("claim_bench", server.url, "postgres")
+
+
 def dataset(work):
     """All positions of the file as a dataset: the whole command, and the job in it."""
     home, _, _ = imported(work, "dataset-home", games_file(work))
@@ -337,8 +374,10 @@ subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subpr
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
-BENCHES = {"pgn-legal": pgn_legal, "pgn-import": pgn_import, "perft": perft, "store": store, "dataset": dataset,
-           "predict": predict, "footprint": footprint, "train": train, "s3": s3}
+BENCHES = {"pgn-legal": pgn_legal, "pgn-import": pgn_import, "pgn-import-postgres": pgn_import_postgres,
+           "job-claim": job_claim, "perft": perft, "store": store, "dataset": dataset,
+           "predict": predict, "footprint": footprint,
+           "train": train, "s3": s3}
 
 
 def main():

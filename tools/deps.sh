@@ -21,6 +21,7 @@ zlib1g-dev           build    reads .pgn.gz, compresses replies
 libarchive-dev       build    reads .zip uploads
 nettle-dev           build    SHA-256
 libcurl4-openssl-dev build    headers of the HTTP client (S3); the library is loaded only when it is used
+libpq-dev            build    PostgreSQL as the store (its header; the library is loaded when used)
 python3              build    generators, demo and tests (standard library only)
 zstd                 build    packs and unpacks the example games
 libcmocka-dev        test     unit tests
@@ -32,6 +33,8 @@ pgn-extract          bench    peer: reading PGN
 scid                 bench    peer: importing PGN
 prometheus           interop  promtool checks /metrics, the server scrapes it
 stockfish            interop  a UCI opponent for the served model, the engine of evaluations with suite acpl
+postgresql           interop  the unit and HTTP suites run on it, too
+postgresql           bench    imports and job claims beside the embedded store
 curl                 interop  an HTTP client that is not ours
 gcc-aarch64-linux-gnu  cross  compiles for 64-bit ARM
 qemu-user            cross    runs what was compiled

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Skerry against the real other side: promtool and Prometheus, python-chess, Stockfish, curl, an OpenAPI
-# validator, two S3 servers. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
-# usage: tools/interop.sh [--prepare] [NAME...]    --prepare: install the peers only; some of: metrics promql chess uci engine curl openapi s3
+# validator, two S3 servers, PostgreSQL. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
+# usage: tools/interop.sh [--prepare] [NAME...]    --prepare: install the peers only; some of: metrics promql chess uci engine curl openapi s3 postgres
 set -u
 prepare=
 [ "${1:-}" = --prepare ] && { prepare=yes; shift; }

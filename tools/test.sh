@@ -54,6 +54,6 @@ if [ "${1:-}" = tsan ]; then
 fi
 compile "$build" --werror
 compile "$build-asan" --werror -Db_sanitize=address,undefined -Doptimization=1 -Db_lundef=false
-run "$build"
+run "$build" --no-suite interop
 run "$build-asan" --suite unit --suite fuzz --timeout-multiplier 4
 finish

@@ -9,7 +9,9 @@
 A ServerTest class has one server for all its tests, on a free port, with its own home that is removed at
 the end. When the server stops, its log is read: an error line that no test announced (self.server.
 expect_error) fails the class. SKERRY_BINARY names the program; without it build/skerry is taken.
+With SKERRY_TEST_DB, the URL of a PostgreSQL database, each home gets a schema of its own in it.
 """
+import hashlib
 import http.client
 import json
 import os
@@ -17,7 +19,9 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -29,6 +33,10 @@ BINARY = os.environ.get("SKERRY_BINARY") or str(ROOT / "build" / "skerry")
 EXAMPLES = ROOT / "examples"
 SHARED = pathlib.Path(os.environ.get("SKERRY_SHARED") or ROOT.parent / "shared")
 
+sys.path.insert(0, str(ROOT / "tests" / "postgres"))
+import cluster  # noqa: E402
+
+TEST_DB = os.environ.get("SKERRY_TEST_DB")  # PostgreSQL instead of SQLite
 START_TIMEOUT_S = 60  # sanitizer builds are slow, and so may the machine be
 JOB_TIMEOUT_S = 180
 
@@ -76,6 +84,9 @@ class Server:
         self.port = free_port()
         self.process = None
         self.expected_errors = []
+        self.schema = "home_" + hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
+        if TEST_DB:
+            self.sql(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
         if start:
             self.start()
 
@@ -84,8 +95,24 @@ class Server:
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("SKERRY_", "API_"))}
         # Tests ask more often than people; those about the limits set their own.
-        env.update({"SKERRY_HOME": str(self.home), "API_PORT": str(self.port), "SKERRY_RATE_PERCENT": "0", **self.extra_env})
+        env.update(SKERRY_HOME=str(self.home), API_PORT=str(self.port), SKERRY_RATE_PERCENT="0")
+        if TEST_DB:
+            env["SKERRY_DB"] = f"{TEST_DB}?options=-csearch_path%3D{self.schema}"
+        env.update(self.extra_env)
         return env
+
+    def sql(self, text, *values):
+        """Looks into the store, or changes it, behind the program's back; returns rows. Values stand as ?."""
+        if TEST_DB:
+            for value in values:
+                text = text.replace("?", str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'", 1)
+            url = urllib.parse.urlsplit(TEST_DB)
+            rows = cluster.psql(text, url.hostname, url.port, url.path[1:], self.schema)
+            return [tuple(int(x) if x.lstrip("-").isdigit() else x for x in row) for row in rows]
+        with sqlite3.connect(self.home / "skerry.db", timeout=30) as connection:
+            rows = connection.execute(text, values).fetchall()
+        connection.close()
+        return rows
 
     def start(self):
         self.stderr = open(self.home / "stderr.txt", "ab")
@@ -132,6 +159,8 @@ class Server:
             if code != 0:
                 raise AssertionError(f"the server ended with {code}: " + self.stderr_text()[-2000:])
         finally:
+            if self.owns_home and TEST_DB:
+                self.sql(f"DROP SCHEMA {self.schema} CASCADE")
             if self.owns_home:
                 shutil.rmtree(self.home, ignore_errors=True)
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What predict and play do with what they should not get, and with many callers at once."""
 import json
-import sqlite3
 import threading
 import time
 import unittest
@@ -182,9 +181,7 @@ class Play(trained.TrainedTest):
     def test_a_flag_falls(self):
         game = self.new_game(clock={"initial": 60, "increment": 0})
         self.ok(self.move(game, "e2e4"))
-        with sqlite3.connect(self.server.home / "skerry.db", timeout=30) as connection:
-            connection.execute("UPDATE chess_plays SET turn_since_ms = turn_since_ms - 61000 WHERE id = ?", (game,))
-        connection.close()
+        self.server.sql("UPDATE chess_plays SET turn_since_ms = turn_since_ms - 61000 WHERE id = ?", game)
         self.assertEqual(self.server.get(f"/v1/play/{game}").json()["clock"]["whiteMs"], 0)
         body = self.ok(self.move(game, "d2d4"))
         self.assertEqual((body["ok"], body["status"], body["reason"], body["winner"], body["plies"]),

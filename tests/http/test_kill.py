@@ -11,7 +11,6 @@ import os
 import pathlib
 import random
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
@@ -162,18 +161,8 @@ class KillLoop(unittest.TestCase):
 
     # ------------------------------------------------------------------ the checks
 
-    def database(self):
-        connection = sqlite3.connect(self.server.home / "skerry.db", timeout=30)
-        connection.execute("PRAGMA query_only = 1")
-        self.addCleanup(connection.close)
-        return connection
-
     def blobs_referred_to(self):
-        connection = self.database()
-        try:
-            return {row[0] for row in connection.execute(REFERENCES)}
-        finally:
-            connection.close()
+        return {row[0] for row in self.server.sql(REFERENCES)}
 
     def blobs_there(self):
         root = pathlib.Path(self.server.home) / "blobs" / "objects"
@@ -181,10 +170,9 @@ class KillLoop(unittest.TestCase):
 
     def check(self):
         """With the server just started again: everything that was acknowledged is there."""
-        connection = self.database()
-        self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-        self.assertEqual(connection.execute("PRAGMA foreign_key_check").fetchall(), [])
-        connection.close()
+        if not harness.TEST_DB:
+            self.assertEqual(self.server.sql("PRAGMA integrity_check"), [("ok",)])
+            self.assertEqual(self.server.sql("PRAGMA foreign_key_check"), [])
         referred = self.blobs_referred_to()  # first: a blob is there before its row
         self.assertEqual(referred - self.blobs_there(), set(), "blobs are missing")
         for run in self.ledger.chunks:
@@ -310,7 +298,7 @@ class KillLoop(unittest.TestCase):
         # The loop must have met what it is about.
         for met in (ledger.chunks, ledger.datasets, ledger.trainings, ledger.promotions, ledger.finished):
             self.assertGreater(len(met), 1)
-        hit = dict(self.database().execute(
+        hit = dict(self.server.sql(
             "SELECT kind, COUNT(*) FROM job_events e JOIN jobs j ON j.id = e.job_id"
             " WHERE e.detail LIKE 'its worker %died%' GROUP BY kind"))
         for kind in ("chess.ingest", "chess.dataset", "chess.train"):

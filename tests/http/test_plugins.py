@@ -3,7 +3,6 @@
 import json
 import pathlib
 import shutil
-import sqlite3
 import unittest
 
 import harness
@@ -123,10 +122,8 @@ class Plugins(harness.ServerTest):
             [failed] = [r for r in self.results("failing") if r["status"] == "failed"]
             attempts.append(failed["attempts"])
             self.analyse()  # too early: nothing happens
-            with sqlite3.connect(self.server.home / "skerry.db", timeout=30) as connection:
-                connection.execute("UPDATE chess_analytic_results SET next_try_ms = 1 WHERE next_try_ms > 0 AND"
-                                   " analytic_id = (SELECT id FROM chess_analytics WHERE name = 'failing')")
-            connection.close()
+            self.server.sql("UPDATE chess_analytic_results SET next_try_ms = 1 WHERE next_try_ms > 0 AND"
+                            " analytic_id = (SELECT id FROM chess_analytics WHERE name = 'failing')")
             self.analyse()
         self.assertEqual(attempts, [1, 2, 3, 4, 4, 4])
 

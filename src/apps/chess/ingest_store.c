@@ -17,6 +17,7 @@ enum {
     NAMES_BYTES_MAX = 16 * 1024 * 1024,
     NAME_KEY_BYTES_MAX = 512,
     OPENING_KEY_BYTES_MAX = 4200, /* a tag is at most 4096 */
+    INGEST_CHUNK = 128,           /* rows asked for, or names added, in one statement */
 };
 
 static const char game_columns[] =
@@ -92,22 +93,48 @@ void ingest_store_deinit(struct ingest_store *s)
 struct finding {
     struct ingest_store *s;
     const struct ingest_batch *batch;
+    const struct map *seen; /* game key to index in the batch */
 };
+
+/* Asks for a chunk of keys in one statement: on a server elsewhere each way there counts. */
+static err find_chunk(struct store_read *rd, const struct finding *f, const size_t *indexes,
+                      size_t count)
+{
+    struct store_value values[INGEST_CHUNK];
+    struct store_rows *rows = NULL;
+    struct buf sql;
+    buf_init(&sql, 8 * 1024);
+    buf_add_cstr(&sql, "SELECT key FROM chess_games WHERE key IN (");
+    for (size_t i = 0; i < count; i++) {
+        values[i] = sql_blob(str_from(f->batch->games[indexes[i]].record.key, GAME_KEY_BYTES));
+        buf_add_fmt(&sql, "%s?%zu", i ? "," : "", i + 1);
+    }
+    buf_add_cstr(&sql, ")");
+    err e = buf_check(&sql);
+    if (!e.code)
+        e = store_query_dynamic(rd, buf_str(&sql), (struct store_args){ values, count }, &rows);
+    buf_deinit(&sql);
+    while (!e.code && store_next(rows)) {
+        const union map_value *index = map_find(f->seen, store_col_blob(rows, 0));
+        if (index)
+            f->s->known[index->num] = 1;
+    }
+    return err_first(e, store_rows_close(rows));
+}
 
 static err find_known(struct store_read *rd, void *arg)
 {
-    struct finding *f = arg;
+    const struct finding *f = arg;
+    size_t indexes[INGEST_CHUNK], count = 0;
     for (size_t i = 0; i < f->batch->count; i++) {
-        if (f->s->known[i])
+        if (!f->s->known[i])
+            indexes[count++] = i;
+        if (count < INGEST_CHUNK)
             continue;
-        struct store_rows *rows;
-        str key = str_from(f->batch->games[i].record.key, GAME_KEY_BYTES);
-        TRY(store_query(rd, "SELECT 1 FROM chess_games WHERE key = ?1", ARGS(sql_blob(key)),
-                        &rows));
-        f->s->known[i] = store_next(rows);
-        TRY(store_rows_close(rows));
+        TRY(find_chunk(rd, f, indexes, count));
+        count = 0;
     }
-    return OK;
+    return count ? find_chunk(rd, f, indexes, count) : OK;
 }
 
 /* Games that stand in the batch twice, then games that the store has. */
@@ -121,12 +148,14 @@ static err tell_known(struct ingest_store *s, const struct ingest_batch *batch)
         union map_value *value;
         bool is_new = false;
         e = map_put(&seen, str_from(batch->games[i].record.key, GAME_KEY_BYTES), &value, &is_new);
+        if (!e.code && is_new)
+            value->num = (int64_t)i;
         s->known[i] = !is_new;
     }
+    if (!e.code)
+        e = store_read(s->store, find_known, &(struct finding){ s, batch, &seen });
     map_deinit(&seen);
-    if (e.code)
-        return e;
-    return store_read(s->store, find_known, &(struct finding){ s, batch });
+    return e;
 }
 
 /* ------------------------------------------------------------------ names */
@@ -163,18 +192,21 @@ static str lower(str name, char out[NAME_KEY_BYTES_MAX])
 }
 
 /* Names are remembered as soon as they have an id. When the transaction fails, or is run again, its
- * new ids were never there: names_forget. */
-static void name_remember(struct ingest_store *s, struct map *m, str key, int64_t id)
+ * new ids were never there: names_forget. Returns the key as it is kept; empty when there is no
+ * room: then the name is looked up again. */
+static str name_remember(struct ingest_store *s, struct map *m, str key, int64_t id)
 {
     union map_value *value;
     bool is_new;
     str kept = arena_str(&s->names, key);
     s->upserts++;
     if (!kept.ptr)
-        return;
+        return STR_NONE;
     err e = map_put(m, kept, &value, &is_new);
-    if (!e.code)
-        value->num = id;
+    if (e.code)
+        return STR_NONE;
+    value->num = id;
+    return kept;
 }
 
 static void names_forget(struct ingest_store *s)
@@ -194,7 +226,7 @@ static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_pla
     str key = lower(name, text + 1);
     str cached = str_from(text, key.len + 1);
     union map_value *found = map_find(&s->players, cached);
-    if (found) {
+    if (found && found->num) {
         *ret_id = found->num;
         return OK;
     }
@@ -204,6 +236,98 @@ static err player_id(struct ingest_store *s, struct store_tx *tx, enum chess_pla
         ARGS(sql_text(key), sql_int(platform), sql_text(name)), 2, ret_id));
     name_remember(s, &s->players, cached, *ret_id);
     return OK;
+}
+
+/* Names without an id yet: their cached keys (platform and lower-case name) and the names. */
+struct wanted {
+    str keys[INGEST_CHUNK], names[INGEST_CHUNK];
+    size_t count;
+};
+
+/* Rows of (id, platform, name_key) give the cached keys their ids. */
+static err ids_take(struct ingest_store *s, struct store_rows *rows)
+{
+    char text[NAME_KEY_BYTES_MAX + 1];
+    while (store_next(rows)) {
+        str key = str_sub(store_col_text(rows, 2), 0, NAME_KEY_BYTES_MAX);
+        text[0] = (char)('0' + store_col_int(rows, 1));
+        memcpy(text + 1, key.ptr, key.len);
+        union map_value *found = map_find(&s->players, str_from(text, key.len + 1));
+        if (found)
+            found->num = store_col_int(rows, 0);
+    }
+    return store_rows_close(rows);
+}
+
+static err players_find(struct ingest_store *s, struct store_tx *tx, const struct wanted *w)
+{
+    struct store_value values[INGEST_CHUNK];
+    struct store_rows *rows = NULL;
+    struct buf sql;
+    buf_init(&sql, 8 * 1024);
+    buf_add_cstr(&sql, "SELECT id, platform, name_key FROM chess_players WHERE name_key IN (");
+    for (size_t i = 0; i < w->count; i++) {
+        values[i] = sql_text(str_sub(w->keys[i], 1, w->keys[i].len));
+        buf_add_fmt(&sql, "%s?%zu", i ? "," : "", i + 1);
+    }
+    buf_add_cstr(&sql, ")");
+    err e = buf_check(&sql);
+    if (!e.code)
+        e = store_query_dynamic(store_tx_read(tx), buf_str(&sql),
+                                (struct store_args){ values, w->count }, &rows);
+    buf_deinit(&sql);
+    return e.code ? e : ids_take(s, rows);
+}
+
+/* Adds those that players_find did not find. */
+static err players_add(struct ingest_store *s, struct store_tx *tx, const struct wanted *w)
+{
+    struct store_value values[3 * INGEST_CHUNK];
+    struct store_rows *rows = NULL;
+    size_t count = 0;
+    struct buf sql;
+    buf_init(&sql, 8 * 1024);
+    buf_add_cstr(&sql, "INSERT INTO chess_players (name_key, platform, name) VALUES ");
+    for (size_t i = 0; i < w->count; i++) {
+        if (map_find(&s->players, w->keys[i])->num)
+            continue;
+        buf_add_fmt(&sql, "%s(?%zu,?%zu,?%zu)", count ? "," : "", count + 1, count + 2, count + 3);
+        values[count++] = sql_text(str_sub(w->keys[i], 1, w->keys[i].len));
+        values[count++] = sql_int(w->keys[i].ptr[0] - '0');
+        values[count++] = sql_text(w->names[i]);
+    }
+    buf_add_cstr(&sql, " RETURNING id, platform, name_key");
+    err e = buf_check(&sql);
+    if (!e.code && count)
+        e = store_query_dynamic(store_tx_read(tx), buf_str(&sql),
+                                (struct store_args){ values, count }, &rows);
+    buf_deinit(&sql);
+    return e.code || !count ? e : ids_take(s, rows);
+}
+
+static err players_intern(struct ingest_store *s, struct store_tx *tx, struct wanted *w)
+{
+    TRY(players_find(s, tx, w));
+    TRY(players_add(s, tx, w));
+    w->count = 0;
+    return OK;
+}
+
+/* Puts a name that has no id yet among the wanted; full ones are looked up. */
+static err player_want(struct ingest_store *s, struct store_tx *tx, struct wanted *w,
+                       enum chess_platform platform, str name)
+{
+    char text[NAME_KEY_BYTES_MAX + 1];
+    text[0] = (char)('0' + platform);
+    str key = str_from(text, lower(name, text + 1).len + 1);
+    if (map_find(&s->players, key))
+        return OK;
+    str kept = name_remember(s, &s->players, key, 0);
+    if (!kept.len)
+        return OK; /* it is looked up alone */
+    w->keys[w->count] = kept;
+    w->names[w->count++] = name;
+    return w->count == INGEST_CHUNK ? players_intern(s, tx, w) : OK;
 }
 
 static err opening_id(struct ingest_store *s, struct store_tx *tx, const struct game_record *g,
@@ -282,6 +406,16 @@ static err game_row(struct store_bulk *bulk, const struct ingest_store *s, int64
 static err names_intern(struct ingest_store *s, struct store_tx *tx,
                         const struct ingest_batch *batch)
 {
+    struct wanted wanted = { .count = 0 };
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct game_record *g = &batch->games[i].record;
+        if (s->known[i])
+            continue;
+        TRY(player_want(s, tx, &wanted, g->platform, g->white));
+        TRY(player_want(s, tx, &wanted, g->platform, g->black));
+    }
+    if (wanted.count)
+        TRY(players_intern(s, tx, &wanted));
     for (size_t i = 0; i < batch->count; i++) {
         const struct game_record *g = &batch->games[i].record;
         if (s->known[i])

@@ -292,7 +292,10 @@ static const struct setting settings[] = {
       .min = 0, .max = 65535 },
     { "SKERRY_BIND", SETTING_STR, "127.0.0.1",
       "Address to listen on; other than loopback needs an admin key." },
-    { "SKERRY_DB", SETTING_STR, "", "Relational store; empty means sqlite in the data folder." },
+    { "SKERRY_DB", SETTING_STR, "",
+      "Relational store; empty means SQLite in the data folder. PostgreSQL: "
+      "postgresql://user:password@host/database.",
+      .is_secret = true },
     { "SKERRY_BLOBS", SETTING_STR, "",
       "Blob store: s3://bucket/prefix, or file:/path; empty means a folder in the data folder." },
     { "SKERRY_S3_ENDPOINT", SETTING_STR, "",

@@ -269,6 +269,7 @@ static err open_rooms(struct house *h, bool quiet)
                                    .metrics = h->metrics,
                                    .jobs = h->jobs,
                                    .sole_worker = h->mode == HOUSE_SERVE,
+                                   .is_shared = store_is_shared(h->store),
                                    .ctx = h };
     TRY(track_open(&track, &h->track));
     char *user = arena_cstr(&h->keep, setting_str(h, "SKERRY_USER"));

@@ -33,6 +33,11 @@ const struct store_migration auth_migrations[] = {
     { 0, NULL },
 };
 
+static void keys_changed(void *arg)
+{
+    atomic_store(&((struct auth *)arg)->is_stale, true);
+}
+
 err auth_open(const struct auth_options *options, struct auth **ret_auth)
 {
     str user = str_of(options->default_user ? options->default_user : "admin");
@@ -46,6 +51,9 @@ err auth_open(const struct auth_options *options, struct auth **ret_auth)
     snprintf(a->default_user, sizeof(a->default_user), "%.*s", STR_ARG(user));
     key_table_init(&a->table);
     err e = store_migrate(a->store, "auth", auth_migrations);
+    /* Before reading, so that no change falls in between. */
+    if (!e.code && store_is_shared(a->store))
+        e = store_listen(a->store, AUTH_TOPIC, keys_changed, a);
     if (!e.code)
         e = auth_user_note_default(a);
     if (!e.code)
@@ -62,6 +70,7 @@ void auth_close(struct auth *a)
 {
     if (!a)
         return;
+    store_unlisten(a->store, a);
     key_table_deinit(&a->table);
     free(a);
 }

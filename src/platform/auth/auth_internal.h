@@ -3,6 +3,8 @@
 #ifndef SKERRY_AUTH_INTERNAL_H
 #define SKERRY_AUTH_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "platform/auth/auth.h"
 #include "platform/auth/key_table.h"
 
@@ -14,7 +16,11 @@ struct auth {
     struct metrics *metrics; /* may be NULL */
     char default_user[AUTH_NAME_MAX + 1];
     struct key_table table;
+    atomic_bool is_stale; /* another process made or revoked a key: the table is read again */
 };
+
+/* What is said through the store when a key was made or revoked. */
+#define AUTH_TOPIC "auth.keys"
 
 extern const struct store_migration auth_migrations[];
 

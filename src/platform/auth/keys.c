@@ -143,6 +143,7 @@ static err create_write(struct store_tx *tx, void *arg)
              sql_int(clock_wall_ms())),
         NULL));
     TRY(auth_user_note_tx(tx, c->username));
+    TRY(store_notify(tx, AUTH_TOPIC));
     return key_audit(tx, c->actor, "auth.key_created", c->id, c->username, c->role);
 }
 
@@ -200,6 +201,7 @@ static err revoke_write(struct store_tx *tx, void *arg)
     if (!found)
         return ERR(ERR_NOT_FOUND, "there is no API key '%.*s' that could be revoked",
                    STR_ARG(r->id));
+    TRY(store_notify(tx, AUTH_TOPIC));
     return key_audit(tx, r->actor, "auth.key_revoked", key.id, str_of(key.username), key.role);
 }
 

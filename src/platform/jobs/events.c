@@ -51,6 +51,8 @@ err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_ro
 {
     assert(row->from < 0 || job_state_may((enum job_state)row->from, row->to));
     const char *from = row->from < 0 ? NULL : job_state_name((enum job_state)row->from);
+    if (row->to == JOB_QUEUED)
+        TRY(store_notify(tx, JOBS_TOPIC));
     return store_exec(
         tx,
         "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, "
@@ -98,20 +100,12 @@ static err told_read(struct store_rows *rows, struct told_events *t, struct told
     return OK;
 }
 
-static err told_query(struct store_read *rd, void *arg)
+#define TOLD_SELECT                                                           \
+    "SELECT " JOB_COLUMNS ", event, from_state, to_state, attempt, took_ms, " \
+    "by_worker, detail, event_no FROM job_events JOIN jobs ON id = job_id WHERE "
+
+static err told_walk(struct told_events *t, struct store_rows *rows)
 {
-    struct told_events *t = arg;
-    arena_reset(&t->keep);
-    t->count = 0;
-    t->events = NEW_ARRAY(&t->keep, struct told_event, JOBS_TAIL_MAX);
-    ARENA_TRY(t->events);
-    struct store_rows *rows;
-    TRY(store_query(rd,
-                    "SELECT " JOB_COLUMNS
-                    ", event, from_state, to_state, attempt, took_ms, by_worker, "
-                    "detail, event_no FROM job_events JOIN jobs ON id = job_id WHERE event_no > ?1 "
-                    "ORDER BY event_no LIMIT ?2",
-                    ARGS(sql_int(t->after), sql_int(JOBS_TAIL_MAX)), &rows));
     err e = OK;
     while (!e.code && t->count < JOBS_TAIL_MAX && store_next(rows)) {
         e = told_read(rows, t, &t->events[t->count]);
@@ -119,6 +113,40 @@ static err told_query(struct store_read *rd, void *arg)
             t->count++;
     }
     return err_first(e, store_rows_close(rows));
+}
+
+/* Late ones first; then what is new. */
+static err told_late(struct store_read *rd, struct told_events *t)
+{
+    struct store_value values[JOB_GAPS_MAX];
+    size_t count = 0;
+    struct store_rows *rows;
+    struct buf sql;
+    if (!t->jobs->untold.count)
+        return OK;
+    buf_init(&sql, 8 * 1024);
+    buf_add_cstr(&sql, TOLD_SELECT "event_no IN (");
+    job_gaps_sql(&t->jobs->untold, &sql, values, &count);
+    buf_add_fmt(&sql, ") ORDER BY event_no LIMIT %d", JOBS_TAIL_MAX);
+    err e = buf_check(&sql);
+    if (!e.code)
+        e = store_query_dynamic(rd, buf_str(&sql), (struct store_args){ values, count }, &rows);
+    buf_deinit(&sql);
+    return e.code ? e : told_walk(t, rows);
+}
+
+static err told_query(struct store_read *rd, void *arg)
+{
+    struct told_events *t = arg;
+    arena_reset(&t->keep);
+    t->count = 0;
+    t->events = NEW_ARRAY(&t->keep, struct told_event, JOBS_TAIL_MAX);
+    ARENA_TRY(t->events);
+    TRY(told_late(rd, t));
+    struct store_rows *rows;
+    TRY(store_query(rd, TOLD_SELECT "event_no > ?1 ORDER BY event_no LIMIT ?2",
+                    ARGS(sql_int(t->after), sql_int(JOBS_TAIL_MAX)), &rows));
+    return told_walk(t, rows);
 }
 
 static void gauge_move(struct jobs *j, str kind, enum job_state state, double amount)
@@ -191,10 +219,21 @@ void jobs_warn(struct jobs *j, const char *event, const char *id, const err *e)
               F_CSTR("code", err_code_name(e->code)));
 }
 
+static void told_note(struct jobs *j, int64_t event_no)
+{
+    if (event_no < j->events_told) {
+        job_gaps_fill(&j->untold, event_no);
+        return;
+    }
+    job_gaps_note(&j->untold, j->events_told, event_no, clock_wall_ms());
+    j->events_told = event_no;
+}
+
 /* Tells what is new. Only the thread that set is_telling comes here. */
 static void tell_all(struct jobs *j)
 {
     struct told_events t = { .jobs = j };
+    job_gaps_forget(&j->untold, clock_wall_ms());
     /* Each row may carry payload, cursor and result. */
     arena_init(&t.keep, (size_t)JOBS_TAIL_MAX * 4 * JOB_PAYLOAD_MAX);
     do {
@@ -206,7 +245,7 @@ static void tell_all(struct jobs *j)
             break;
         }
         for (size_t i = 0; i < t.count; i++) {
-            j->events_told = t.events[i].event_no;
+            told_note(j, t.events[i].event_no);
             tell(j, &t.events[i]);
         }
     } while (t.count == JOBS_TAIL_MAX);

@@ -103,6 +103,12 @@ err jobs_open(const struct jobs_options *options, const struct job_kind *const *
     return OK;
 }
 
+/* Somebody queued a job, perhaps in another process. */
+static void heard_of_work(void *arg)
+{
+    jobs_note_due(arg, clock_wall_ms() + JOBS_HEARD_MS);
+}
+
 err jobs_start(struct jobs *j, int workers)
 {
     if (workers < 1 || workers > JOBS_WORKERS_MAX)
@@ -118,6 +124,9 @@ err jobs_start(struct jobs *j, int workers)
     }
     TRY(jobs_keeper_start(j));
     jobs_note_due(j, 0);
+    /* Within one process jobs_wake is enough. */
+    if (!j->options.sole_worker && store_is_shared(j->options.store))
+        TRY(store_listen(j->options.store, JOBS_TOPIC, heard_of_work, j));
     return OK;
 }
 
@@ -154,6 +163,7 @@ void jobs_close(struct jobs *j, int64_t drain_ms)
 {
     if (!j)
         return;
+    store_unlisten(j->options.store, j);
     atomic_store(&j->is_closing, true);
     pthread_mutex_lock(&j->lock);
     jobs_wake_locked(j);

@@ -21,6 +21,9 @@
 
 #define JOB_STATE_COUNT (JOB_STOPPED + 1)
 
+/* What is said through the store when there is work: store_notify. */
+#define JOBS_TOPIC "jobs"
+
 /* A time in the year 9999: bounds arithmetic on times that callers hand in. */
 #define CLOCK_MS_MAX INT64_C(253402300799000)
 
@@ -45,6 +48,8 @@ enum {
     JOBS_HEARTBEAT_MS = 1000,
     JOBS_TICK_MS = 200,
     JOBS_POLL_MS = 1000,       /* for news from other processes on the same store */
+    JOBS_HEARD_MS = 10,        /* from a wake-up to a look: a burst of them is one look */
+    JOB_GAPS_MAX = 256,        /* numbers of events that may still come */
     JOBS_SLEEP_MAX_MS = 60000, /* the wall clock may be set: look at it now and then */
     JOBS_REAP_MAX = 100,       /* expired leases handled in one transaction */
     JOBS_TAIL_MAX = 100,       /* events told in one go */
@@ -106,6 +111,22 @@ bool crash_note_exists(const char *folder, str worker);
 MUST_USE err crash_notes_sweep(const char *folder, str own,
                                void (*fn)(void *arg, const char *worker, int signal_number),
                                void *arg);
+/* ------------------------------------------------------------------ gaps.c */
+
+struct job_gap {
+    int64_t event_no, seen_ms;
+};
+struct job_gaps { /* of the thread that tells; oldest first */
+    struct job_gap gaps[JOB_GAPS_MAX];
+    size_t count;
+};
+/* The numbers between `before` and `event_no` were passed over. */
+void job_gaps_note(struct job_gaps *g, int64_t before, int64_t event_no, int64_t now_ms);
+bool job_gaps_fill(struct job_gaps *g, int64_t event_no); /* it came: true when it was missing */
+void job_gaps_forget(struct job_gaps *g, int64_t now_ms); /* those that cannot come any more */
+/* Appends "?1,?2,..." for the missing ones, at least one; values has room for JOB_GAPS_MAX. */
+void job_gaps_sql(const struct job_gaps *g, struct buf *sql, struct store_value *values,
+                  size_t *ret_count);
 
 /* ------------------------------------------------------------------ what runs here */
 
@@ -165,7 +186,9 @@ struct jobs {
     size_t schedule_count;
     bool is_telling, must_tell; /* one thread at a time reads job_events and tells the observer */
 
-    int64_t events_told; /* the last event_no told; owned by the thread that set is_telling */
+    /* Owned by the thread that set is_telling: */
+    int64_t events_told;    /* the greatest event_no told */
+    struct job_gaps untold; /* smaller ones that were not there yet */
 
     pthread_t keeper_thread;
     pthread_t workers[JOBS_WORKERS_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* lease.c -- taking a job, keeping it, giving it back.
  *
- * A claim is one UPDATE: it finds the best due job, marks it running and numbers the lease. All
+ * A claim is one UPDATE: it finds the best due job, passing over those that others are taking at
+ * this moment, marks it running and numbers the lease. All
  * later statements of the worker carry that number, so when somebody else has taken the job
  * meanwhile they match no row, and the transaction fails with ERR_CONFLICT. That, not the clock,
  * keeps effects single; the clock only says when a silent worker may be taken for dead.
@@ -39,7 +40,7 @@ static void claim_sql(const struct job_claim *c, struct buf *sql)
                       "SELECT needs_id FROM job_needs WHERE job_id = ?4 UNION "
                       "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
                       "SELECT id FROM below)) "
-                      "ORDER BY priority DESC, next_try_ms, job_no LIMIT 1) "
+                      "ORDER BY priority DESC, next_try_ms, job_no LIMIT 1 @skip_locked) "
                       "RETURNING " JOB_COLUMNS ", lease_no");
 }
 
@@ -111,7 +112,7 @@ err job_claim(struct jobs *j, const struct job_claim *claim, struct job *job, bo
     };
     err e = buf_check(&sql);
     if (!e.code)
-        e = store_write(j->options.store, claim_write, &c);
+        e = store_write_claim(j->options.store, claim_write, &c);
     buf_deinit(&sql);
     if (e.code)
         return err_wrap(e, "claiming a job");

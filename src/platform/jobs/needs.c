@@ -85,12 +85,16 @@ err job_needs_state(struct store_read *rd, str id, enum job_state *ret_state)
 static err release(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms)
 {
     assert(job_state_may(JOB_WAITING, JOB_QUEUED));
+    int64_t released = 0;
     TRY(store_exec(
         tx,
         "INSERT INTO job_events " EVENT_COLUMNS
         "SELECT id, ?2, 'job.queued', 'waiting', 'queued', attempts, ?2 - created_ms, ?3, "
         "NULL FROM jobs WHERE " READY,
-        ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker)), NULL));
+        ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker)), &released));
+    if (!released)
+        return OK;
+    TRY(store_notify(tx, JOBS_TOPIC));
     return store_exec(tx,
                       "UPDATE jobs SET state = 'queued', "
                       "next_try_ms = CASE WHEN next_try_ms > ?2 THEN next_try_ms ELSE ?2 END "

@@ -2,7 +2,8 @@
 /* backend.h -- what a relational engine provides to store.c. Private to this room.
  *
  * store.c owns what is the same for all engines: options, the table of schemes, migrations, the
- * convenience getters. A backend owns connections, statements and how writes are grouped.
+ * convenience getters; signals.c who listens and which locks are held. A backend owns connections,
+ * statements and how writes are grouped.
  */
 #ifndef SKERRY_STORE_BACKEND_H
 #define SKERRY_STORE_BACKEND_H
@@ -16,6 +17,7 @@ struct store_backend {
     void (*close)(void *engine);
 
     err (*write)(void *engine, store_write_fn fn, void *arg);
+    err (*write_claim)(void *engine, store_write_fn fn, void *arg);
     err (*write_later)(void *engine, store_write_fn fn, void *arg, void (*done)(void *, err));
     err (*read)(void *engine, store_read_fn fn, void *arg);
 
@@ -36,10 +38,20 @@ struct store_backend {
     err (*bulk_row)(struct store_bulk *bulk, const struct store_value *values);
     err (*bulk_end)(struct store_bulk *bulk, int64_t *ret_inserted);
 
+    /* Says `topic` to listeners when tx commits. */
+    err (*notify)(struct store_tx *tx, const char *topic);
+    /* From now on heard(arg, topic) is called for it, on a thread of the engine, until it closes;
+     * for several topics with the same heard and arg. */
+    err (*listen)(void *engine, const char *topic, void (*heard)(void *arg, const char *topic),
+                  void *arg);
+    /* Locks between processes. NULL: only one process uses the store's locks. */
+    err (*lock_try)(void *engine, const char *name, bool *ret_taken);
+    err (*lock_release)(void *engine, const char *name);
+
     err (*check)(void *engine);
     err (*size)(void *engine, int64_t *ret_bytes);
     err (*backup)(void *engine, const char *path);
-    const char *(*version)(void);
+    const char *(*version)(void *engine);
 };
 
 /* Every handle starts with the backend that made it, so that store.c can dispatch. */
@@ -58,5 +70,6 @@ struct store_bulk {
 };
 
 extern const struct store_backend store_backend_sqlite;
+extern const struct store_backend store_backend_postgresql; /* only with SKERRY_HAS_POSTGRES */
 
 #endif

@@ -8,9 +8,7 @@ static bool is_word_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* The length of the quoted text or comment at `at`; 0 when there is none. A quote inside quotes is
- * doubled, which reads as one quoted text right behind another. */
-static size_t opaque_len(str sql, size_t at)
+size_t dialect_opaque_len(str sql, size_t at)
 {
     str rest = str_sub(sql, at, sql.len);
     str end;
@@ -34,11 +32,19 @@ static size_t opaque_len(str sql, size_t at)
     return found < 0 ? rest.len : open_len + (size_t)found + end.len;
 }
 
+/* True when the word in front of `at` is AS: the type of a cast. */
+static bool is_cast(str sql, size_t at)
+{
+    str before = str_trim(str_sub(sql, 0, at));
+    return before.len > 2 && !is_word_char(before.ptr[before.len - 3]) &&
+           str_eq_nocase(str_sub(before, before.len - 2, 2), STR("AS"));
+}
+
 err dialect_translate(const struct dialect_word *words, str sql, struct buf *out)
 {
     size_t at = 0;
     while (at < sql.len) {
-        size_t skip = opaque_len(sql, at);
+        size_t skip = dialect_opaque_len(sql, at);
         if (!skip && sql.ptr[at] != '@')
             skip = 1;
         if (skip) {
@@ -56,9 +62,9 @@ err dialect_translate(const struct dialect_word *words, str sql, struct buf *out
         if (!w->word.len)
             return ERR(ERR_INTERNAL,
                        "SQL uses '@%.*s', which is no word of store.h (known: @id @int @real @text "
-                       "@blob @strict)",
+                       "@blob @strict @skip_locked)",
                        STR_ARG(word));
-        buf_add(out, w->text);
+        buf_add(out, w->cast.len && is_cast(sql, at) ? w->cast : w->text);
         at = end;
     }
     return OK;

@@ -10,7 +10,12 @@
 struct dialect_word {
     str word; /* without its "@"; empty ends a table */
     str text; /* what stands there instead, may be empty */
+    str cast; /* what stands there in CAST(x AS @word); empty: the same */
 };
+
+/* The length of the quoted text, quoted name or comment at `at`; 0 when there is none. A quote
+ * inside quotes is doubled, which reads as one quoted text right behind another. */
+size_t dialect_opaque_len(str sql, size_t at);
 
 /* Appends `sql` to out with every @word replaced. Text in quotes and comments stays as it is.
  * ERR_INTERNAL names a word that the table lacks. out's own limits are for buf_check(). */

@@ -113,7 +113,20 @@ static err engine_read(void *engine, store_read_fn fn, void *arg)
     return sqlite_readers_run(s->readers, fn, arg);
 }
 
+static err engine_listen(void *engine, const char *topic,
+                         void (*heard)(void *arg, const char *topic), void *arg)
+{
+    struct sqlite_engine *s = engine;
+    sqlite_writer_listen(s->writer, heard, arg);
+    return OK;
+}
+
 /* ------------------------------------------------------------------ the file */
+
+static const char *engine_version(void *engine)
+{
+    return sqlite3_libversion();
+}
 
 static err engine_check(void *engine)
 {
@@ -217,6 +230,7 @@ const struct store_backend store_backend_sqlite = {
     .open = engine_open,
     .close = engine_close,
     .write = engine_write,
+    .write_claim = engine_write, /* there is one writer: nobody else takes the row */
     .write_later = engine_write_later,
     .read = engine_read,
     .exec = sqlite_exec,
@@ -231,8 +245,10 @@ const struct store_backend store_backend_sqlite = {
     .bulk_begin = sqlite_bulk_begin,
     .bulk_row = sqlite_bulk_row,
     .bulk_end = sqlite_bulk_end,
+    .notify = sqlite_notify,
+    .listen = engine_listen,
     .check = engine_check,
     .size = engine_size,
     .backup = engine_backup,
-    .version = sqlite3_libversion,
+    .version = engine_version,
 };

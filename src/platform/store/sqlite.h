@@ -22,6 +22,8 @@
  */
 enum { SQLITE_CONN_BUSY_MS = 5000 };
 
+enum { SQLITE_TOPICS_MAX = 16 };
+
 enum sqlite_role { SQLITE_ROLE_WRITER, SQLITE_ROLE_READER };
 
 /* Statements that are ours alone: an app's SQL may not begin or end transactions. */
@@ -48,7 +50,9 @@ struct sqlite_conn {
     bool is_roomy;    /* the page cache has its bulk size */
     struct list open; /* of struct sqlite_stmt: results and bulks not closed yet */
     err failure;      /* the first failed statement of this transaction; later ones are refused */
-    int wal_pages;    /* in the write-ahead log after the last commit of this connection */
+    const char *topics[SQLITE_TOPICS_MAX]; /* said in this group, for after its commit */
+    size_t topic_count;
+    int wal_pages; /* in the write-ahead log after the last commit of this connection */
     sqlite3_stmt *control[CONTROL_COUNT];
     struct sqlite_stmt **cache;
     size_t cache_count, cache_max;
@@ -106,6 +110,10 @@ struct sqlite_writer;
 /* Takes conn over, also on failure. */
 MUST_USE err sqlite_writer_open(const struct store_options *options, struct sqlite_conn *conn,
                                 struct sqlite_writer **ret_writer);
+/* Calls heard for what sqlite_notify says in writes that were committed. */
+void sqlite_writer_listen(struct sqlite_writer *w, void (*heard)(void *arg, const char *topic),
+                          void *arg);
+err sqlite_notify(struct store_tx *tx, const char *topic);
 void sqlite_writer_close(struct sqlite_writer *w); /* drains, checkpoints; accepts NULL */
 MUST_USE err sqlite_writer_run(struct sqlite_writer *w, store_write_fn fn, void *arg);
 MUST_USE err sqlite_writer_later(struct sqlite_writer *w, store_write_fn fn, void *arg,

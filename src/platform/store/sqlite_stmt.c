@@ -26,6 +26,7 @@ static const struct dialect_word words[] = {
     { STR_INIT("text"), STR_INIT("TEXT") },
     { STR_INIT("blob"), STR_INIT("BLOB") },
     { STR_INIT("strict"), STR_INIT("STRICT") },
+    { STR_INIT("skip_locked"), STR_INIT("") }, /* one writer: nobody else holds a row */
     { STR_INIT(""), STR_INIT("") },
 };
 
@@ -223,8 +224,8 @@ static err bind_text(struct sqlite_stmt *st, int at, str text, sqlite3_destructo
     if (text.len && (memchr(text.ptr, '\0', text.len) || str_utf8_valid_len(text) != text.len))
         return ERR(ERR_INVALID, "value ?%d is not UTF-8 text, or holds a NUL byte: %.80s", at,
                    sqlite3_sql(st->stmt));
-    int rc =
-        sqlite3_bind_text64(st->stmt, at, text.len ? text.ptr : "", text.len, copy, SQLITE_UTF8);
+    int rc = sqlite3_bind_text64(st->stmt, at, text.len ? text.ptr : "", text.len, copy,
+                                 SQLITE_UTF8);
     return rc ? sqlite_error(st->conn, rc, "binding a text", sqlite3_sql(st->stmt)) : OK;
 }
 
@@ -245,8 +246,8 @@ static err bind_value(struct sqlite_stmt *st, int at, const struct store_value *
     case STORE_TEXT:
         return bind_text(st, at, v->bytes, copy);
     case STORE_BLOB:
-        rc =
-            sqlite3_bind_blob64(st->stmt, at, v->bytes.len ? v->bytes.ptr : "", v->bytes.len, copy);
+        rc = sqlite3_bind_blob64(st->stmt, at, v->bytes.len ? v->bytes.ptr : "", v->bytes.len,
+                                 copy);
         break;
     }
     return rc ? sqlite_error(st->conn, rc, "binding a value", sqlite3_sql(st->stmt)) : OK;
@@ -342,8 +343,8 @@ static void rows_step(struct sqlite_stmt *st)
     st->has_row = rc == SQLITE_ROW;
     st->is_done = rc != SQLITE_ROW;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        st->failure =
-            spoil(st->conn, sqlite_error(st->conn, rc, "querying", sqlite3_sql(st->stmt)));
+        st->failure = spoil(st->conn,
+                            sqlite_error(st->conn, rc, "querying", sqlite3_sql(st->stmt)));
 }
 
 err sqlite_query(struct store_read *rd, str sql, bool cacheable, struct store_args args,

@@ -14,6 +14,7 @@
  * callers are awake.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -51,6 +52,8 @@ struct sqlite_writer {
     struct sqlite_conn *conn; /* the writer thread's, once it runs */
     void (*on_commit)(void *arg, size_t writes, int64_t duration_ns);
     void *on_commit_arg;
+    void (*heard)(void *arg, const char *topic); /* guarded by lock; NULL until somebody listens */
+    void *heard_arg;                             /* guarded by lock */
     size_t queue_max;
     pthread_t thread;
     int checkpointed_pages; /* in the log when it was last copied, complete or not */
@@ -81,6 +84,21 @@ static err request_run(struct sqlite_conn *c, struct write_request *q, bool with
     if (q->result.code)
         TRY(sqlite_conn_control(c, CONTROL_ROLLBACK_TO));
     return sqlite_conn_control(c, CONTROL_RELEASE);
+}
+
+/* A write that was undone may have said something, too: one wake-up too many. */
+static void tell_topics(struct sqlite_writer *w)
+{
+    struct sqlite_conn *c = w->conn;
+    if (!c->topic_count)
+        return;
+    pthread_mutex_lock(&w->lock);
+    void (*heard)(void *, const char *) = w->heard;
+    void *arg = w->heard_arg;
+    pthread_mutex_unlock(&w->lock);
+    for (size_t i = 0; heard && i < c->topic_count; i++)
+        heard(arg, c->topics[i]);
+    c->topic_count = 0;
 }
 
 static void request_settle(struct write_request *q)
@@ -137,6 +155,7 @@ static size_t group_run(struct sqlite_writer *w, struct write_request **items, s
             items[i]->result = err_first(items[i]->result, lost);
         }
     }
+    tell_topics(w);
     for (size_t i = 0; i < ran; i++)
         request_settle(items[i]);
     return ran;
@@ -262,6 +281,32 @@ err sqlite_writer_later(struct sqlite_writer *w, store_write_fn fn, void *arg,
     if (e.code)
         free(q);
     return e;
+}
+
+/* ------------------------------------------------------------------ wake-ups */
+
+void sqlite_writer_listen(struct sqlite_writer *w, void (*heard)(void *arg, const char *topic),
+                          void *arg)
+{
+    pthread_mutex_lock(&w->lock);
+    w->heard = heard;
+    w->heard_arg = arg;
+    pthread_mutex_unlock(&w->lock);
+}
+
+err sqlite_notify(struct store_tx *tx, const char *topic)
+{
+    struct sqlite_conn *c = (struct sqlite_conn *)(void *)tx->read;
+    if (c->failure.code)
+        return c->failure;
+    for (size_t i = 0; i < c->topic_count; i++)
+        if (strcmp(c->topics[i], topic) == 0)
+            return OK;
+    if (c->topic_count == SQLITE_TOPICS_MAX)
+        return ERR(ERR_INTERNAL, "saying '%s': %d topics in one commit are the most", topic,
+                   SQLITE_TOPICS_MAX);
+    c->topics[c->topic_count++] = topic;
+    return OK;
 }
 
 /* ------------------------------------------------------------------ open, close */

@@ -7,40 +7,69 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "platform/store/backend.h"
+#include "platform/store/signals.h"
 
 struct store {
     const struct store_backend *backend;
     void *engine;
+    struct signals signals;
     char engine_name[64];
 };
 
-static const struct store_backend *const backends[] = { &store_backend_sqlite };
+static const struct {
+    const char *scheme;
+    const struct store_backend *backend; /* NULL: not in this build */
+} engines[] = {
+    { "sqlite", &store_backend_sqlite },
+#ifdef SKERRY_HAS_POSTGRES
+    { "postgresql", &store_backend_postgresql },
+    { "postgres", &store_backend_postgresql },
+#else
+    { "postgresql", NULL },
+    { "postgres", NULL },
+#endif
+};
 
 /* ------------------------------------------------------------------ life cycle */
+
+/* An URL may hold a password, so messages name its scheme only. */
+static err engine_find(str scheme, const struct store_backend **ret_backend)
+{
+    for (size_t i = 0; i < COUNT_OF(engines); i++) {
+        if (!str_eq(scheme, str_of(engines[i].scheme)))
+            continue;
+        if (!engines[i].backend)
+            return ERR(ERR_UNSUPPORTED,
+                       "opening store '%.*s:': this program was built without PostgreSQL (install "
+                       "libpq-dev, then build again)",
+                       STR_ARG(scheme));
+        *ret_backend = engines[i].backend;
+        return OK;
+    }
+    return ERR(ERR_UNSUPPORTED,
+               "opening store '%.*s:': no engine for this URL (use sqlite:/path/skerry.db or "
+               "postgresql://user:password@host/database)",
+               STR_ARG(str_sub(scheme, 0, 40)));
+}
 
 err store_open(const struct store_options *options, struct store **ret_store)
 {
     str location = str_of(options->url);
     str scheme = str_split(&location, ':');
     const struct store_backend *backend = NULL;
-    for (size_t i = 0; i < COUNT_OF(backends); i++)
-        if (str_eq(scheme, str_of(backends[i]->scheme)))
-            backend = backends[i];
-    if (!backend)
-        return ERR(ERR_UNSUPPORTED,
-                   "opening store '%.120s': no engine for this URL (use sqlite:/path/skerry.db)",
-                   options->url ? options->url : "");
+    TRY(engine_find(scheme, &backend));
     struct store *s = calloc(1, sizeof *s);
     if (!s)
-        return ERR(ERR_NO_MEMORY, "opening store '%.120s': out of memory", options->url);
+        return ERR(ERR_NO_MEMORY, "opening the store: out of memory");
     s->backend = backend;
-    snprintf(s->engine_name, sizeof s->engine_name, "%s %s", backend->scheme, backend->version());
     err e = backend->open(options, location.ptr ? location.ptr : "", &s->engine);
     if (e.code) {
         free(s);
         return e;
     }
+    snprintf(s->engine_name, sizeof s->engine_name, "%s %s", backend->scheme,
+             backend->version(s->engine));
+    signals_init(&s->signals, backend, s->engine);
     *ret_store = s;
     return OK;
 }
@@ -50,6 +79,7 @@ void store_close(struct store *s)
     if (!s)
         return;
     s->backend->close(s->engine);
+    signals_deinit(&s->signals);
     free(s);
 }
 
@@ -148,6 +178,11 @@ err store_migrate(struct store *s, const char *owner, const struct store_migrati
 err store_write(struct store *s, store_write_fn fn, void *arg)
 {
     return s->backend->write(s->engine, fn, arg);
+}
+
+err store_write_claim(struct store *s, store_write_fn fn, void *arg)
+{
+    return s->backend->write_claim(s->engine, fn, arg);
 }
 
 err store_write_later(struct store *s, store_write_fn fn, void *arg,
@@ -278,6 +313,34 @@ err store_bulk_row(struct store_bulk *bulk, const struct store_value *values)
 err store_bulk_end(struct store_bulk *bulk, int64_t *ret_inserted)
 {
     return bulk->backend->bulk_end(bulk, ret_inserted);
+}
+
+/* ------------------------------------------------------------------ other threads, other processes
+ */
+
+err store_notify(struct store_tx *tx, const char *topic)
+{
+    return tx->backend->notify(tx, topic);
+}
+
+err store_listen(struct store *s, const char *topic, void (*fn)(void *arg), void *arg)
+{
+    return signals_listen(&s->signals, topic, fn, arg);
+}
+
+bool store_is_shared(const struct store *s)
+{
+    return s->backend->lock_try != NULL;
+}
+
+void store_unlisten(struct store *s, void *arg)
+{
+    signals_unlisten(&s->signals, arg);
+}
+
+err store_lock(struct store *s, const char *name, int64_t timeout_ms, struct store_lock **ret_lock)
+{
+    return signals_lock(&s->signals, name, timeout_ms, ret_lock);
 }
 
 /* ------------------------------------------------------------------ operations */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* store.h -- the relational store: one interface, SQLite behind it today, PostgreSQL as a sibling.
+/* store.h -- the relational store: one interface, SQLite behind it, or PostgreSQL.
  *
- * Writes: store_write(store, fn, arg) runs fn inside a transaction on the one writer and returns
- * when the result is synced to disk. Many callers share one commit (group commit). Each fn has a
- * savepoint of its own, so a failing neighbour harms no one; and it may be run again (PostgreSQL
- * retries on a serialization failure), so it touches nothing but the transaction and its own
- * result struct, which it sets from scratch each time.
+ * Writes: store_write(store, fn, arg) runs fn inside a transaction and returns when the result is
+ * synced to disk, as if no other write ran meanwhile. SQLite has one writer and many callers share
+ * a commit (group commit), each fn with a savepoint of its own, so a failing neighbour harms no
+ * one. PostgreSQL runs them side by side and retries on a serialization failure. Either way fn may
+ * be run again, so it touches nothing but the transaction and its own result struct, which it sets
+ * from scratch each time.
  * Reads: store_read(store, fn, arg) gives a snapshot. Its handle has another type, so that a read
  * cannot write. Keep reads short: a long one keeps the write-ahead log growing. A read inside a
  * read of the same thread gets the same snapshot.
@@ -17,8 +18,9 @@
  *
  * SQL is the subset both engines share; placeholders are ?1 ?2 ... (a sibling rewrites them):
  *   use      ON CONFLICT ... DO UPDATE/NOTHING, RETURNING, CTEs, window functions, CASE, COALESCE,
- *            LIMIT/OFFSET, CAST(x AS TEXT/@int/@real), lower(), length(), strict GROUP BY
- *   not      INSERT OR x, rowid, PRAGMA, datetime(), typeof(), json functions, LIKE on mixed case,
+ *            LIMIT/OFFSET, CAST(x AS @text/@int/@real), lower(), length(), substr(), strict GROUP
+ * BY, a name for each subquery in FROM, NULLS FIRST/LAST where ORDER BY meets NULL not      INSERT
+ * OR x, rowid, PRAGMA, datetime(), typeof(), json functions, LIKE on mixed case,
  *            BEGIN/COMMIT/SAVEPOINT
  * In migrations and statements these words are replaced by the dialect's:
  *   @id      64-bit primary key that numbers itself
@@ -26,6 +28,8 @@
  *   @int @real @text @blob   column types
  *            (INTEGER REAL TEXT BLOB | BIGINT DOUBLE PRECISION TEXT BYTEA)
  *   @strict  end of CREATE TABLE (STRICT | nothing)
+ *   @skip_locked  end of a SELECT that takes rows nobody else is taking, for store_write_claim
+ *            (nothing | FOR UPDATE SKIP LOCKED)
  * Times are @int milliseconds since 1970 UTC, booleans @int 0/1, JSON is @text. A @text value is
  * UTF-8 without NUL bytes (else ERR_INVALID) and, like a blob, at most 64 MiB.
  */
@@ -47,10 +51,13 @@ struct store_rows; /* an open result; closed before its snapshot ends */
 /* ------------------------------------------------------------------ life cycle */
 
 struct store_options {
-    const char *url;          /* "sqlite:/path/skerry.db"; other schemes: ERR_UNSUPPORTED */
-    int readers_max;          /* read connections, opened when first needed; 0 means 8 */
-    size_t write_queue_max;   /* waiting writes; beyond: ERR_BUSY; 0 means 4096 */
-    /* Called on the writer thread after each commit, e.g. to feed metrics. May be NULL. */
+    /* "sqlite:/path/skerry.db", "postgresql://user:password@host/database" (libpq's URL); other
+     * schemes: ERR_UNSUPPORTED. No message shows a password. */
+    const char *url;
+    int readers_max;        /* read connections, opened when first needed; 0 means 8 */
+    size_t write_queue_max; /* waiting writes; beyond: ERR_BUSY; 0 means 4096 */
+    /* Called after each commit on the thread that made it, e.g. to feed metrics. With PostgreSQL
+     * several threads may call at once. May be NULL. */
     void (*on_commit)(void *arg, size_t writes, int64_t duration_ns);
     void *on_commit_arg;
 };
@@ -85,9 +92,15 @@ typedef err (*store_read_fn)(struct store_read *rd, void *arg);
  * inside another store_write or store_read it would deadlock: ERR_INTERNAL. */
 MUST_USE err store_write(struct store *s, store_write_fn fn, void *arg);
 
+/* Same, for taking a row that others want too, found with @skip_locked: fn sees each row as it is
+ * now and not as it was when it began. So it must not decide by rows that it does not lock. With
+ * PostgreSQL it does not wait for the disk: when the server's machine crashes, a row that was just
+ * taken is free again, as are all later writes that were not acknowledged. */
+MUST_USE err store_write_claim(struct store *s, store_write_fn fn, void *arg);
+
 /* Same, without waiting: `done(arg, result)` is called once on the writer thread, after the commit
  * or the failure; it must be short and owns arg from then on. On an error return done is not
- * called. */
+ * called. Those of one thread run in order. */
 MUST_USE err store_write_later(struct store *s, store_write_fn fn, void *arg,
                                void (*done)(void *arg, err result));
 
@@ -145,9 +158,9 @@ struct store_args {
     const struct store_value *values;
     size_t count;
 };
-#define ARGS(...)                                                                                  \
-    ((struct store_args){ (const struct store_value[]){ __VA_ARGS__ },                             \
-                          sizeof((const struct store_value[]){ __VA_ARGS__ }) /                    \
+#define ARGS(...)                                                               \
+    ((struct store_args){ (const struct store_value[]){ __VA_ARGS__ },          \
+                          sizeof((const struct store_value[]){ __VA_ARGS__ }) / \
                               sizeof(struct store_value) })
 #define NO_ARGS ((struct store_args){ NULL, 0 })
 
@@ -203,12 +216,38 @@ MUST_USE err store_bulk_row(struct store_bulk *bulk, const struct store_value *v
 /* Frees bulk, always. */
 MUST_USE err store_bulk_end(struct store_bulk *bulk, int64_t *ret_inserted);
 
+/* ------------------------------------------------------------------ other threads, other processes
+ */
+
+/* Wakes listeners of `topic` when tx commits, in this process and, with PostgreSQL, in all others.
+ * `topic` is a literal. Wake-ups may be merged, and come twice; none is lost, except while a
+ * connection is broken: then everybody is woken when it is back. */
+MUST_USE err store_notify(struct store_tx *tx, const char *topic);
+
+/* Calls fn(arg) on a thread of the store for each wake-up, until store_unlisten(s, arg) returns. fn
+ * is short and calls nothing of the store. `topic` is a literal. */
+MUST_USE err store_listen(struct store *s, const char *topic, void (*fn)(void *arg), void *arg);
+/* True when processes of other machines may use the store, and wake-ups cross processes. */
+bool store_is_shared(const struct store *s);
+void store_unlisten(struct store *s, void *arg); /* all topics of arg; not from within fn */
+
+/* A lock by name that one holder has at a time: among the threads of this process, and with
+ * PostgreSQL among all processes of the store. For what the world outside wants one at a time (a
+ * web site that is asked politely); rows need none. ERR_BUSY when it did not come free within
+ * timeout_ms. It is lost when the process dies or its connection breaks. */
+struct store_lock;
+MUST_USE err store_lock(struct store *s, const char *name, int64_t timeout_ms,
+                        struct store_lock **ret_lock);
+void store_unlock(struct store_lock *lock); /* accepts NULL */
+
 /* ------------------------------------------------------------------ operations */
 
-/* Walks the whole file: OK, or ERR_CORRUPT with the first finding. */
+/* Reads everything: OK, or ERR_CORRUPT with the first finding. PostgreSQL finds damaged pages only
+ * when the server was made with checksums. */
 MUST_USE err store_check(struct store *s);
 MUST_USE err store_size(struct store *s, int64_t *ret_bytes);
 const char *store_engine(const struct store *s); /* "sqlite 3.40.1" */
-MUST_USE err store_backup(struct store *s, const char *path); /* online copy into a new file */
+/* Online copy into a new file: an SQLite file, or what pg_dump --format=custom writes. */
+MUST_USE err store_backup(struct store *s, const char *path);
 
 #endif

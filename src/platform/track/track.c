@@ -192,10 +192,10 @@ static err open_runs_fail(struct store_tx *tx, void *arg)
 }
 
 /* Sets *ret_is_lost unless the job of the run will run again. */
-static err is_run_lost(struct jobs *jobs, str job_id, bool *ret_is_lost)
+static err is_run_lost(struct jobs *jobs, bool is_shared, str job_id, bool *ret_is_lost)
 {
     if (!jobs || job_id.len == 0) {
-        *ret_is_lost = true; /* a run without a job lives and dies with its process */
+        *ret_is_lost = !is_shared; /* a run without a job lives and dies with its process */
         return OK;
     }
     arena scratch;
@@ -210,7 +210,7 @@ static err is_run_lost(struct jobs *jobs, str job_id, bool *ret_is_lost)
     return OK;
 }
 
-static err recover(struct track *t, struct jobs *jobs)
+static err recover(struct track *t, struct jobs *jobs, bool is_shared)
 {
     arena scratch;
     arena_init(&scratch, 16u * 1024u * 1024u);
@@ -219,7 +219,7 @@ static err recover(struct track *t, struct jobs *jobs)
 
     err e = store_read(t->store, open_runs_read, &open);
     for (size_t i = 0; !e.code && i < open.count; i++) {
-        e = is_run_lost(jobs, open.runs[i].job_id, &open.runs[i].lost);
+        e = is_run_lost(jobs, is_shared, open.runs[i].job_id, &open.runs[i].lost);
         lost += open.runs[i].lost;
     }
     if (!e.code && lost > 0)
@@ -261,7 +261,7 @@ err track_open(const struct track_options *options, struct track **ret_track)
     if (!e.code)
         e = store_write(t->store, first_rows, NULL);
     if (!e.code && options->sole_worker)
-        e = recover(t, options->jobs);
+        e = recover(t, options->jobs, options->is_shared);
     if (!e.code) {
         e = thread_start(&t->flusher, "track-flush", flusher_main, t);
         t->flusher_started = !e.code;

@@ -30,6 +30,7 @@ struct track_options {
     struct metrics *metrics;
     struct jobs *jobs; /* tells which runs will go on; NULL: no run has a job */
     bool sole_worker;  /* runs that are under way were left by a dead process: see track_open */
+    bool is_shared;    /* but other servers work on the store: runs without a job may be theirs */
     void *ctx;         /* handed to stages by run_ctx */
 };
 /* Families of this room, of history too: registered by the owner of `metrics` before track_open. */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "platform/auth/auth_internal.h"
+#include "../test_db.h"
 
 /* ------------------------------------------------------------------ a request */
 
@@ -49,7 +50,7 @@ void http_request_set_user(struct http_request *rq, str user, enum access grante
 /* ------------------------------------------------------------------ a store */
 
 struct fixture {
-    char folder[64], url[128];
+    char folder[64], url[320];
     struct store *store;
     struct metrics *metrics;
     struct auth *auth;
@@ -78,7 +79,7 @@ static int setup(void **state)
     arena_init(&f->mem, 16 * 1024 * 1024);
     snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-auth-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    snprintf(f->url, sizeof(f->url), "sqlite:%s/test.db", f->folder);
+    test_db_url(f->folder, "test.db", f->url, sizeof(f->url));
     must(store_open(&(struct store_options){ .url = f->url }, &f->store));
     must(metrics_open(&f->metrics));
     must(metrics_register(f->metrics, auth_metrics));
@@ -92,6 +93,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     auth_close(f->auth);
     store_close(f->store);
+    test_db_drop(f->url);
     metrics_close(f->metrics);
     must(fs_remove_tree(f->folder));
     arena_deinit(&f->mem);
@@ -208,6 +210,8 @@ static void a_key_is_long_random_and_not_stored(void **state)
     for (size_t i = 3; i < a.key.len; i++)
         assert_non_null(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
                                a.key.ptr[i]));
+    if (test_db_is_postgres())
+        return; /* its files are the server's; what is sent there is the same */
     /* Neither the database nor its log contains it. */
     const char *const files[] = { "test.db", "test.db-wal" };
     int read_count = 0;
@@ -370,11 +374,13 @@ static void use_is_noted(void **state)
     struct http_request rq = { .api_key = arena_cstr(&f->mem, m.key) };
     int64_t before_ms = clock_wall_ms();
     assert_int_equal(ask(f, &rq, ACCESS_VIEWER), ERR_NONE);
-    /* It is written behind our back: any later write has it before itself in the queue. */
-    must(auth_audit(f->auth, STR("x"), STR("x"), STR("x"), STR_NONE));
+    /* It is written behind our back, a moment later. */
     struct auth_key_info *infos = NULL;
     size_t count = 0;
-    must(auth_key_list(f->auth, &f->mem, &infos, &count));
+    for (int i = 0; i < 1000 && !(infos && infos[0].last_used_ms >= before_ms); i++) {
+        clock_sleep_ms(i ? 5 : 0);
+        must(auth_key_list(f->auth, &f->mem, &infos, &count));
+    }
     assert_true(infos[0].last_used_ms >= before_ms);
 }
 

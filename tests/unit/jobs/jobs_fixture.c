@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "jobs_fixture.h"
+#include "../test_db.h"
 
 const struct job_kind fixture_kinds[] = {
     { .name = "t.note", .help = "Notes its name.", .component = "test" },
@@ -216,7 +217,7 @@ void fixture_init(struct fixture *f)
     arena_init(&f->mem, 64 * 1024 * 1024);
     snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-jobs-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    snprintf(f->url, sizeof(f->url), "sqlite:%s/test.db", f->folder);
+    test_db_url(f->folder, "test.db", f->url, sizeof(f->url));
     char log_folder[FS_PATH_BYTES];
     must(fs_join(log_folder, f->folder, "logs"));
     must(log_open(&(struct log_options){ .folder = log_folder, .quiet = true }, &f->log));
@@ -239,6 +240,7 @@ void fixture_deinit(struct fixture *f)
     fixture_gate(f, true);
     jobs_close(f->jobs, 5000);
     store_close(f->store);
+    test_db_drop(f->url);
     metrics_close(f->metrics);
     log_close(f->log);
     must(fs_remove_tree(f->folder));

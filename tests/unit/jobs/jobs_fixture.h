@@ -10,7 +10,7 @@ enum { TRAIL_MAX = 4096 };
 
 struct fixture {
     char folder[64];
-    char url[128];
+    char url[320];
     struct store *store;
     struct jobs *jobs;
     struct metrics *metrics;

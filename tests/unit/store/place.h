@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "platform/store/store.h"
+#include "../test_db.h"
 
 #define assert_ok(call)                                                         \
     do {                                                                        \
@@ -35,14 +36,14 @@
 struct place {
     char folder[64];
     char file[128]; /* of the store */
-    char url[160];
+    char url[320];
     struct store *store; /* open, or NULL */
 };
 
 static inline void place_paths(struct place *p)
 {
     snprintf(p->file, sizeof p->file, "%s/skerry.db", p->folder);
-    snprintf(p->url, sizeof p->url, "sqlite:%s", p->file);
+    test_db_url(p->folder, "skerry.db", p->url, sizeof p->url);
 }
 
 static inline void place_open(struct place *p)
@@ -73,6 +74,7 @@ static inline int place_teardown(void **state)
 {
     struct place *p = *state;
     store_close(p->store);
+    test_db_drop(p->url);
     assert_ok(fs_remove_tree(p->folder));
     free(p);
     return 0;

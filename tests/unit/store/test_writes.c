@@ -99,7 +99,8 @@ static void test_many_writers(void **state)
     assert_int_equal(place_int(p, count_notes, NO_ARGS), expected);
     assert_int_equal(place_int(p, "SELECT count(*) FROM note WHERE number % 3 = 0", NO_ARGS), 0);
     assert_int_equal(atomic_load(&commits.writes), expected);
-    assert_true(atomic_load(&commits.commits) < (size_t)expected); /* they did share commits */
+    if (!test_db_is_postgres()) /* there each has its own, and the server groups them */
+        assert_true(atomic_load(&commits.commits) < (size_t)expected); /* they did share commits */
     assert_ok(store_check(p->store));
 }
 
@@ -283,6 +284,8 @@ static void test_log_does_not_grow_for_ever(void **state)
     struct place *p = *state;
     char wal[140];
     int64_t bytes = 0;
+    if (test_db_is_postgres())
+        skip(); /* its log is the server's */
     snprintf(wal, sizeof wal, "%s-wal", p->file);
     for (int64_t i = 0; i < 200; i++)
         assert_ok(store_write(p->store, write_big, &i));

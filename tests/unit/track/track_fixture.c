@@ -5,18 +5,21 @@
 #include <stdio.h>
 
 #include "base/fs.h"
+#include "../test_db.h"
 
 void fixture_folder(struct fixture *f)
 {
     *f = (struct fixture){ .folder = "/tmp/skerry-track-XXXXXX" };
     if (!mkdtemp(f->folder))
         abort();
+    test_db_url(f->folder, "skerry.db", f->db_url, sizeof f->db_url);
     arena_init(&f->mem, 64u * 1024u * 1024u);
 }
 
 void fixture_folder_remove(struct fixture *f)
 {
     assert_ok(fs_remove_tree(f->folder));
+    test_db_drop(f->db_url);
     arena_deinit(&f->mem);
 }
 
@@ -28,8 +31,7 @@ err fixture_try_open(struct fixture *f)
                  &f->log));
     TRY(metrics_open(&f->metrics));
     TRY(metrics_register(f->metrics, track_metrics));
-    snprintf(url, sizeof url, "sqlite:%s/skerry.db", f->folder);
-    TRY(store_open(&(struct store_options){ .url = url }, &f->store));
+    TRY(store_open(&(struct store_options){ .url = f->db_url }, &f->store));
     snprintf(url, sizeof url, "file:%s/blobs", f->folder);
     TRY(blobs_open(url, &f->blobs));
     return track_open(&(struct track_options){ .store = f->store,

@@ -14,6 +14,7 @@
 
 struct fixture {
     char folder[64];
+    char db_url[320]; /* of the store */
     struct log *log;
     struct metrics *metrics;
     struct store *store;

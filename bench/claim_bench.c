@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How many jobs a second can be taken off the queue, each by one worker only?
+ *
+ * usage: claim_bench URL LABEL      URL of an empty store
+ *
+ * "single" is job_claim as a worker calls it: the job is marked running under a lease and the event
+ * is written. "batched" takes fifty rows in one statement through store_write_claim; no worker does
+ * that today, it shows what the store can do. Four threads each. Prints JSON lines.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "platform/jobs/jobs_internal.h"
+
+enum { JOBS_SINGLE = 8000, JOBS_BATCHED = 40000, THREADS = 4, BATCH = 50 };
+
+static void need(const char *what, err e)
+{
+    if (!e.code)
+        return;
+    fprintf(stderr, "claim_bench: %s: %s\n", what, e.msg);
+    exit(1);
+}
+
+static err no_work(struct run *run, const struct json *payload)
+{
+    return OK;
+}
+
+static err no_execute(void *arg, struct job *job, const struct job_kind *kind)
+{
+    return OK;
+}
+
+static const struct job_kind kinds[] = { { "bench.job", "Nothing.", "bench", .run = no_work },
+                                         { 0 } };
+
+struct filling {
+    int count;
+};
+
+static err fill(struct store_tx *tx, void *arg)
+{
+    const struct filling *f = arg;
+    struct store_bulk *bulk;
+    TRY(store_exec(tx, "DELETE FROM jobs", NO_ARGS, NULL));
+    TRY(store_bulk_begin(
+        tx, "jobs",
+        "id, kind, state, priority, payload, username, run_id, tries_max, created_ms, next_try_ms, "
+        "attempts, crashes, pause_wanted, stop_wanted, lease_no, lease_moved, done, total, eta_s",
+        19, &bulk));
+    for (int i = 0; i < f->count; i++) {
+        char id[UUID_BYTES], run[HEX_ID_BYTES];
+        rand_uuid(id);
+        rand_hex_id(run);
+        const struct store_value row[] = {
+            sql_cstr(id),       sql_cstr("bench.job"),
+            sql_cstr("queued"), sql_int(0),
+            sql_cstr("{}"),     sql_cstr(""),
+            sql_cstr(run),      sql_int(3),
+            sql_int(1),         sql_int(1),
+            sql_int(0),         sql_int(0),
+            sql_int(0),         sql_int(0),
+            sql_int(0),         sql_int(0),
+            sql_int(0),         sql_int(0),
+            sql_real(-1),
+        };
+        TRY(store_bulk_row(bulk, row));
+    }
+    return store_bulk_end(bulk, NULL);
+}
+
+struct taker {
+    struct store *store;
+    struct jobs *jobs;
+    pthread_t thread;
+    int64_t taken;
+    int64_t last; /* of one statement */
+};
+
+static void *take_single(void *arg)
+{
+    struct taker *t = arg;
+    const struct job_kind *const wanted[] = { &kinds[0] };
+    struct job *job = calloc(1, sizeof *job);
+    if (!job)
+        exit(1);
+    arena_init(&job->mem, JOB_ARENA_BYTES);
+    job->jobs = t->jobs;
+    for (bool claimed = true; claimed; t->taken += claimed) {
+        const struct job_claim claim = { wanted, 1, STR_NONE, clock_wall_ms() };
+        need("claiming", job_claim(t->jobs, &claim, job, &claimed));
+    }
+    arena_deinit(&job->mem);
+    free(job);
+    return NULL;
+}
+
+static err take_batch(struct store_tx *tx, void *arg)
+{
+    struct taker *t = arg;
+    struct store_rows *rows;
+    t->last = 0;
+    TRY(store_query(store_tx_read(tx),
+                    "UPDATE jobs SET state = 'running', worker = 'bench', lease_no = lease_no + 1,"
+                    " lease_until_ms = 2 WHERE state = 'queued' AND id IN (SELECT id FROM jobs"
+                    " WHERE state = 'queued' ORDER BY priority DESC, next_try_ms, job_no LIMIT ?1"
+                    " @skip_locked) RETURNING id",
+                    ARGS(sql_int(BATCH)), &rows));
+    while (store_next(rows))
+        t->last++;
+    return store_rows_close(rows);
+}
+
+static void *take_batches(void *arg)
+{
+    struct taker *t = arg;
+    do {
+        need("claiming a batch", store_write_claim(t->store, take_batch, t));
+        t->taken += t->last;
+    } while (t->last);
+    return NULL;
+}
+
+static void measure(struct store *s, struct jobs *j, const char *label, const char *how, int count,
+                    void *(*take)(void *))
+{
+    struct taker takers[THREADS];
+    int64_t taken = 0;
+    need("filling", store_write(s, fill, &(struct filling){ count }));
+    int64_t start_ns = clock_mono_ns();
+    for (int i = 0; i < THREADS; i++) {
+        takers[i] = (struct taker){ .store = s, .jobs = j };
+        need("a thread", thread_start(&takers[i].thread, "taker", take, &takers[i]));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(takers[i].thread, NULL);
+        taken += takers[i].taken;
+    }
+    double seconds = (double)(clock_mono_ns() - start_ns) / 1e9;
+    if (taken != count) {
+        fprintf(stderr, "claim_bench: %lld jobs were taken of %d\n", (long long)taken, count);
+        exit(1);
+    }
+    printf("{\"bench\":\"job-claim-%s-%s\",\"ours\":%.0f,\"peer\":null,\"theirs\":null,"
+           "\"unit\":\"jobs/s, %d threads\",\"ratio\":null}\n",
+           how, label, (double)count / seconds, THREADS);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct store *s = NULL;
+    struct jobs *j = NULL;
+    const struct job_kind *tables[] = { kinds };
+    if (argc != 3) {
+        fprintf(stderr, "usage: claim_bench URL LABEL\n");
+        return 2;
+    }
+    need("opening", store_open(&(struct store_options){ .url = argv[1] }, &s));
+    need("opening jobs",
+         jobs_open(&(struct jobs_options){ .store = s, .worker = "bench:1", .execute = no_execute },
+                   tables, 1, &j));
+    measure(s, j, argv[2], "single", JOBS_SINGLE, take_single);
+    measure(s, j, argv[2], "batched", JOBS_BATCHED, take_batches);
+    jobs_close(j, 1000);
+    store_close(s);
+    return 0;
+}

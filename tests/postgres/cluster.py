@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A private PostgreSQL server on a free loopback port, for as long as a with block lasts.
+
+    with cluster.Cluster() as server:
+        os.environ["SKERRY_TEST_DB"] = server.url
+
+Nothing of an installed cluster is touched. PostgreSQL refuses to run as root, so root hands its server to
+an unprivileged user. fsync is off: these tests kill our processes, never the server's machine.
+"""
+import glob
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PASSWORD = "s3cret-pass@word/50%"  # what must be escaped in a URL, and never be seen anywhere
+PASSWORD_IN_URL = "s3cret-pass%40word%2F50%25"
+START_TIMEOUT_S = 60
+
+
+def programs():
+    """The folder of initdb and postgres (15 or newer); None when they are not installed."""
+    found = shutil.which("postgres")
+    folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]), reverse=True)
+    folders += [str(pathlib.Path(found).resolve().parent)] if found else []
+    wanted = ("postgres", "initdb", "pg_isready", "psql")
+    return next((f for f in folders if all(os.path.exists(f"{f}/{name}") for name in wanted)), None)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Cluster:
+    def __init__(self, durable=False, settings=()):
+        self.bin = programs()
+        if not self.bin:
+            raise RuntimeError("PostgreSQL is not installed: apt-get install postgresql")
+        self.settings = list(settings) + ([] if durable else ["fsync=off", "full_page_writes=off"])
+        self.process = None
+
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="skerry-pg-"))
+        self.owner = {}
+        if os.getuid() == 0:
+            names = {p.pw_name: p for p in pwd.getpwall()}
+            user = names.get("postgres") or names["nobody"]
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        if self.owner:
+            os.chown(secret, self.owner["user"], self.owner["group"])
+        try:
+            subprocess.run([f"{self.bin}/initdb", "-D", self.folder / "data", "-U", "skerry", "-A", "scram-sha-256",
+                            "--pwfile", secret, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+                           check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self.owner)
+            self.port = free_port()
+            self.start()
+            self.sql("CREATE DATABASE skerry", database="postgres")
+        except BaseException:
+            self.__exit__()
+            raise
+        self.url = f"postgresql://skerry:{PASSWORD_IN_URL}@127.0.0.1:{self.port}/skerry"
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self):
+        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}",
+                    "max_connections=200", *self.settings]
+        arguments = [x for s in settings for x in ("-c", s)]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([f"{self.bin}/postgres", "-D", self.folder / "data", *arguments],
+                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, **self.owner)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError("PostgreSQL ended at once: " + self.log()[-1000:])
+            if subprocess.run([f"{self.bin}/pg_isready", "-qh", "127.0.0.1", "-p", str(self.port)]).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError("PostgreSQL did not start: " + self.log()[-1000:])
+
+    def stop(self, how=signal.SIGINT):
+        """SIGINT: fast, connections are cut. SIGQUIT: at once, as after a crash."""
+        if self.process:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def sql(self, text, database="skerry", schema=None):
+        """Runs SQL; returns rows of texts."""
+        return psql(text, host="127.0.0.1", port=self.port, database=database, schema=schema, bin=self.bin)
+
+
+def psql(text, host, port, database, schema=None, bin=None):
+    env = dict(os.environ, PGPASSWORD=PASSWORD)
+    if schema:
+        env["PGOPTIONS"] = f"-csearch_path={schema}"
+    done = subprocess.run([f"{bin or programs()}/psql", "-XqAtF", "\x1f", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", str(port),
+                           "-U", "skerry", "-d", database, "-c", text], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{text}: {done.stderr}")
+    return [line.split("\x1f") for line in done.stdout.splitlines()]
