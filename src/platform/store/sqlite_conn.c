@@ -21,8 +21,8 @@ enum {
     READER_CACHE_KIB = 512,
     WRITER_CACHE_KIB = 2048,
     /* Random keys touch every page of their index in each batch: below this they are written more
-     * than once per commit (bench/store_bench.c). */
-    BULK_CACHE_KIB = 24576,
+     * than once per commit (bench/store_bench.c), above it an import needs more than 64 MiB in all. */
+    BULK_CACHE_KIB = 20480,
     READER_STATEMENTS_MAX = 48,
     WRITER_STATEMENTS_MAX = 128,
     /* The log file is cut back to this after it has been copied into the main file. */
