@@ -21,7 +21,8 @@ enum {
     READER_CACHE_KIB = 512,
     WRITER_CACHE_KIB = 2048,
     /* Random keys touch every page of their index in each batch: below this they are written more
-     * than once per commit (bench/store_bench.c), above it an import needs more than 64 MiB in all. */
+     * than once per commit (bench/store_bench.c); above it an import of any size needs more than
+     * 64 MiB in all. */
     BULK_CACHE_KIB = 20480,
     READER_STATEMENTS_MAX = 48,
     WRITER_STATEMENTS_MAX = 128,
