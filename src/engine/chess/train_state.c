@@ -25,7 +25,7 @@ struct chess_train_options chess_train_defaults(size_t count)
         .seed = 1,
         .batch_size = small ? 256 : 1024,
         .learning_rate = small ? 0.003 : 0.006,
-        .weight_decay = small ? 0.5 : 0.03,
+        .weight_decay = small ? 0.5 : 0.1,
         .dropout = small ? 0.3 : 0.15,
         .epochs = small ? 6 : 20,
         .patience = 0,
