@@ -151,7 +151,7 @@ static void look(struct jobs *j)
         jobs_warn(j, "jobs.look_failed", NULL, &e);
         sight.next_ms = now_ms + JOBS_POLL_MS;
     }
-    /* Also where this process is the only one: a wake-up that got lost costs one poll, not a job. */
+    /* Where this process works alone, too: a wake-up that got lost costs one poll, not a job. */
     if (sight.next_ms > now_ms + JOBS_POLL_MS)
         sight.next_ms = now_ms + JOBS_POLL_MS;
     jobs_note_due(j, sight.next_ms);
