@@ -155,8 +155,6 @@ err job_add_tx(struct jobs *j, struct store_tx *tx, const struct job_spec *spec,
         .took_ms = -1,
     };
     TRY(job_event_add(j, tx, &row, now_ms));
-    if (spec->not_before_ms > now_ms)
-        jobs_note_due(j, spec->not_before_ms);
     snprintf(ret_id, UUID_BYTES, "%s", id);
     *ret_is_new = true;
     return OK;

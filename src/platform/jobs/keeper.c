@@ -32,12 +32,20 @@ void jobs_wake_locked(struct jobs *j)
     pthread_cond_broadcast(&j->changed);
 }
 
-void jobs_wake(struct jobs *j)
+static void wake_workers(struct jobs *j)
 {
     pthread_mutex_lock(&j->lock);
     jobs_wake_locked(j);
     pthread_mutex_unlock(&j->lock);
     jobs_changed(j);
+}
+
+/* The keeper looks, too: what was added may be put off. It could not be told before the commit: on
+ * a slow disk it would look when the job is due, find nothing yet and sleep on. */
+void jobs_wake(struct jobs *j)
+{
+    jobs_note_due(j, 0);
+    wake_workers(j);
 }
 
 /* ------------------------------------------------------------------ heartbeat */
@@ -151,12 +159,11 @@ static void look(struct jobs *j)
         jobs_warn(j, "jobs.look_failed", NULL, &e);
         sight.next_ms = now_ms + JOBS_POLL_MS;
     }
-    /* Where this process works alone, too: a wake-up that got lost costs one poll, not a job. */
-    if (sight.next_ms > now_ms + JOBS_POLL_MS)
+    if (!j->options.sole_worker && sight.next_ms > now_ms + JOBS_POLL_MS)
         sight.next_ms = now_ms + JOBS_POLL_MS;
     jobs_note_due(j, sight.next_ms);
     if (sight.has_work)
-        jobs_wake(j);
+        wake_workers(j);
     else
         jobs_changed(j);
 }
