@@ -277,33 +277,6 @@ static void put_off_jobs_run_when_due(void **state)
     assert_true(info.started_ms >= at_ms);
 }
 
-struct slow_add {
-    struct jobs *jobs;
-    char id[UUID_BYTES];
-};
-
-/* The disk takes longer than the job is put off. */
-static err slow_add_write(struct store_tx *tx, void *arg)
-{
-    struct slow_add *a = arg;
-    struct job_spec spec = { .kind = "t.note", .not_before_ms = clock_wall_ms() + 30 };
-    bool is_new;
-    TRY(job_add_tx(a->jobs, tx, &spec, a->id, &is_new));
-    clock_sleep_ms(200);
-    return OK;
-}
-
-/* Whoever looks when the job is due sees nothing yet, and must look again. */
-static void a_commit_slower_than_the_delay_loses_no_job(void **state)
-{
-    struct fixture *f = *state;
-    struct slow_add a = { .jobs = f->jobs };
-    assert_int_equal(jobs_start(f->jobs, 2).code, ERR_NONE);
-    assert_int_equal(store_write(f->store, slow_add_write, &a).code, ERR_NONE);
-    jobs_wake(f->jobs);
-    fixture_wait_state(f, a.id, JOB_SUCCEEDED);
-}
-
 static void a_kind_can_limit_how_many_run_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -781,7 +754,6 @@ int main(void)
         T(higher_priority_first_then_older),
         T(a_command_runs_its_job_and_what_that_needs),
         T(put_off_jobs_run_when_due),
-        T(a_commit_slower_than_the_delay_loses_no_job),
         T(a_kind_can_limit_how_many_run_at_once),
         T(a_failed_try_is_repeated_with_the_same_run),
         T(workers_wake_up_for_a_retry),
