@@ -40,8 +40,8 @@ static void wake_workers(struct jobs *j)
     jobs_changed(j);
 }
 
-/* The keeper looks, too: what was added may be put off. Told before the commit, it could look before
- * it, find nothing yet and sleep on. */
+/* The keeper looks, too: what was added may be put off. Told before the commit, it could look
+ * before it, find nothing yet and sleep on. */
 void jobs_wake(struct jobs *j)
 {
     jobs_note_due(j, 0);
