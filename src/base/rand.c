@@ -12,10 +12,9 @@
 
 static uint64_t splitmix64(uint64_t *state)
 {
-    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
+    uint64_t z = rand_mix(*state);
+    *state += RAND_MIX_STEP;
+    return z;
 }
 
 void rng_init(struct rng *r, uint64_t seed)

@@ -20,6 +20,17 @@ float rng_normal(struct rng *r);                   /* mean 0, variance 1 */
 /* Shuffles uniformly (Fisher-Yates). */
 void rng_shuffle_u32(struct rng *r, uint32_t *items, size_t count);
 
+#define RAND_MIX_STEP 0x9E3779B97F4A7C15u
+/* One step of splitmix64 (Steele, Lea and Flood 2014): every bit of x moves half of the result, and
+ * no two x give the same. For counters and for hashes whose bits are not all good; no secret. */
+static inline uint64_t rand_mix(uint64_t x)
+{
+    x += RAND_MIX_STEP;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
 /* Kernel randomness. Aborts if the kernel has none: there is no safe way on. */
 void rand_bytes(void *out, size_t count);
 

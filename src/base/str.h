@@ -52,6 +52,8 @@ MUST_USE err str_to_f64(str s, double *ret_value); /* finite only */
 
 /* Length of the longest valid UTF-8 prefix (RFC 3629: no surrogates, no overlong forms). */
 size_t str_utf8_valid_len(str s);
+/* Writes a code point below 0x110000 as UTF-8; returns the bytes written, 1 to 4. */
+size_t str_utf8_put(uint32_t c, char out[4]);
 
 /* Hash for in-memory tables; not for storage or secrets. */
 uint64_t str_hash(str s);

@@ -8,6 +8,7 @@
 #include "apps/chess/game_record.h"
 #include "apps/chess/game_store.h"
 #include "base/clock.h"
+#include "base/rand.h"
 #include "engine/chess/pgn.h"
 
 const char dataset_filter_schema[] =
@@ -405,22 +406,13 @@ err split_plan_parse(const struct json *split, struct split_plan *ret_plan)
     return OK;
 }
 
-/* splitmix64's finisher: turns an FNV hash, whose high bits are weak, into 64 good ones. */
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9E3779B97F4A7C15;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-    return x ^ (x >> 31);
-}
-
 enum chess_split split_plan_of(const struct split_plan *plan, uint64_t moves_hash, int64_t end_ms)
 {
     if (plan->by_time)
         return end_ms >= plan->test_from_ms    ? CHESS_TEST
                : end_ms >= plan->valid_from_ms ? CHESS_VALID
                                                : CHESS_TRAIN;
-    double unit = (double)(mix(moves_hash ^ mix(plan->seed)) >> 11) * 0x1p-53;
+    double unit = (double)(rand_mix(moves_hash ^ rand_mix(plan->seed)) >> 11) * 0x1p-53;
     if (unit < plan->share[CHESS_TRAIN])
         return CHESS_TRAIN;
     return unit < plan->share[CHESS_TRAIN] + plan->share[CHESS_VALID] ? CHESS_VALID : CHESS_TEST;

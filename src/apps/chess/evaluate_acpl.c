@@ -242,30 +242,19 @@ static err take_results(struct batch *b)
 
 /* ------------------------------------------------------------------ kept while it runs */
 
-struct landmark {
-    struct job *job;
-    char cursor[40];
-};
-
-static err landmark_tx(struct store_tx *tx, void *arg)
-{
-    struct landmark *l = arg;
-    return job_cursor_save(l->job, tx, str_of(l->cursor));
-}
-
 /* The cursor tells the scheduler that this try got ahead, as in a training. */
 static err keep_positions(const struct acpl_sample *s)
 {
     struct buf lines;
-    struct landmark landmark = { .job = run_job(s->e->run) };
-    snprintf(landmark.cursor, sizeof landmark.cursor, "{\"judged\":%zu}", s->judged);
+    char cursor[40];
+    snprintf(cursor, sizeof cursor, "{\"judged\":%zu}", s->judged);
     buf_init(&lines, LINES_BYTES_MAX);
     acpl_lines_write(s, &lines);
     err e = buf_check(&lines);
     if (!e.code)
         e = run_artifact(s->e->run, POSITIONS_FILE, buf_str(&lines));
     buf_deinit(&lines);
-    return e.code ? e : store_write(run_store(s->e->run), landmark_tx, &landmark);
+    return e.code ? e : job_cursor_commit(run_job(s->e->run), str_of(cursor));
 }
 
 static err resume(struct acpl_sample *s)

@@ -141,24 +141,13 @@ static err restore(struct training *t)
     return err_wrap(e, "resuming from the checkpoint");
 }
 
-struct landmark {
-    struct job *job;
-    char cursor[40];
-};
-
-static err landmark_tx(struct store_tx *tx, void *arg)
-{
-    struct landmark *l = arg;
-    return job_cursor_save(l->job, tx, str_of(l->cursor));
-}
-
 /* The state is the artifact; the cursor tells the scheduler that this try got ahead, so that a long
  * training outlives any number of restarts, and one that kills its process each time does not. */
 static err checkpoint(struct training *t)
 {
     struct buf bytes;
-    struct landmark landmark = { .job = run_job(t->run) };
-    snprintf(landmark.cursor, sizeof landmark.cursor, "{\"step\":%lld}", (long long)t->step);
+    char cursor[40];
+    snprintf(cursor, sizeof cursor, "{\"step\":%lld}", (long long)t->step);
     buf_init(&bytes, CHECKPOINT_BYTES_MAX);
     err e = chess_trainer_checkpoint(t->trainer, &bytes);
     if (!e.code)
@@ -166,7 +155,7 @@ static err checkpoint(struct training *t)
     if (!e.code)
         e = run_artifact(t->run, "checkpoint.bin", buf_str(&bytes));
     buf_deinit(&bytes);
-    return e.code ? e : store_write(run_store(t->run), landmark_tx, &landmark);
+    return e.code ? e : job_cursor_commit(run_job(t->run), str_of(cursor));
 }
 
 static err report_metrics(struct training *t, const struct chess_train_report *r)

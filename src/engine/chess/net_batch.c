@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rand.h"
 #include "engine/chess/net_model.h"
 
 enum {
@@ -152,10 +153,7 @@ static void squares_forward(struct net_batch *b, const struct net_pass *pass, bo
 /* Counter-based noise: the same for the same seed and place, whatever was drawn before. */
 static uint64_t noise_at(uint64_t seed, uint64_t place)
 {
-    uint64_t x = seed + (place + 1) * 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
+    return rand_mix(seed + place * RAND_MIX_STEP);
 }
 
 static void noise_fill(uint8_t *noise, size_t count, uint64_t seed)

@@ -40,31 +40,6 @@ enum pgn_encoding pgn_encoding_of(str head, size_t *ret_skip)
     return PGN_BYTES;
 }
 
-/* Writes a code point; `out` has four bytes of room. */
-static size_t utf8_put(uint32_t c, char *out)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 63));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 63));
-        out[2] = (char)(0x80 | (c & 63));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 63));
-    out[2] = (char)(0x80 | (c >> 6 & 63));
-    out[3] = (char)(0x80 | (c & 63));
-    return 4;
-}
-
 enum { REPLACEMENT = 0xfffd };
 
 size_t pgn_utf16_to_utf8(struct pgn_utf16 *t, str in, char *out)
@@ -85,15 +60,15 @@ size_t pgn_utf16_to_utf8(struct pgn_utf16 *t, str in, char *out)
             uint32_t high = t->high_surrogate;
             t->high_surrogate = 0;
             if (is_low) {
-                len += utf8_put(0x10000 + ((high - 0xd800) << 10) + (unit - 0xdc00), out + len);
+                len += str_utf8_put(0x10000 + ((high - 0xd800) << 10) + (unit - 0xdc00), out + len);
                 continue;
             }
-            len += utf8_put(REPLACEMENT, out + len);
+            len += str_utf8_put(REPLACEMENT, out + len);
         }
         if (unit >= 0xd800 && unit < 0xdc00)
             t->high_surrogate = (uint16_t)unit;
         else
-            len += utf8_put(is_low ? REPLACEMENT : unit, out + len);
+            len += str_utf8_put(is_low ? REPLACEMENT : unit, out + len);
     }
     return len;
 }
@@ -133,7 +108,7 @@ void pgn_text_add(struct buf *out, str raw, bool has_escapes)
             if (count == 1)
                 bytes[0] = c;
         } else {
-            count = utf8_put(code_point_1252((unsigned char)c), bytes);
+            count = str_utf8_put(code_point_1252((unsigned char)c), bytes);
             i++;
         }
         if (len + count > PGN_TAG_BYTES_MAX)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/rand.h"
 
 enum { REPORT_MS = 250 };
 
@@ -25,14 +26,6 @@ enum { REPORT_MS = 250 };
 
 /* ------------------------------------------------------------------ order */
 
-uint64_t train_mix(uint64_t x)
-{
-    x += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
 /* A Feistel network is a permutation of the numbers with an even number of bits, whatever its round
  * function; walking on until the result is below count makes it one of 0..count-1. So any place of
  * any epoch is found without a table, which makes a resume exact and large datasets free. */
@@ -41,11 +34,11 @@ size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place)
     unsigned half = 1;
     while (half < 32 && ((uint64_t)1 << (2 * half)) < count)
         half++;
-    uint64_t mask = ((uint64_t)1 << half) - 1, key = train_mix(seed ^ train_mix(epoch)), x = place;
+    uint64_t mask = ((uint64_t)1 << half) - 1, key = rand_mix(seed ^ rand_mix(epoch)), x = place;
     do {
         uint64_t left = x >> half, right = x & mask;
         for (unsigned round = 0; round < 4; round++) {
-            uint64_t next = left ^ (train_mix(key + round + (right << 8)) & mask);
+            uint64_t next = left ^ (rand_mix(key + round + (right << 8)) & mask);
             left = right;
             right = next;
         }
@@ -102,7 +95,7 @@ static void get_sample(const struct chess_trainer *t, uint64_t number,
     size_t index = train_order(t->options.seed, epoch, t->train.count,
                                (size_t)(number % t->train.count));
     t->train.get(t->train.arg, index, ret_sample);
-    if ((double)(train_mix(t->options.seed ^ train_mix(number)) >> 11) * 0x1p-53 < RATINGS_HIDDEN)
+    if ((double)(rand_mix(t->options.seed ^ rand_mix(number)) >> 11) * 0x1p-53 < RATINGS_HIDDEN)
         ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;
 }
 
@@ -120,7 +113,7 @@ static void slice_step(void *arg, size_t index)
     slice->sums = (struct train_sums){ 0 };
     while (next < end) {
         uint64_t number = (uint64_t)t->step * size + next;
-        uint64_t noise = train_mix(t->options.seed ^ train_mix(~number));
+        uint64_t noise = rand_mix(t->options.seed ^ rand_mix(~number));
         b->count = 0;
         for (; next < end && b->count < NET_BATCH_MAX; next++) {
             get_sample(t, (uint64_t)t->step * size + next, &sample);

@@ -63,6 +63,5 @@ struct chess_trainer {
 
 /* The sample that stands at `place` of the epoch's order: a permutation of 0..count-1. */
 size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place);
-uint64_t train_mix(uint64_t x);
 
 #endif

@@ -6,15 +6,7 @@
 
 #include <stdlib.h>
 
-/* The finisher of splitmix64 (Steele, Lea and Flood 2014): every input bit flips half of the
- * output. */
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
+#include "base/rand.h"
 
 err learn_shares_check(const struct learn_shares *shares)
 {
@@ -32,7 +24,7 @@ err learn_shares_check(const struct learn_shares *shares)
 
 enum learn_part learn_split_group(uint64_t seed, uint64_t group, const struct learn_shares *shares)
 {
-    double unit = (double)(mix(mix(seed) ^ group) >> 11) * 0x1p-53;
+    double unit = (double)(rand_mix(rand_mix(seed) ^ group) >> 11) * 0x1p-53;
     if (unit < shares->test)
         return LEARN_TEST;
     if (unit < shares->test + shares->valid)
@@ -46,7 +38,7 @@ uint64_t learn_split_key(str key)
     uint64_t hash = 0xCBF29CE484222325u;
     for (size_t i = 0; i < key.len; i++)
         hash = (hash ^ (unsigned char)key.ptr[i]) * 0x100000001B3u;
-    return mix(hash);
+    return rand_mix(hash);
 }
 
 static int time_cmp(const void *a, const void *b)

@@ -165,30 +165,37 @@ static err param_needed(struct http_request *rq, const char *name, str *ret_valu
 
 /* ------------------------------------------------------------------ running */
 
+/* One question while it is answered. */
 struct asking {
     struct http_request *rq;
+    bool is_range;
     struct query_house house;
     struct query_source source;
     arena memory;
-    struct core_state *turns;
 };
 
-static err asking_begin(struct asking *a, struct http_request *rq)
+typedef err work_fn(struct asking *a, struct http_reply *rp);
+typedef err reply_fn(struct http_reply *rp, err e);
+
+/* Does the work when it is this question's turn, and says a failure in the shape of the API. */
+static err answer(struct http_request *rq, struct http_reply *rp, bool is_range, work_fn *work,
+                  reply_fn *reply)
 {
     struct house *h = rq_house(rq);
-    *a = (struct asking){ .rq = rq,
-                          .house = { house_history(h), house_metrics(h), house_log(h) },
-                          .turns = app_state(h, &app_core) };
-    a->source = query_source_house(&a->house);
-    arena_init(&a->memory, QUERY_ARENA_BYTES);
+    struct core_state *turns = app_state(h, &app_core);
+    struct asking a = { .rq = rq,
+                        .is_range = is_range,
+                        .house = { house_history(h), house_metrics(h), house_log(h) } };
+    a.source = query_source_house(&a.house);
+    err e = turn_take(turns);
+    if (e.code)
+        return reply(rp, e);
+    arena_init(&a.memory, QUERY_ARENA_BYTES);
     process_metrics_update(house_metrics(h));
-    return turn_take(a->turns);
-}
-
-static void asking_end(struct asking *a)
-{
-    turn_give(a->turns);
-    arena_deinit(&a->memory);
+    e = work(&a, rp);
+    arena_deinit(&a.memory);
+    turn_give(turns);
+    return reply(rp, e);
 }
 
 /* ------------------------------------------------------------------ Prometheus' shapes */
@@ -257,16 +264,16 @@ static err loki_reply(struct http_reply *rp, err e)
 
 /* ------------------------------------------------------------------ query, query_range */
 
-static err prom_run(struct asking *a, struct http_reply *rp, bool is_range)
+static err prom_run(struct asking *a, struct http_reply *rp)
 {
     struct http_request *rq = a->rq;
     struct query *q;
     struct query_result result;
     str text, given;
-    struct query_times times = { .start_ms = clock_wall_ms(), .is_range = is_range };
+    struct query_times times = { .start_ms = clock_wall_ms(), .is_range = a->is_range };
     TRY(param_needed(rq, "query", &text));
     TRY(param_duration(rq, "timeout", &times.timeout_ms));
-    if (is_range) {
+    if (a->is_range) {
         TRY(param_needed(rq, "start", &given));
         TRY(param_needed(rq, "end", &given));
         TRY(param_needed(rq, "step", &given));
@@ -287,25 +294,14 @@ static err prom_run(struct asking *a, struct http_reply *rp, bool is_range)
     return OK;
 }
 
-static err prom_answer(struct http_request *rq, struct http_reply *rp, bool is_range)
-{
-    struct asking a;
-    err e = asking_begin(&a, rq);
-    if (!e.code) {
-        e = prom_run(&a, rp, is_range);
-        asking_end(&a);
-    }
-    return prom_reply(rp, e);
-}
-
 err core_prom_query(struct http_request *rq, struct http_reply *rp)
 {
-    return prom_answer(rq, rp, false);
+    return answer(rq, rp, false, prom_run, prom_reply);
 }
 
 err core_prom_query_range(struct http_request *rq, struct http_reply *rp)
 {
-    return prom_answer(rq, rp, true);
+    return answer(rq, rp, true, prom_run, prom_reply);
 }
 
 /* ------------------------------------------------------------------ series, labels, values */
@@ -360,8 +356,8 @@ static void write_texts(struct http_reply *rp, str *texts, size_t count)
     json_object_end(w);
 }
 
-/* The names of all labels, or (label) the values of one. */
-static err prom_labels(struct asking *a, struct http_reply *rp, str label)
+/* Names of labels, or the values of one. */
+static err write_labels(struct asking *a, struct http_reply *rp, str label)
 {
     struct labels *list;
     size_t count, used = 0, total = 0;
@@ -382,34 +378,27 @@ static err prom_labels(struct asking *a, struct http_reply *rp, str label)
 
 err core_prom_series(struct http_request *rq, struct http_reply *rp)
 {
-    struct asking a;
-    err e = asking_begin(&a, rq);
-    if (!e.code) {
-        e = prom_series(&a, rp);
-        asking_end(&a);
-    }
-    return prom_reply(rp, e);
+    return answer(rq, rp, false, prom_series, prom_reply);
 }
 
-static err labels_answer(struct http_request *rq, struct http_reply *rp, str label)
+static err prom_labels(struct asking *a, struct http_reply *rp)
 {
-    struct asking a;
-    err e = asking_begin(&a, rq);
-    if (!e.code) {
-        e = prom_labels(&a, rp, label);
-        asking_end(&a);
-    }
-    return prom_reply(rp, e);
+    return write_labels(a, rp, STR_NONE);
 }
 
 err core_prom_labels(struct http_request *rq, struct http_reply *rp)
 {
-    return labels_answer(rq, rp, STR_NONE);
+    return answer(rq, rp, false, prom_labels, prom_reply);
+}
+
+static err prom_label_values(struct asking *a, struct http_reply *rp)
+{
+    return write_labels(a, rp, http_param(a->rq, "name"));
 }
 
 err core_prom_label_values(struct http_request *rq, struct http_reply *rp)
 {
-    return labels_answer(rq, rp, http_param(rq, "name"));
+    return answer(rq, rp, false, prom_label_values, prom_reply);
 }
 
 /* ------------------------------------------------------------------ what the server is */
@@ -510,7 +499,7 @@ static err loki_limits(struct http_request *rq, int64_t *ret_limit, bool *ret_ol
     return OK;
 }
 
-static err loki_run(struct asking *a, struct http_reply *rp, bool is_range)
+static err loki_run(struct asking *a, struct http_reply *rp)
 {
     struct query *q;
     struct query_result result;
@@ -521,11 +510,11 @@ static err loki_run(struct asking *a, struct http_reply *rp, bool is_range)
     bool oldest_first;
     size_t count;
     TRY(param_needed(a->rq, "query", &text));
-    TRY(loki_times(a->rq, is_range, &times));
+    TRY(loki_times(a->rq, a->is_range, &times));
     TRY(loki_limits(a->rq, &limit, &oldest_first));
     TRY(query_parse(&a->memory, QUERY_LOGQL, text, &q));
     if (query_wants_lines(q)) {
-        if (!is_range)
+        if (!a->is_range)
             times.start_ms = times.end_ms - HOUR_MS;
         TRY(query_run_lines(q, &a->source, &times, (size_t)limit, oldest_first, &a->memory,
                             &streams, &count));
@@ -541,25 +530,14 @@ static err loki_run(struct asking *a, struct http_reply *rp, bool is_range)
     return OK;
 }
 
-static err loki_answer(struct http_request *rq, struct http_reply *rp, bool is_range)
-{
-    struct asking a;
-    err e = asking_begin(&a, rq);
-    if (!e.code) {
-        e = loki_run(&a, rp, is_range);
-        asking_end(&a);
-    }
-    return loki_reply(rp, e);
-}
-
 err core_loki_query(struct http_request *rq, struct http_reply *rp)
 {
-    return loki_answer(rq, rp, false);
+    return answer(rq, rp, false, loki_run, loki_reply);
 }
 
 err core_loki_query_range(struct http_request *rq, struct http_reply *rp)
 {
-    return loki_answer(rq, rp, true);
+    return answer(rq, rp, true, loki_run, loki_reply);
 }
 
 err core_loki_labels(struct http_request *rq, struct http_reply *rp)
@@ -574,21 +552,19 @@ err core_loki_labels(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-err core_loki_label_values(struct http_request *rq, struct http_reply *rp)
+static err loki_label_values(struct asking *a, struct http_reply *rp)
 {
-    struct asking a;
     str *values;
     size_t count;
     struct query_times times = { 0 };
-    err e = asking_begin(&a, rq);
-    if (!e.code) {
-        e = loki_times(rq, true, &times);
-        if (!e.code)
-            e = query_log_values(&a.house, http_param(rq, "name"), times.start_ms, times.end_ms,
-                                 &a.memory, &values, &count);
-        if (!e.code)
-            write_texts(rp, values, count);
-        asking_end(&a);
-    }
-    return loki_reply(rp, e);
+    TRY(loki_times(a->rq, true, &times));
+    TRY(query_log_values(&a->house, http_param(a->rq, "name"), times.start_ms, times.end_ms,
+                         &a->memory, &values, &count));
+    write_texts(rp, values, count);
+    return OK;
+}
+
+err core_loki_label_values(struct http_request *rq, struct http_reply *rp)
+{
+    return answer(rq, rp, false, loki_label_values, loki_reply);
 }

@@ -123,13 +123,9 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     json_object_begin(&w);
     json_kv_cstr(&w, "datasetId", dataset.id);
     json_kv_str(&w, "model", model);
-    json_key(&w, "params");
-    struct buf params;
-    buf_init(&params, JOB_PAYLOAD_MAX);
-    json_dump(body, &params);
-    json_out_raw(&w, buf_str(&params));
+    write_node(&w, "params", body);
     json_object_end(&w);
-    err e = err_first(buf_check(&params), buf_check(&payload));
+    err e = buf_check(&payload);
     job.kind = kind->train_job;
     job.payload = buf_str(&payload);
     if (!e.code)
@@ -137,7 +133,6 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     if (!e.code)
         e = auth_audit(house_auth(h), http_user(rq), STR("training.start"), str_of(dataset.id),
                        STR_NONE);
-    buf_deinit(&params);
     buf_deinit(&payload);
     return e;
 }

@@ -109,30 +109,6 @@ enum s3_xml_event s3_xml_next(struct s3_xml *x)
 
 /* ------------------------------------------------------------------ text */
 
-static size_t put_utf8(uint32_t c, char out[4])
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 63));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 63));
-        out[2] = (char)(0x80 | (c & 63));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 63));
-    out[2] = (char)(0x80 | (c >> 6 & 63));
-    out[3] = (char)(0x80 | (c & 63));
-    return 4;
-}
-
 /* "#38" or "#x26" -> '&'; 0 when it is no character. */
 static uint32_t reference(str digits)
 {
@@ -180,7 +156,7 @@ bool s3_xml_decode(str raw, char *out, size_t out_bytes)
             uint32_t c = end > 1 ? entity(str_sub(raw, 1, (size_t)end - 1)) : 0;
             if (!c)
                 return false;
-            count = put_utf8(c, bytes);
+            count = str_utf8_put(c, bytes);
             raw = str_sub(raw, (size_t)end, raw.len);
         }
         if (len + count >= out_bytes)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "platform/http/rate.h"
+#include "base/rand.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -46,16 +47,6 @@ uint64_t rate_client(str peer, bool peer_is_loopback, str forwarded_for)
     return address_key(peer, &key) ? key : 0;
 }
 
-/* The finalizer of splitmix64: every bit of the input moves every bit of the result. */
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 30;
-    x *= 0xBF58476D1CE4E5B9u;
-    x ^= x >> 27;
-    x *= 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
 /* The pair's entry, or else the place of the oldest; a free one is older than any. Lock held. */
 static struct rate_entry *find(struct rate_table *t, uint64_t key, int64_t now_ms)
 {
@@ -74,7 +65,7 @@ static struct rate_entry *find(struct rate_table *t, uint64_t key, int64_t now_m
 int64_t rate_take(struct rate_table *t, uint64_t client, const void *route, int64_t max,
                   int64_t now_ms)
 {
-    uint64_t key = mix(mix(client ^ t->seed) ^ (uint64_t)(uintptr_t)route);
+    uint64_t key = rand_mix(rand_mix(client ^ t->seed) ^ (uint64_t)(uintptr_t)route);
     key += key == 0;
     pthread_mutex_lock(&t->lock);
     struct rate_entry *entry = find(t, key, now_ms);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/rand.h"
 #include "platform/http/path.h"
 
 /* ------------------------------------------------------------------ life */
@@ -240,22 +241,13 @@ static bool is_sane_id(str id)
     return true;
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 30;
-    x *= 0xBF58476D1CE4E5B9u;
-    x ^= x >> 27;
-    x *= 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
 /* 32 hex digits, the size of a trace id. Unique by the counter, and hard to confuse by the seed;
  * they are no secret. */
 static void make_id(struct http_request *rq)
 {
     uint64_t serial = atomic_fetch_add_explicit(&rq->server->id_serial, 1, memory_order_relaxed);
-    uint64_t first = mix(rq->server->id_seed ^ serial);
-    uint64_t parts[2] = { first, mix(first + serial) };
+    uint64_t first = rand_mix(rq->server->id_seed ^ serial);
+    uint64_t parts[2] = { first, rand_mix(first + serial) };
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < 32; i++)
         rq->id[i] = digits[(parts[i / 16] >> (4 * (i % 16))) & 15];

@@ -212,6 +212,8 @@ str job_cursor(const struct job *job); /* as saved before this try; empty on a f
 /* Saves the cursor with the caller's work. ERR_CONFLICT when the lease was lost: the transaction
  * must fail with it, so that a worker that was thought dead changes nothing. */
 MUST_USE err job_cursor_save(struct job *job, struct store_tx *tx, str cursor);
+/* The same in a transaction of its own, for a stage whose work is kept elsewhere. */
+MUST_USE err job_cursor_commit(struct job *job, str cursor);
 /* ERR_CANCELLED when stop or pause is wanted, the try's time is over (ERR_TIMEOUT), the lease is
  * lost (ERR_CONFLICT) or the process is shutting down; OK otherwise. Cheap: two atomics. Long work
  * calls it at least every 100 ms. */

@@ -246,6 +246,23 @@ err job_cursor_save(struct job *job, struct store_tx *tx, str cursor)
     return lease_lost(job->info.id);
 }
 
+struct cursor_write {
+    struct job *job;
+    str cursor;
+};
+
+static err cursor_write(struct store_tx *tx, void *arg)
+{
+    const struct cursor_write *w = arg;
+    return job_cursor_save(w->job, tx, w->cursor);
+}
+
+err job_cursor_commit(struct job *job, str cursor)
+{
+    struct cursor_write w = { job, cursor };
+    return store_write(job->jobs->options.store, cursor_write, &w);
+}
+
 /* ------------------------------------------------------------------ heartbeat */
 
 struct beats_tx {

@@ -270,12 +270,7 @@ void log_error(struct log *l, const struct log_labels *labels, const char *event
 /* Ids must be unique within a trace and not zero; a counter with a random start, mixed, is both. */
 static uint64_t span_id_next(struct log *l)
 {
-    uint64_t x = atomic_fetch_add_explicit(&l->span_serial, 1, memory_order_relaxed);
-    x ^= x >> 30;
-    x *= 0xBF58476D1CE4E5B9u;
-    x ^= x >> 27;
-    x *= 0x94D049BB133111EBu;
-    x ^= x >> 31;
+    uint64_t x = rand_mix(atomic_fetch_add_explicit(&l->span_serial, 1, memory_order_relaxed));
     return x ? x : 1;
 }
 

@@ -193,23 +193,6 @@ static int hex_value(str digits)
     return value;
 }
 
-static size_t put_utf8(char *out, int c)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xC0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3F));
-        return 2;
-    }
-    out[0] = (char)(0xE0 | c >> 12);
-    out[1] = (char)(0x80 | (c >> 6 & 0x3F));
-    out[2] = (char)(0x80 | (c & 0x3F));
-    return 3;
-}
-
 /* What stands behind a backslash at l->next; moves on. Returns the bytes written to out, at most
  * as many as were read; 0 when it is no escape. */
 static size_t lex_escape(struct lexer *l, char quote, char *out)
@@ -233,7 +216,7 @@ static size_t lex_escape(struct lexer *l, char quote, char *out)
         out[0] = (char)value;
         return 1;
     }
-    return put_utf8(out, value);
+    return str_utf8_put((uint32_t)value, out);
 }
 
 static err lex_string(struct lexer *l, struct token *t)

@@ -61,6 +61,15 @@ static void shuffling_keeps_all(void **state)
     assert_true(moved > 50);
 }
 
+/* The first outputs of splitmix64 from seed 0, as its authors' code gives them: splits of datasets
+ * and the order of trainings hang on them. */
+static void mixing_is_splitmix64(void **state)
+{
+    assert_true(rand_mix(0) == 0xE220A8397B1DCDAFu);
+    assert_true(rand_mix(RAND_MIX_STEP) == 0x6E789E6AA1B965F4u);
+    assert_true(rand_mix(2 * RAND_MIX_STEP) == 0x06C45D188009454Fu);
+}
+
 static void ids_have_their_shape(void **state)
 {
     char a[UUID_BYTES], b[UUID_BYTES], hex[HEX_ID_BYTES];
@@ -106,7 +115,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_seed_same_numbers), cmocka_unit_test(numbers_are_in_range_and_even),
-        cmocka_unit_test(shuffling_keeps_all),    cmocka_unit_test(ids_have_their_shape),
+        cmocka_unit_test(shuffling_keeps_all),    cmocka_unit_test(mixing_is_splitmix64),
+        cmocka_unit_test(ids_have_their_shape),
         cmocka_unit_test(later_ids_sort_later),
         cmocka_unit_test(sha256_is_sha256),
     };

@@ -107,10 +107,35 @@ static void hashes_differ_and_repeat(void **state)
     assert_true(str_hash(STR("ab")) != str_hash(str_from("ab\0", 3)));
 }
 
+/* Text from XML, UTF-16 games and escapes in queries is stored as UTF-8: both ends of every length. */
+static void code_points_become_utf8(void **state)
+{
+    static const struct {
+        uint32_t c;
+        const char *text;
+    } points[] = {
+        { 'A', "A" },
+        { 0x7f, "\x7f" },
+        { 0x80, "\xc2\x80" },
+        { 0x7ff, "\xdf\xbf" },
+        { 0x800, "\xe0\xa0\x80" },
+        { 0xffff, "\xef\xbf\xbf" },
+        { 0x10000, "\xf0\x90\x80\x80" },
+        { 0x10ffff, "\xf4\x8f\xbf\xbf" },
+    };
+    for (size_t i = 0; i < COUNT_OF(points); i++) {
+        char out[4];
+        size_t count = str_utf8_put(points[i].c, out);
+        assert_true(str_eq(str_from(out, count), str_of(points[i].text)));
+        assert_int_equal(str_utf8_valid_len(str_from(out, count)), count);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_compare_by_content),
+        cmocka_unit_test(code_points_become_utf8),
         cmocka_unit_test(splitting_ends),
         cmocka_unit_test(sub_is_clamped),
         cmocka_unit_test(whole_numbers_are_strict),
