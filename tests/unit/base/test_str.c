@@ -107,7 +107,7 @@ static void hashes_differ_and_repeat(void **state)
     assert_true(str_hash(STR("ab")) != str_hash(str_from("ab\0", 3)));
 }
 
-/* Text from XML, UTF-16 games and escapes in queries is stored as UTF-8: both ends of every length. */
+/* Text from XML, UTF-16 games and escapes in queries becomes UTF-8: both ends of every length. */
 static void code_points_become_utf8(void **state)
 {
     static const struct {
