@@ -9,7 +9,12 @@
 
 /* Chunks start small, because most requests need little, and double up to a limit where malloc's
  * own cost no longer matters. */
-enum { CHUNK_BYTES_MIN = 4096, CHUNK_BYTES_MAX = 1024 * 1024, ALIGN_MAX = 64 };
+enum {
+    CHUNK_BYTES_MIN = 4096,
+    CHUNK_BYTES_MAX = 1024 * 1024,
+    CHUNK_BYTES_KEPT = 16 * 1024, /* by rewind, at most */
+    ALIGN_MAX = 64,
+};
 
 struct arena_chunk {
     struct arena_chunk *older;
@@ -28,19 +33,52 @@ void arena_init(arena *a, size_t bytes_max)
     *a = (arena){ .bytes_max = bytes_max };
 }
 
-void arena_reset(arena *a)
+static void run_hooks(arena *a)
 {
     while (a->hooks) {
         struct arena_hook *hook = a->hooks;
         a->hooks = hook->older; /* first: the hook may look at the arena */
         hook->fn(hook->arg);
     }
-    while (a->chunks) {
+}
+
+/* All chunks but one. */
+static void free_chunks(arena *a, const struct arena_chunk *kept)
+{
+    while (a->chunks && a->chunks != kept) {
         struct arena_chunk *chunk = a->chunks;
         a->chunks = chunk->older;
         free(chunk);
     }
+}
+
+void arena_reset(arena *a)
+{
+    run_hooks(a);
+    free_chunks(a, NULL);
     arena_init(a, a->bytes_max);
+}
+
+void arena_rewind(arena *a)
+{
+#ifdef __SANITIZE_ADDRESS__
+    arena_reset(a);
+#else
+    run_hooks(a);
+    struct arena_chunk *first = a->chunks;
+    while (first && first->older)
+        first = first->older;
+    if (first && first->bytes > CHUNK_BYTES_KEPT)
+        first = NULL;
+    free_chunks(a, first);
+    arena_init(a, a->bytes_max);
+    if (!first)
+        return;
+    a->chunks = first;
+    a->bytes_used = first->bytes;
+    a->next = first->data;
+    a->end = (unsigned char *)first + first->bytes;
+#endif
 }
 
 void arena_deinit(arena *a)

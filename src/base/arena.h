@@ -35,6 +35,10 @@ void arena_init(arena *a, size_t bytes_max);
 /* Runs the hooks (newest first) and gives everything back. The arena may be used again. */
 void arena_reset(arena *a);
 
+/* The same, but a small first chunk is kept for what comes next: for arenas that are used again and
+ * again. (Built with AddressSanitizer it keeps nothing, so that late uses are found.) */
+void arena_rewind(arena *a);
+
 /* Same as reset; the name that says the lifetime is over. Accepts an arena that is all zero. */
 void arena_deinit(arena *a);
 

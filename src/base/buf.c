@@ -87,7 +87,12 @@ void buf_add(struct buf *b, str s)
 
 void buf_add_char(struct buf *b, char c)
 {
-    buf_add_bytes(b, &c, 1);
+    if (b->failed || b->len + 2 > b->cap) {
+        buf_add_bytes(b, &c, 1);
+        return;
+    }
+    b->ptr[b->len++] = c;
+    b->ptr[b->len] = '\0';
 }
 
 void buf_add_cstr(struct buf *b, const char *s)
@@ -131,6 +136,125 @@ void buf_add_i64(struct buf *b, int64_t value)
     buf_add_bytes(b, text + at, sizeof text - at);
 }
 
+/* ------------------------------------------------------------------ doubles as text
+ *
+ * 15 digits are enough for most numbers people write; 17 are enough for every double. Between
+ * 0.0001 and 1e15 all of it is exact in 128 bits, which is ten times as fast as printf and strtod:
+ * a page of runs shows ten thousand metrics. */
+
+enum { DIGITS_MIN = 15, DIGITS_MAX = 17 };
+typedef unsigned __int128 u128;
+
+enum { TENS_COUNT = 20 };
+static const uint64_t powers_of_ten[TENS_COUNT] = {
+    1u,
+    10u,
+    100u,
+    1000u,
+    10000u,
+    100000u,
+    1000000u,
+    10000000u,
+    100000000u,
+    1000000000u,
+    10000000000u,
+    100000000000u,
+    1000000000000u,
+    10000000000000u,
+    100000000000000u,
+    1000000000000000u,
+    10000000000000000u,
+    100000000000000000u,
+    1000000000000000000u,
+    10000000000000000000u,
+};
+
+/* `digits` digits of mantissa * 2^-shift, whose first digit stands for 10^first, as a whole number.
+ * False when they do not read back as the same double. */
+static bool digits_of(uint64_t mantissa, int shift, int first, int digits, uint64_t *ret)
+{
+    int power = digits - 1 - first; /* 0 to 20 */
+    u128 ten = power < TENS_COUNT ? powers_of_ten[power]
+                                  : (u128)powers_of_ten[TENS_COUNT - 1] * powers_of_ten[1];
+    u128 scaled = mantissa * ten, half = (u128)1 << (shift - 1);
+    u128 whole = scaled >> shift, rest = scaled - (whole << shift);
+    if (rest > half || (rest == half && (whole & 1)))
+        whole++;
+    *ret = (uint64_t)whole;
+    u128 back = whole << shift;
+    u128 off = back > scaled ? back - scaled : scaled - back;
+    /* Nearer than half the way to the next double, which is half as far below a power of two. */
+    return off * (mantissa == (uint64_t)1 << 52 ? 4 : 2) < ten;
+}
+
+/* `whole` with its first digit standing for 10^first. */
+static void digits_add(struct buf *b, uint64_t whole, int digits, int first)
+{
+    char text[32];
+    int len = 0;
+    while (whole % 10 == 0 && digits > 1 && digits - 1 > first) {
+        whole /= 10;
+        digits--;
+    }
+    char reversed[DIGITS_MAX + 1];
+    for (int i = 0; i < digits; i++, whole /= 10)
+        reversed[digits - 1 - i] = (char)('0' + whole % 10);
+    if (first < 0) {
+        text[len++] = '0';
+        text[len++] = '.';
+        for (int i = -1; i > first; i--)
+            text[len++] = '0';
+    }
+    for (int i = 0; i < digits; i++) {
+        text[len++] = reversed[i];
+        if (i == first && i + 1 < digits)
+            text[len++] = '.';
+    }
+    buf_add_bytes(b, text, (size_t)len);
+}
+
+/* False for what printf must do. */
+static bool add_plain(struct buf *b, double value)
+{
+    static const double small[] = { 1e-4, 1e-3, 1e-2, 1e-1, 1e0 };
+    double size = fabs(value);
+    if (size < small[0] || size >= 1e15)
+        return false;
+    int first = -4, exponent;
+    while (size >= (first < 0 ? small[first + 5] : (double)powers_of_ten[first + 1]))
+        first++;
+    uint64_t mantissa = (uint64_t)ldexp(frexp(size, &exponent), 53);
+    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
+        uint64_t whole;
+        bool is_same = digits_of(mantissa, 53 - exponent, first, digits, &whole);
+        if (whole >= powers_of_ten[digits]) /* 9.99... became 10 */
+            return false;
+        if (!is_same)
+            continue;
+        if (value < 0)
+            buf_add_char(b, '-');
+        digits_add(b, whole, digits, first);
+        return true;
+    }
+    return false;
+}
+
+/* 1.3, -20.5: the double next to a number of one decimal. A division is rounded correctly, so what
+ * comes back from it is what the text reads as. */
+static bool add_tenths(struct buf *b, double value)
+{
+    double tenths = value * 10;
+    if (!(fabs(tenths) < 1e9) || tenths != floor(tenths) || tenths / 10 != value)
+        return false;
+    uint64_t whole = (uint64_t)fabs(tenths);
+    if (value < 0)
+        buf_add_char(b, '-');
+    buf_add_i64(b, (int64_t)(whole / 10));
+    buf_add_char(b, '.');
+    buf_add_char(b, (char)('0' + whole % 10));
+    return true;
+}
+
 void buf_add_f64(struct buf *b, double value)
 {
     assert(isfinite(value));
@@ -138,14 +262,33 @@ void buf_add_f64(struct buf *b, double value)
         buf_add_i64(b, (int64_t)value);
         return;
     }
+    if (add_tenths(b, value) || add_plain(b, value))
+        return;
     char text[40];
-    /* 15 digits are enough for most numbers people write; 17 are enough for every double. */
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;
     }
     buf_add_cstr(b, text);
+}
+
+void buf_add_real(struct buf *b, double value)
+{
+    if (value != trunc(value) || fabs(value) >= 1e16) { /* from there on it has an exponent */
+        buf_add_f64(b, value);
+        return;
+    }
+    char text[] = "-1234567890123456.0"; /* histories are long: no printf */
+    size_t at = sizeof text - 3;
+    uint64_t left = (uint64_t)fabs(value);
+    do {
+        text[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (signbit(value))
+        text[--at] = '-';
+    buf_add(b, str_from(text + at, sizeof text - 1 - at));
 }
 
 void buf_add_u8(struct buf *b, uint8_t v)

@@ -42,6 +42,8 @@ void buf_add_vfmt(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0
 void buf_add_i64(struct buf *b, int64_t value);
 void buf_add_f64(struct buf *b,
                  double value); /* shortest text that reads back the same; JSON form */
+/* The same, but whole ones as 1.0: whoever reads it sees what type it is. */
+void buf_add_real(struct buf *b, double value);
 
 /* Little-endian binary. Varint is LEB128, unsigned. */
 void buf_add_u8(struct buf *b, uint8_t v);

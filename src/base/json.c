@@ -77,8 +77,11 @@ err json_parse(arena *keep, str text, const struct json **ret_root)
     was_refused = false;
     json_t *root = json_loadb(text.len ? text.ptr : "", text.len,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (!root && was_refused)
+    if (was_refused) {
+        /* also when there is a root: its lexer drops the characters that it has no room for */
+        json_decref(root);
         return ERR(ERR_NO_MEMORY, "reading JSON: out of memory");
+    }
     if (!root)
         return ERR(ERR_INVALID, "reading JSON: line %d, column %d: %s", why.line, why.column,
                    why.text);

@@ -95,6 +95,8 @@ void json_kv_str(struct json_out *w, const char *key, str value);
 void json_kv_cstr(struct json_out *w, const char *key, const char *value);
 void json_kv_int(struct json_out *w, const char *key, int64_t value);
 void json_kv_real(struct json_out *w, const char *key, double value);
+/* A finite one; whole ones as 1.0. */
+void json_kv_dotted(struct json_out *w, const char *key, double value);
 void json_kv_bool(struct json_out *w, const char *key, bool value);
 void json_kv_raw(struct json_out *w, const char *key, str json);
 void json_kv_time_ms(struct json_out *w, const char *key, int64_t ms); /* ISO 8601; 0 writes null */

@@ -101,8 +101,28 @@ static void escape_char(struct buf *out, unsigned char c)
     buf_add_fmt(out, "\\u%04x", c);
 }
 
+/* Nearly every text is plain: copied in one go, with the quotes. */
+static bool add_plain(struct buf *out, str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_plain((unsigned char)s.ptr[i]))
+            return false;
+    char *p = s.len < SIZE_MAX - 2 ? buf_reserve(out, s.len + 2) : NULL;
+    if (!p)
+        return false;
+    p[0] = '"';
+    if (s.len)
+        memcpy(p + 1, s.ptr, s.len);
+    p[s.len + 1] = '"';
+    p[s.len + 2] = '\0'; /* buf_reserve keeps a byte for it */
+    out->len += s.len + 2;
+    return true;
+}
+
 void json_escape(struct buf *out, str s)
 {
+    if (add_plain(out, s))
+        return;
     buf_add_char(out, '"');
     size_t i = 0;
     while (i < s.len) {
@@ -213,6 +233,13 @@ void json_kv_real(struct json_out *w, const char *key, double value)
 {
     json_key(w, key);
     json_out_real(w, value);
+}
+
+void json_kv_dotted(struct json_out *w, const char *key, double value)
+{
+    json_key(w, key);
+    before_value(w);
+    buf_add_real(w->buf, value);
 }
 
 void json_kv_bool(struct json_out *w, const char *key, bool value)

@@ -231,3 +231,50 @@ uint64_t str_hash(str s)
     h *= 0xBF58476D1CE4E5B9u;
     return h ^ (h >> 32);
 }
+
+/* ------------------------------------------------------------------ base64 */
+
+size_t str_base64(str bytes, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = 0;
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        uint32_t group = 0;
+        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
+        for (size_t j = 0; j < 3; j++)
+            group = group << 8 | (j < have ? (uint8_t)bytes.ptr[i + j] : 0u);
+        for (size_t j = 0; j < 4; j++)
+            out[n++] = j <= have ? digits[group >> (18 - 6 * j) & 63] : '=';
+    }
+    return n;
+}
+
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+ptrdiff_t str_base64_decode(str text, char *out)
+{
+    while (text.len && text.ptr[text.len - 1] == '=')
+        text.len--;
+    uint32_t group = 0;
+    ptrdiff_t n = 0;
+    if (text.len % 4 == 1)
+        return -1;
+    for (size_t i = 0; i < text.len; i++) {
+        int digit = base64_digit(text.ptr[i]);
+        if (digit < 0)
+            return -1;
+        group = group << 6 | (uint32_t)digit;
+        if (i % 4)
+            out[n++] = (char)(group >> (6 - 2 * (i % 4)));
+    }
+    return n;
+}

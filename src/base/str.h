@@ -58,4 +58,9 @@ size_t str_utf8_put(uint32_t c, char out[4]);
 /* Hash for in-memory tables; not for storage or secrets. */
 uint64_t str_hash(str s);
 
+/* RFC 4648, with or without padding. `out` holds (len + 2) / 3 * 4 bytes, or len / 4 * 3 + 3. The
+ * decoder takes the URL-safe alphabet too; -1: not base64. Both return the length. */
+size_t str_base64(str bytes, char *out);
+ptrdiff_t str_base64_decode(str text, char *out);
+
 #endif

@@ -84,6 +84,35 @@ static void hooks_run_once_in_reverse(void **state)
     arena_deinit(&a);
 }
 
+/* If this failed, one request would see or keep another's memory. */
+static void a_rewound_arena_is_empty_and_keeps_little(void **state)
+{
+    arena a;
+    struct order order = { 0 };
+    struct mark mark = { &order, 1 };
+    arena_init(&a, 1 << 20);
+    for (int round = 0; round < 3; round++) {
+        assert_ok(arena_on_reset(&a, note, &mark));
+        unsigned char *small = arena_alloc(&a, 1000, 1, 1);
+        for (size_t i = 0; i < 1000; i++)
+            assert_int_equal(small[i], 0);
+        memset(small, 0xAA, 1000);
+        assert_non_null(arena_alloc(&a, 300000, 1, 1));
+        assert_null(arena_alloc(&a, 2 << 20, 1, 1));
+        assert_err(arena_check(&a), ERR_NO_MEMORY);
+        arena_rewind(&a);
+        assert_int_equal(order.count, round + 1);
+        assert_ok(arena_check(&a));
+        assert_true(a.bytes_used <= 16 * 1024);
+    }
+    arena_rewind(&a);
+    assert_int_equal(order.count, 3); /* a hook runs once */
+    assert_non_null(
+        arena_alloc(&a, 900000, 1, 1)); /* the cap is whole again, but for what is kept */
+    arena_deinit(&a);
+    assert_int_equal(a.bytes_used, 0);
+}
+
 static void strings_are_terminated_copies(void **state)
 {
     arena a;
@@ -107,6 +136,7 @@ int main(void)
         cmocka_unit_test(the_cap_holds),
         cmocka_unit_test(small_pieces_fill_the_cap),
         cmocka_unit_test(hooks_run_once_in_reverse),
+        cmocka_unit_test(a_rewound_arena_is_empty_and_keeps_little),
         cmocka_unit_test(strings_are_terminated_copies),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +47,62 @@ static void numbers_are_written_shortest(void **state)
         assert_string_equal(b.ptr, cases[i].text);
         assert_true(strtod(b.ptr, NULL) == cases[i].value);
     }
+    static const struct {
+        double value;
+        const char *text;
+    } reals[] = { { 0, "0.0" },
+                  { -0.0, "-0.0" },
+                  { -4, "-4.0" },
+                  { 1e15, "1000000000000000.0" },
+                  { 0.5, "0.5" },
+                  { 1e16, "1e+16" },
+                  { 9007199254740993.0, "9007199254740992.0" } };
+    for (size_t i = 0; i < COUNT_OF(reals); i++) {
+        buf_clear(&b);
+        buf_add_real(&b, reals[i].value);
+        assert_string_equal(b.ptr, reals[i].text);
+    }
     buf_clear(&b);
     buf_add_i64(&b, INT64_MIN);
     assert_string_equal(b.ptr, "-9223372036854775808");
     buf_clear(&b);
     buf_add_fmt(&b, "%s=%d", "a", 5);
     assert_string_equal(b.ptr, "a=5");
+    buf_deinit(&b);
+}
+
+/* The fast way and printf write the same: digits do not change with the version. */
+static void numbers_are_written_as_printf_would(void **state)
+{
+    uint64_t seed = 88172645463325252ULL;
+    struct buf b;
+    buf_init(&b, 1000);
+    for (int i = 0; i < 200000; i++) {
+        double value;
+        char text[40];
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        if (i % 4 == 0)
+            memcpy(&value, &seed, sizeof value);
+        else if (i % 4 == 1)
+            value = (double)(seed % 1000000) / pow(10, i % 11);
+        else if (i % 4 == 2)
+            value = ldexp(i % 8 < 4 ? 1 : 1 + (double)(seed % 3) * 0x1p-52, (int)(seed % 80) - 20);
+        else
+            value = (double)(seed >> 11) * 0x1p-53 * pow(10, i % 22 - 5);
+        if (!isfinite(value) || value == floor(value))
+            continue;
+        value = i & 1 ? -value : value;
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, value);
+            if (strtod(text, NULL) == value)
+                break;
+        }
+        buf_clear(&b);
+        buf_add_f64(&b, value);
+        assert_string_equal(b.ptr, text);
+    }
     buf_deinit(&b);
 }
 
@@ -103,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusal_is_sticky),
         cmocka_unit_test(numbers_are_written_shortest),
+        cmocka_unit_test(numbers_are_written_as_printf_would),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(reading_past_the_end_is_bad),
     };

@@ -116,8 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_seed_same_numbers), cmocka_unit_test(numbers_are_in_range_and_even),
         cmocka_unit_test(shuffling_keeps_all),    cmocka_unit_test(mixing_is_splitmix64),
-        cmocka_unit_test(ids_have_their_shape),
-        cmocka_unit_test(later_ids_sort_later),
+        cmocka_unit_test(ids_have_their_shape),   cmocka_unit_test(later_ids_sort_later),
         cmocka_unit_test(sha256_is_sha256),
     };
     return cmocka_run_group_tests_name("rand", tests, NULL, NULL);
