@@ -89,8 +89,8 @@ static uint32_t fill_slides(struct attack_magic magics[64], const chess_bits fac
     for (int square = 0; square < 64; square++) {
         struct attack_magic *m = &magics[square];
         chess_bits file = BITS_FILE_A << (square & 7), rank = BITS_RANK_1 << (square & 56);
-        chess_bits edge =
-            ((BITS_RANK_1 | BITS_RANK_8) & ~rank) | ((BITS_FILE_A | BITS_FILE_H) & ~file);
+        chess_bits edge = ((BITS_RANK_1 | BITS_RANK_8) & ~rank) |
+                          ((BITS_FILE_A | BITS_FILE_H) & ~file);
         chess_bits occupied = 0;
 
         m->mask = star(square, steps, 0) & ~edge;

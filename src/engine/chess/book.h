@@ -10,8 +10,8 @@
 #include "engine/chess/net.h"
 
 enum {
-    BOOK_SEEN_MIN = 2,            /* rarer positions are left out */
-    BOOK_ENTRIES_MAX = 8 << 20,   /* a book of 2.5 million positions has about four million */
+    BOOK_SEEN_MIN = 2,          /* rarer positions are left out */
+    BOOK_ENTRIES_MAX = 8 << 20, /* a book of 2.5 million positions has about four million */
 };
 
 struct book_entry {

@@ -79,8 +79,8 @@ enum { FEATURES_MOVE(FEATURES_ENUM) MOVE_ROWS };
 #undef FEATURES_ENUM
 
 enum {
-    FEATURES_BAG_MAX = 64,   /* rows of one position */
-    FEATURES_MOVE_MAX = 24,  /* rows of one move */
+    FEATURES_BAG_MAX = 64,  /* rows of one position */
+    FEATURES_MOVE_MAX = 24, /* rows of one move */
     FEATURES_SQUARES_MAX = 64,
 };
 

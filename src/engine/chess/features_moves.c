@@ -25,7 +25,7 @@ static inline void put_row(struct move_rows *r, unsigned row)
 
 /* The move and the board behind it. */
 struct after {
-    int piece, landed; /* landed: the piece that stands on `to`; differs for promotions */
+    int piece, landed;   /* landed: the piece that stands on `to`; differs for promotions */
     int from, to, taken; /* taken: 0 none, else piece + 1 */
     int castling;        /* -1, or side */
     chess_bits side[2][6], of[2], occupied;
@@ -277,7 +277,7 @@ static unsigned space_step(int change, int half)
     static const uint8_t steps[13] = {
         0, 0, 0, 0, 1, 1, 2, 3, 3, 4, 4, 4, 4
     }; /* -6..6, five steps */
-    static const uint8_t wide[13] = { 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6 };   /* seven steps */
+    static const uint8_t wide[13] = { 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6 }; /* seven steps */
     int at = clamp(change, -6, 6) + 6;
     return half ? steps[at] : wide[at];
 }

@@ -32,17 +32,17 @@ struct attack_map {
 
 struct features_view {
     const struct chess_position *position;
-    int turned;                 /* 56 when the board is turned, to be xored to squares; else 0 */
-    chess_bits side[2][6];      /* by owner and piece */
+    int turned;            /* 56 when the board is turned, to be xored to squares; else 0 */
+    chess_bits side[2][6]; /* by owner and piece */
     chess_bits of[2], occupied;
     int king[2];
     struct attack_map map[2];
     bool in_check;
-    chess_bits pinned;          /* own pieces between own king and a slider of theirs */
-    int balance, phase;         /* material in pawns, own minus theirs; pieces left */
-    unsigned danger[2];         /* dearest piece in danger of each side, the other one to move */
-    chess_bits endangered;      /* own pieces in danger */
-    int seen[2], ring[2]; /* squares attacked: by each side; around each king by the other side */
+    chess_bits pinned;     /* own pieces between own king and a slider of theirs */
+    int balance, phase;    /* material in pawns, own minus theirs; pieces left */
+    unsigned danger[2];    /* dearest piece in danger of each side, the other one to move */
+    chess_bits endangered; /* own pieces in danger */
+    int seen[2], ring[2];  /* squares attacked: by each side; around each king by the other side */
 };
 
 static inline int view_piece(const struct features_view *v, int square) /* or CHESS_NO_PIECE */

@@ -94,8 +94,8 @@ GENERATE_INLINE void generate_look(struct generate *g, int us)
     const struct attack_tables *t = &attack_tables;
     chess_bits queens = p->pieces[CHESS_QUEEN];
     chess_bits lines = t->reach[CHESS_ROOK][g->king] & (p->pieces[CHESS_ROOK] | queens) & g->enemy;
-    chess_bits diagonals =
-        t->reach[CHESS_BISHOP][g->king] & (p->pieces[CHESS_BISHOP] | queens) & g->enemy;
+    chess_bits diagonals = t->reach[CHESS_BISHOP][g->king] & (p->pieces[CHESS_BISHOP] | queens) &
+                           g->enemy;
 
     g->checkers = ((t->reach[CHESS_KNIGHT][g->king] & p->pieces[CHESS_KNIGHT]) |
                    (t->pawn[us][g->king] & p->pieces[CHESS_PAWN])) &

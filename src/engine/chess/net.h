@@ -37,9 +37,9 @@ struct chess_conditions {
 struct chess_sample {
     struct chess_position position;
     struct chess_conditions conditions;
-    chess_move move;     /* what was played */
-    int8_t outcome;      /* for the side to move: 1 win, 0 draw, -1 loss; 2 unknown */
-    uint32_t game;       /* group: a game never straddles train and test */
+    chess_move move; /* what was played */
+    int8_t outcome;  /* for the side to move: 1 win, 0 draw, -1 loss; 2 unknown */
+    uint32_t game;   /* group: a game never straddles train and test */
     uint16_t ply;
 };
 
@@ -80,7 +80,7 @@ chess_move chess_prediction_pick(const struct chess_prediction *pred, double tem
 /* ------------------------------------------------------------------ training */
 
 enum chess_net_size {
-    CHESS_NET_AUTO,   /* by the number of samples */
+    CHESS_NET_AUTO, /* by the number of samples */
     CHESS_NET_SMALL,
     CHESS_NET_MEDIUM,
     CHESS_NET_LARGE,
@@ -90,30 +90,34 @@ enum { CHESS_TRAIN_BATCH_MAX = 65536, CHESS_TRAIN_EPOCHS_MAX = 10000 };
 
 struct chess_train_options {
     uint64_t seed;
-    int batch_size;        /* 0: default */
-    double learning_rate;  /* peak of the schedule; 0: default */
+    int batch_size;               /* 0: default */
+    double learning_rate;         /* peak of the schedule; 0: default */
     double weight_decay, dropout; /* negative: default */
-    int epochs;            /* upper bound */
-    double minutes_max;    /* 0: no bound; the schedule decays to its end at the bound */
-    int patience;          /* early stopping: epochs (or evaluation rounds) without gain; 0: off */
-    bool book;             /* add the book of positions */
-    int threads;           /* 0: all cores; part of what makes a training repeatable */
+    int epochs;                   /* upper bound */
+    double minutes_max;           /* 0: no bound; the schedule decays to its end at the bound */
+    int patience; /* early stopping: epochs (or evaluation rounds) without gain; 0: off */
+    bool book;    /* add the book of positions */
+    int threads;  /* 0: all cores; part of what makes a training repeatable */
     enum chess_net_size size;
 };
 
 /* What is best for so many samples, with nothing left to default but `size`. */
 struct chess_train_options chess_train_defaults(size_t count);
+/* What a training with these options uses: defaults for `count` samples where they leave it open,
+ * and no more threads than a batch has samples. */
+struct chess_train_options chess_train_resolve(const struct chess_train_options *given,
+                                               size_t count);
 /* ERR_INVALID names the option, its value and what is allowed. */
 MUST_USE err chess_train_options_check(const struct chess_train_options *options);
 
 struct chess_train_report {
     int64_t step, step_total;
     int epoch;
-    double progress;            /* 0..1 */
+    double progress; /* 0..1 */
     double eta_s;
     double loss, policy_loss, value_loss, top1; /* running, training data */
     double samples_per_s;
-    bool evaluated;             /* the following are new */
+    bool evaluated; /* the following are new */
     double valid_loss, valid_top1, valid_top3;
 };
 /* Called a few times a second. ERR_CANCELLED ends training after saving a checkpoint. */

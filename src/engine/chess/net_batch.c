@@ -13,7 +13,7 @@
 #include "engine/chess/net_model.h"
 
 enum {
-    FROM_MAX = 16,              /* squares with own pieces */
+    FROM_MAX = 16, /* squares with own pieces */
     TO_MAX = 64,
     PADDED_MOVES = CHESS_MOVES_MAX,
 };

@@ -23,8 +23,8 @@ void net_layout_of(const struct net_shape *s, struct net_layout *ret_layout)
 {
     struct net_layout at;
     size_t next = 0;
-#define NET_PLACE(name, group_count)                                                               \
-    at.name = next;                                                                                \
+#define NET_PLACE(name, group_count) \
+    at.name = next;                  \
     next += (group_count);
     NET_GROUPS(NET_PLACE)
 #undef NET_PLACE

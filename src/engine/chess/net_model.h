@@ -26,16 +26,16 @@ struct net_shape {
 
 /* Where each group of weights starts in the one array of all; X(name, count). Written with the
  * widths of a shape `s`. */
-#define NET_GROUPS(X)                                                                              \
-    X(bag, (size_t)BAG_ROWS * s->bag)                                                              \
-    X(trunk, (size_t)s->bag * (2 * s->move + s->value))                                            \
-    X(trunk_bias, 2 * s->move + s->value)                                                          \
-    X(square, (size_t)SQUARE_ROWS * s->square)                                                     \
-    X(from, (size_t)s->square * s->move)                                                           \
-    X(to, (size_t)s->square * s->move)                                                             \
-    X(move, (size_t)MOVE_ROWS * s->move)                                                           \
-    X(out, s->move)                                                                                \
-    X(value, (size_t)s->value * LEARN_LANES) /* three columns are used */                          \
+#define NET_GROUPS(X)                                                    \
+    X(bag, (size_t)BAG_ROWS * s->bag)                                    \
+    X(trunk, (size_t)s->bag *(2 * s->move + s->value))                   \
+    X(trunk_bias, 2 * s->move + s->value)                                \
+    X(square, (size_t)SQUARE_ROWS * s->square)                           \
+    X(from, (size_t)s->square * s->move)                                 \
+    X(to, (size_t)s->square * s->move)                                   \
+    X(move, (size_t)MOVE_ROWS * s->move)                                 \
+    X(out, s->move)                                                      \
+    X(value, (size_t)s->value *LEARN_LANES) /* three columns are used */ \
     X(value_bias, LEARN_LANES)
 
 enum { NET_TABLE_ROWS = BAG_ROWS + SQUARE_ROWS + MOVE_ROWS };
@@ -94,10 +94,10 @@ struct net_pass {
 /* One position of a batch with its label and what came out. */
 struct net_row {
     struct features features;
-    int truth;         /* index of the move played */
-    int outcome;       /* 0 win, 1 draw, 2 loss; -1 unknown */
-    float value[LEARN_LANES];                      /* probabilities */
-    float policy[CHESS_MOVES_MAX];                 /* probabilities */
+    int truth;                     /* index of the move played */
+    int outcome;                   /* 0 win, 1 draw, 2 loss; -1 unknown */
+    float value[LEARN_LANES];      /* probabilities */
+    float policy[CHESS_MOVES_MAX]; /* probabilities */
     float policy_loss, value_loss;
 };
 
@@ -108,13 +108,13 @@ struct net_used {
 };
 
 struct net_batch {
-    size_t count;                        /* rows in use */
+    size_t count; /* rows in use */
     struct net_row rows[NET_BATCH_MAX];
     /* private */
     struct net_shape shape;
     float *memory, *h, *t, *out, *z;
     struct net_squares {
-        float *s, *p;      /* square rows and their projections, forward */
+        float *s, *p;              /* square rows and their projections, forward */
         float *used_s, *d_s, *d_p; /* of the squares that the gradient passes through */
         struct net_used *used;
         size_t used_count;

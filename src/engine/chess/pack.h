@@ -27,9 +27,9 @@ MUST_USE err pack_game_read(str bytes, arena *keep, struct pgn_game *ret_game);
 struct pack_walk {
     struct chess_position position; /* before `move`; at the end, the last one of the game */
     chess_move move;
-    size_t ply;                     /* of `move`, from 0 */
-    uint32_t clock_cs;              /* after move, or PGN_CLOCK_NONE */
-    int16_t eval_cp;                /* after move, or PGN_EVAL_NONE */
+    size_t ply;        /* of `move`, from 0 */
+    uint32_t clock_cs; /* after move, or PGN_CLOCK_NONE */
+    int16_t eval_cp;   /* after move, or PGN_EVAL_NONE */
     /* private */
     struct cursor moves, clocks, evals;
     size_t ply_count;
@@ -40,7 +40,7 @@ struct pack_walk {
     bool started, finished, failed;
 };
 MUST_USE err pack_walk_begin(str bytes, struct pack_walk *w);
-bool pack_walk_next(struct pack_walk *w);        /* false at the end or when the bytes are bad */
+bool pack_walk_next(struct pack_walk *w); /* false at the end or when the bytes are bad */
 MUST_USE err pack_walk_end(const struct pack_walk *w); /* ERR_CORRUPT when it ended early */
 
 /* A pack in memory. Adding a game that does not fit is ERR_TOO_BIG and changes nothing: finish the
@@ -57,7 +57,7 @@ MUST_USE err pack_writer_finish(struct pack_writer *w, str *ret_pack); /* valid 
 void pack_writer_clear(struct pack_writer *w);
 void pack_writer_deinit(struct pack_writer *w);
 
-MUST_USE err pack_open(str pack, uint32_t *ret_count); /* checks header and index */
+MUST_USE err pack_open(str pack, uint32_t *ret_count);           /* checks header and index */
 MUST_USE err pack_game(str pack, uint32_t index, str *ret_game); /* slice, checksum verified */
 
 /* 16 bytes that are equal for the same game: hash of start, moves, names, date, result. */

@@ -54,18 +54,18 @@ struct pgn_game {
     struct pgn_tag tags[PGN_TAGS_MAX];
     size_t tag_count;
     struct chess_position start;
-    bool has_fen;                /* start is not the standard one */
+    bool has_fen; /* start is not the standard one */
     size_t ply_count;
     const chess_move *moves;
     const uint32_t
         *clock_cs;          /* centiseconds left after the move; NULL if the game has none at all */
     const int16_t *eval_cp; /* white view, centipawns; mate in n is +-(32000 - n); NULL if none */
-    const uint8_t *nags;         /* first NAG after the move, 0 for none; NULL if none */
+    const uint8_t *nags;    /* first NAG after the move, 0 for none; NULL if none */
     enum chess_result result;
-    uint64_t line;               /* of its first tag, from 1 */
-    uint64_t byte_offset;        /* in the decompressed stream */
+    uint64_t line;                         /* of its first tag, from 1 */
+    uint64_t byte_offset;                  /* in the decompressed stream */
     size_t variation_count, comment_count; /* seen and skipped */
-    str text;                    /* the game as it stood in the source */
+    str text;                              /* the game as it stood in the source */
 };
 
 str pgn_game_tag(const struct pgn_game *g,
@@ -79,8 +79,8 @@ struct pgn_problem {
 
 struct pgn_reader;
 struct pgn_options {
-    bool keep_text;       /* fill game.text */
-    bool moves_only;      /* skip clocks, evals and NAGs */
+    bool keep_text;  /* fill game.text */
+    bool moves_only; /* skip clocks, evals and NAGs */
     /* Called for each game that is refused. May be NULL. */
     void (*problem)(void *arg, const struct pgn_problem *problem);
     void *arg;

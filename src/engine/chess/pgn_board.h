@@ -40,10 +40,10 @@ struct pgn_board {
  * on what kind of man moves would be guessed wrong every few moves, at the price of all else done
  * for one move. */
 struct pgn_kind {
-    chess_bits bit[3];           /* the bits of the man's number, each spread over a word */
+    chess_bits bit[3]; /* the bits of the man's number, each spread over a word */
     chess_bits pawn, push,
-        take; /* all ones for a pawn, a pawn that goes straight, one that takes */
-    chess_bits pad[2];           /* a power of two */
+        take;          /* all ones for a pawn, a pawn that goes straight, one that takes */
+    chess_bits pad[2]; /* a power of two */
 };
 #define PGN_SPREAD(man)                                              \
     {                                                                \

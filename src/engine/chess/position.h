@@ -52,17 +52,17 @@ static inline bool chess_move_is_castling(chess_move m)
 }
 
 struct chess_position {
-    chess_bits pieces[6];  /* by enum chess_piece, both colours */
+    chess_bits pieces[6]; /* by enum chess_piece, both colours */
     chess_bits colors[2];
-    uint8_t board[64];     /* piece | colour << 3, or CHESS_NO_PIECE */
-    uint64_t key;          /* Zobrist; Polyglot-compatible in standard chess (random table R64) */
-    uint8_t turn;          /* enum chess_color */
-    uint8_t en_passant;    /* target square, only when a capture there is pseudo-legal; else
-                              CHESS_NO_SQUARE */
+    uint8_t board[64];  /* piece | colour << 3, or CHESS_NO_PIECE */
+    uint64_t key;       /* Zobrist; Polyglot-compatible in standard chess (random table R64) */
+    uint8_t turn;       /* enum chess_color */
+    uint8_t en_passant; /* target square, only when a capture there is pseudo-legal; else
+                           CHESS_NO_SQUARE */
     uint8_t castling_rook[2][2]; /* square of the rook still allowed to castle [color][0 king side,
                                     1 queen side], else CHESS_NO_SQUARE */
     uint8_t is_960;
-    uint16_t halfmoves;    /* since the last capture or pawn move */
+    uint16_t halfmoves; /* since the last capture or pawn move */
     uint16_t fullmoves;
 };
 
@@ -132,11 +132,11 @@ enum chess_end {
     CHESS_GOES_ON,
     CHESS_CHECKMATE,
     CHESS_STALEMATE,
-    CHESS_INSUFFICIENT,    /* no sequence of moves can mate: K, KN, KB, KB*KB* all on one colour */
-    CHESS_FIFTY,           /* may be claimed */
-    CHESS_SEVENTY_FIVE,    /* ends by itself */
-    CHESS_THREEFOLD,       /* may be claimed */
-    CHESS_FIVEFOLD,        /* ends by itself */
+    CHESS_INSUFFICIENT, /* no sequence of moves can mate: K, KN, KB, KB*KB* all on one colour */
+    CHESS_FIFTY,        /* may be claimed */
+    CHESS_SEVENTY_FIVE, /* ends by itself */
+    CHESS_THREEFOLD,    /* may be claimed */
+    CHESS_FIVEFOLD,     /* ends by itself */
 };
 /* `earlier_keys` are the keys of all earlier positions of the game, oldest first. */
 enum chess_end chess_end_of(const struct chess_position *p, const uint64_t *earlier_keys,

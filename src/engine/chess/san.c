@@ -114,8 +114,8 @@ static chess_move quick_pawn(const struct chess_position *p, const char *text, s
                 return CHESS_MOVE_NONE;
         }
     } else {
-        chess_bits takers =
-            attack_tables.pawn[!us][to] & pawns & letter_squares[(unsigned char)text[0]];
+        chess_bits takers = attack_tables.pawn[!us][to] & pawns &
+                            letter_squares[(unsigned char)text[0]];
 
         if (len != 4 || text[1] != 'x' || !takers || !(p->colors[!us] & bit(to)))
             return CHESS_MOVE_NONE; /* so does en passant */

@@ -17,9 +17,9 @@
 
 enum {
     TRAIN_SLICES_MAX = 64,
-    TRAIN_RANGES = 64,          /* pieces in which the weights are updated */
-    TRAIN_VALID_MAX = 16384,    /* samples judged in an evaluation round */
-    TRAIN_ROUNDS = 20,          /* at least so many evaluation rounds in a training */
+    TRAIN_RANGES = 64,       /* pieces in which the weights are updated */
+    TRAIN_VALID_MAX = 16384, /* samples judged in an evaluation round */
+    TRAIN_ROUNDS = 20,       /* at least so many evaluation rounds in a training */
 };
 
 /* What one slice of a batch found. */
@@ -51,13 +51,13 @@ struct chess_trainer {
     struct train_slice *slices;
 
     int64_t step, step_total;
-    double elapsed_s;        /* of training, earlier runs included */
-    double last_round;       /* progress at the last evaluation round */
+    double elapsed_s;  /* of training, earlier runs included */
+    double last_round; /* progress at the last evaluation round */
     int64_t last_round_step;
-    double best_loss;        /* INFINITY before the first round */
+    double best_loss; /* INFINITY before the first round */
     int rounds_without_gain;
     bool stopped_early;
-    struct train_sums recent; /* since the last report */
+    struct train_sums recent;          /* since the last report */
     struct learn_adam_factors factors; /* of the step under way */
 };
 

@@ -82,8 +82,8 @@ static struct net_shape shape_of(enum chess_net_size size, size_t count)
     return shapes[size];
 }
 
-static struct chess_train_options options_resolve(const struct chess_train_options *given,
-                                                  size_t count)
+struct chess_train_options chess_train_resolve(const struct chess_train_options *given,
+                                               size_t count)
 {
     struct chess_train_options o = *given, defaults = chess_train_defaults(count);
     o.batch_size = o.batch_size ? o.batch_size : defaults.batch_size;
@@ -140,7 +140,7 @@ err chess_trainer_new(const struct chess_train_options *options,
     struct chess_trainer *t = calloc(1, sizeof *t);
     if (!t)
         return ERR(ERR_NO_MEMORY, "no memory for a trainer");
-    t->options = options_resolve(options, train->count);
+    t->options = chess_train_resolve(options, train->count);
     t->shape = shape_of(options->size, train->count);
     t->kernels = learn_kernels_best();
     t->schedule = (struct learn_schedule){

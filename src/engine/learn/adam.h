@@ -15,9 +15,9 @@ enum learn_decay { LEARN_DECAY_COSINE, LEARN_DECAY_LINEAR };
 /* Linear warm-up, then decay to rate * end_share. */
 struct learn_schedule {
     enum learn_decay decay;
-    double rate;       /* the peak */
-    double warm_up;    /* share of the whole training, 0..1 */
-    double end_share;  /* of the peak, at the end */
+    double rate;      /* the peak */
+    double warm_up;   /* share of the whole training, 0..1 */
+    double end_share; /* of the peak, at the end */
 };
 /* progress 0..1 of the training; what is outside is clamped. */
 double learn_schedule_rate(const struct learn_schedule *s, double progress);

@@ -10,10 +10,10 @@
 #define LEARN_ELO_MAX 1200.0
 
 struct learn_elo {
-    double score;        /* points per game, 0..1 */
-    double difference;   /* logistic Elo; positive: the first player is stronger */
-    double low, high;    /* 95 % interval of the difference */
-    double superiority;  /* probability that the first player is the stronger one, 0..1 */
+    double score;       /* points per game, 0..1 */
+    double difference;  /* logistic Elo; positive: the first player is stronger */
+    double low, high;   /* 95 % interval of the difference */
+    double superiority; /* probability that the first player is the stronger one, 0..1 */
 };
 
 /* From wins, draws and losses of the first player. The interval adds two wins and two losses' worth

@@ -21,9 +21,9 @@ enum { LEARN_LANES = 16 };
 /* One Adam update with decoupled weight decay (Loshchilov and Hutter 2019), as numbers ready to
  * use. */
 struct learn_adam_factors {
-    float rate;           /* learning rate of this step over (1 - beta1^t) */
+    float rate; /* learning rate of this step over (1 - beta1^t) */
     float beta1, beta2;
-    float second_scale;   /* 1 / (1 - beta2^t) */
+    float second_scale; /* 1 / (1 - beta2^t) */
     float epsilon;
     float decay;          /* the weight shrinks by this share: learning rate * weight decay */
     float gradient_scale; /* multiplies the summed gradient */

@@ -10,11 +10,11 @@
 #include "base/hash.h"
 #include "engine/chess/net_model.h"
 
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        err assert_e_ = (call);                                                                    \
-        if (assert_e_.code)                                                                        \
-            fail_msg("%s", assert_e_.msg);                                                         \
+#define assert_ok(call)                    \
+    do {                                   \
+        err assert_e_ = (call);            \
+        if (assert_e_.code)                \
+            fail_msg("%s", assert_e_.msg); \
     } while (0)
 
 struct sample_set {

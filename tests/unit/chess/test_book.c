@@ -158,8 +158,10 @@ static void test_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts_and_mixing), cmocka_unit_test(test_foreign_moves_are_ignored),
-        cmocka_unit_test(test_passes_do_not_matter), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_counts_and_mixing),
+        cmocka_unit_test(test_foreign_moves_are_ignored),
+        cmocka_unit_test(test_passes_do_not_matter),
+        cmocka_unit_test(test_bytes),
     };
     chess_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,9 +274,9 @@ static void test_conditions(void **state)
     bool speed = false, low = false, high = false, lead = false;
     for (int i = 0; i < f.bag_count; i++) {
         speed = speed || f.bag[i] == BAG_SPEED + CHESS_RAPID;
-        low = low || f.bag[i] == BAG_RATING_SELF + 1 + 3;   /* 1200..1599 */
+        low = low || f.bag[i] == BAG_RATING_SELF + 1 + 3;    /* 1200..1599 */
         high = high || f.bag[i] == BAG_RATING_SELF + 13 + 4; /* 1400..1799 */
-        lead = lead || f.bag[i] == BAG_RATING_LEAD + 1 + 7; /* one step above even */
+        lead = lead || f.bag[i] == BAG_RATING_LEAD + 1 + 7;  /* one step above even */
     }
     assert_true(speed && low && high && lead);
 }

@@ -68,7 +68,9 @@ static void test_prediction_equals_the_training_forward_pass(void **state)
         assert_ok(net_batch_new(&shapes[s], false, &b));
         for (int simd = LEARN_SIMD_PORTABLE; simd <= LEARN_SIMD_AVX512; simd++) {
             net->kernels = learn_kernels_get((enum learn_simd)simd);
-            struct net_pass pass = { .shape = shapes[s], .at = net->at, .weights = net->weights,
+            struct net_pass pass = { .shape = shapes[s],
+                                     .at = net->at,
+                                     .weights = net->weights,
                                      .kernels = learn_kernels_get(LEARN_SIMD_PORTABLE) };
             b->count = 0;
             for (size_t i = 0; i < set.count; i++)

@@ -85,7 +85,8 @@ static void broken_utf16(void **state)
         const char *text;
     } cases[] = {
         { STR_INIT("a\0\0\xd8"
-                   "b\0"), "a\ufffdb" }, /* half a pair */
+                   "b\0"),
+          "a\ufffdb" }, /* half a pair */
         { STR_INIT("\0\xdc"), "\ufffd" },
         { STR_INIT("\x3d\xd8\0\xde"), "\U0001F600" },
         { STR_INIT("a\0b"), "a" }, /* an odd byte at the end */
@@ -110,8 +111,15 @@ static void line_ends(void **state)
         const char *text;
         unsigned lines;
     } cases[] = {
-        { "", 0 },         { "a", 0 },       { "\n", 1 },      { "\r", 1 },       { "\r\n", 1 },
-        { "\n\r", 2 },     { "\r\r\n", 2 },  { "\n\n\n", 3 },  { "a\r\nb\rc\nd", 3 },
+        { "", 0 },
+        { "a", 0 },
+        { "\n", 1 },
+        { "\r", 1 },
+        { "\r\n", 1 },
+        { "\n\r", 2 },
+        { "\r\r\n", 2 },
+        { "\n\n\n", 3 },
+        { "a\r\nb\rc\nd", 3 },
         { "0123456789abcdef\n0123456789abcdef\r\n0123456789abcdef\r", 3 },
     };
 

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "base/rand.h"
 #include "engine/learn/split.h"
 
 static void test_shares_are_met(void **state)
@@ -76,6 +77,133 @@ static void test_time_split_never_tests_on_the_past(void **state)
     assert_string_equal(learn_part_name(LEARN_VALID), "valid");
 }
 
+/* ------------------------------------------------------------------ rows that carry their group */
+
+enum { ROWS = 4000, GAMES = 300 };
+
+/* Games of different lengths, rows of several games interleaved, later rows of a game later. */
+static void make_rows(uint64_t *group, int64_t *time, uint64_t seed)
+{
+    struct rng rng;
+    rng_init(&rng, seed);
+    for (size_t i = 0; i < ROWS; i++) {
+        /* a window of games that are going on, which moves; numbers say nothing about time */
+        uint64_t game = i * (GAMES - 8) / ROWS + rng_below(&rng, 8);
+        group[i] = rand_mix(game * 17 + seed);
+        time[i] = 1000 + (int64_t)i / 3;
+    }
+}
+
+static void assert_groups_whole(const uint64_t *group, const enum learn_part *part)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = i + 1; j < ROWS; j++)
+            if (group[i] == group[j])
+                assert_int_equal(part[i], part[j]);
+}
+
+/* The reference put rows of one game into training and test, and called the result accuracy. */
+static void test_chronological_keeps_games_whole(void **state)
+{
+    static uint64_t group[ROWS];
+    static int64_t time[ROWS];
+    static enum learn_part part[ROWS];
+    struct learn_shares shares = { .valid = 0.2, .test = 0.2 };
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        size_t count[3] = { 0 };
+        int64_t start[3] = { INT64_MAX, INT64_MAX, INT64_MAX }, last_start[3] = { 0 };
+        make_rows(group, time, seed);
+        assert_int_equal(learn_split_chronological(group, time, ROWS, &shares, part).code,
+                         ERR_NONE);
+        assert_groups_whole(group, part);
+        for (size_t i = 0; i < ROWS; i++) {
+            size_t j = 0;
+            while (group[j] != group[i])
+                j++;
+            count[part[i]]++;
+            start[part[i]] = time[j] < start[part[i]] ? time[j] : start[part[i]];
+            last_start[part[i]] = time[j] > last_start[part[i]] ? time[j] : last_start[part[i]];
+        }
+        assert_true(fabs((double)count[LEARN_TRAIN] - 0.6 * ROWS) < 30);
+        assert_true(fabs((double)count[LEARN_VALID] - 0.2 * ROWS) < 30);
+        assert_true(last_start[LEARN_TRAIN] <= start[LEARN_VALID]);
+        assert_true(last_start[LEARN_VALID] <= start[LEARN_TEST]);
+    }
+}
+
+static void test_chronological_of_few_games(void **state)
+{
+    /* the newest game has most of the rows, and still leaves the others something */
+    const uint64_t group[] = { 3, 9, 5, 5, 5, 5, 5, 5, 5, 5 };
+    const int64_t time[] = { 1, 2, 3, 3, 3, 3, 3, 3, 3, 3 };
+    enum learn_part part[10];
+    struct learn_shares shares = { .valid = 0.2, .test = 0.2 };
+    assert_int_equal(learn_split_chronological(group, time, 10, &shares, part).code, ERR_NONE);
+    assert_int_equal(part[0], LEARN_TRAIN);
+    assert_int_equal(part[1], LEARN_VALID);
+    for (size_t i = 2; i < 10; i++)
+        assert_int_equal(part[i], LEARN_TEST);
+    /* a game is as old as its oldest row, wherever that stands */
+    const uint64_t swapped[] = { 1, 1, 2, 2, 1 };
+    const int64_t late[] = { 50, 60, 20, 30, 10 };
+    shares = (struct learn_shares){ .valid = 0, .test = 0.4 };
+    assert_int_equal(learn_split_chronological(swapped, late, 5, &shares, part).code, ERR_NONE);
+    assert_int_equal(part[0], LEARN_TRAIN);
+    assert_int_equal(part[4], LEARN_TRAIN);
+    assert_int_equal(part[2], LEARN_TEST);
+    assert_int_equal(part[3], LEARN_TEST);
+    assert_int_equal(learn_split_chronological(NULL, NULL, 0, &shares, part).code, ERR_NONE);
+    shares.test = 2;
+    assert_int_equal(learn_split_chronological(group, time, 10, &shares, part).code, ERR_INVALID);
+}
+
+static void test_every_fifth_game_validates(void **state)
+{
+    static uint64_t group[ROWS];
+    static int64_t time[ROWS];
+    static enum learn_part part[ROWS];
+    make_rows(group, time, 4);
+    assert_int_equal(learn_split_every(group, ROWS, 5, part).code, ERR_NONE);
+    assert_groups_whole(group, part);
+    size_t games = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t j = 0;
+        while (group[j] != group[i])
+            j++;
+        if (i != j)
+            continue;
+        assert_int_equal(part[i], games % 5 == 4 ? LEARN_VALID : LEARN_TRAIN);
+        games++;
+    }
+    assert_true(games > 250);
+    assert_int_equal(learn_split_every(group, ROWS, 1, part).code, ERR_INVALID);
+}
+
+static void test_folds_keep_games_whole_and_even(void **state)
+{
+    static uint64_t group[ROWS];
+    static int64_t time[ROWS];
+    static uint8_t fold[ROWS], again[ROWS], other[ROWS];
+    size_t count[3] = { 0 }, moved = 0;
+    make_rows(group, time, 5);
+    assert_int_equal(learn_split_folds(group, ROWS, 3, 42, fold).code, ERR_NONE);
+    assert_int_equal(learn_split_folds(group, ROWS, 3, 42, again).code, ERR_NONE);
+    assert_int_equal(learn_split_folds(group, ROWS, 3, 43, other).code, ERR_NONE);
+    for (size_t i = 0; i < ROWS; i++) {
+        count[fold[i]]++;
+        assert_int_equal(fold[i], again[i]);
+        moved += fold[i] != other[i];
+        for (size_t j = i + 1; j < ROWS; j++)
+            if (group[i] == group[j])
+                assert_int_equal(fold[i], fold[j]);
+    }
+    for (size_t f = 0; f < 3; f++)
+        assert_true(fabs((double)count[f] - ROWS / 3.0) < 30);
+    assert_true(moved > ROWS / 3);
+    assert_int_equal(learn_split_folds(group, ROWS, 1, 42, fold).code, ERR_INVALID);
+    assert_int_equal(learn_split_folds(group, ROWS, 17, 42, fold).code, ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +211,10 @@ int main(void)
         cmocka_unit_test(test_group_is_stable_and_seeded),
         cmocka_unit_test(test_bad_shares_are_refused),
         cmocka_unit_test(test_time_split_never_tests_on_the_past),
+        cmocka_unit_test(test_chronological_keeps_games_whole),
+        cmocka_unit_test(test_chronological_of_few_games),
+        cmocka_unit_test(test_every_fifth_game_validates),
+        cmocka_unit_test(test_folds_keep_games_whole_and_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
