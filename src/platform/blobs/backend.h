@@ -47,6 +47,15 @@ struct blob_backend {
     /* Removes what puts of a dead process left behind. */
     err (*sweep)(void *engine, int64_t min_age_ms, int64_t *ret_count, int64_t *ret_bytes);
 
+    /* Texts, see blobs.h; folder and name are checked. */
+    err (*text_put)(void *engine, const char *folder, const char *name, str text);
+    err (*text_get)(void *engine, const char *folder, const char *name, arena *keep,
+                    size_t bytes_max, str *ret_text);
+    err (*text_remove)(void *engine, const char *folder, const char *name);
+    err (*text_each)(void *engine, const char *folder, err (*fn)(void *arg, const char *name),
+                     void *arg);
+    err (*put_aside)(void *engine, const struct blob_id *id);
+
     /* The rest may be NULL. */
 
     /* Objects younger than this are not collected, whatever the caller says. */

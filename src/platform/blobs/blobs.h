@@ -152,6 +152,14 @@ struct blob_gc_report {
     int64_t missing_count; /* marked by an owner but not there: a defect, logged by the caller */
     struct blob_id first_missing;
     int64_t stale_count, stale_bytes; /* unfinished puts of a dead process, removed */
+    int64_t young_count, young_bytes; /* of those kept: nobody refers to them, too young to go */
+};
+
+struct blob_gc_options {
+    int64_t min_age_ms;    /* see below */
+    int64_t stale_age_ms;  /* the same for unfinished puts */
+    bool spares_newcomers; /* what was put since this collection began stays, at any age */
+    bool is_rehearsal;     /* says what it would remove, and removes nothing */
 };
 
 /* Removes blobs that no owner marks, that are not pinned and that were put longer ago than
@@ -160,6 +168,28 @@ struct blob_gc_report {
  * fails, nothing is removed. */
 MUST_USE err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
                            int64_t min_age_ms, struct blob_gc_report *ret_report);
+MUST_USE err blobs_collect_with(struct blobs *b, const struct blob_owner *owners,
+                                size_t owner_count, const struct blob_gc_options *options,
+                                struct blob_gc_report *ret_report);
+
+/* ------------------------------------------------------------------ texts
+ *
+ * Small files with names beside the objects, for who keeps blobs without a database: backups. A
+ * text is replaced whole or not at all, and durable when put returns. `folder` and `name` are
+ * letters, digits, '-', '_' and '.', and begin with none of the last.
+ */
+MUST_USE err blobs_text_put(struct blobs *b, const char *folder, const char *name, str text);
+/* ERR_NOT_FOUND, ERR_TOO_BIG above bytes_max. */
+MUST_USE err blobs_text_get(struct blobs *b, const char *folder, const char *name, arena *keep,
+                            size_t bytes_max, str *ret_text);
+MUST_USE err blobs_text_remove(struct blobs *b, const char *folder, const char *name);
+/* Calls fn for each, in no order. A put that was killed may have left "NAME.*.tmp" in a folder. */
+MUST_USE err blobs_text_each(struct blobs *b, const char *folder,
+                             err (*fn)(void *arg, const char *name), void *arg);
+
+/* Takes a damaged object out of the way, so that a put writes it anew: a folder keeps it in
+ * damaged/, S3 removes it. */
+MUST_USE err blob_put_aside(struct blobs *b, const struct blob_id *id);
 
 struct blobs_usage {
     int64_t count, bytes;

@@ -18,9 +18,13 @@
 /* 8 million live blobs, 128 MiB while collecting; most servers stay at the first few pages. */
 enum { MARK_SLOTS_MIN = 1024, MARK_SLOTS_MAX = 1 << 24 };
 
+/* A file may look older than it is by a tick of the kernel's clock, 10 ms at most. */
+enum { TICK_MS = 50 };
+
 struct collection {
     struct blobs *blobs;
-    int64_t min_age_ms;
+    const struct blob_gc_options *options;
+    int64_t min_age_ms, began_ns;
     uint64_t *marks; /* 0: free */
     size_t slot_count, mark_count, met_count;
     struct blob_gc_report report;
@@ -105,21 +109,41 @@ static err mark_missing(void *arg, const struct blob_id *id)
 
 /* ------------------------------------------------------------------ the walk */
 
+static err remove_unless_young(struct collection *c, const struct blob_object *object,
+                               bool *ret_is_gone)
+{
+    struct blobs *b = c->blobs;
+    int64_t min_age_ms = c->min_age_ms;
+    err e = OK;
+    if (c->options->spares_newcomers)
+        min_age_ms += (clock_mono_ns() - c->began_ns) / 1000000 + TICK_MS;
+    if (object->age_ms >= min_age_ms && blobs_removal_begin(b, &object->id)) {
+        if (c->options->is_rehearsal)
+            *ret_is_gone = true;
+        else
+            e = b->backend->remove(b->engine, &object->id, min_age_ms, ret_is_gone);
+        blobs_removal_end(b);
+        if (!c->options->is_rehearsal)
+            blobs_set_verified(b, &object->id, false);
+    }
+    if (!*ret_is_gone) {
+        c->report.young_count++;
+        c->report.young_bytes += object->bytes;
+    }
+    return e;
+}
+
 static err consider(void *arg, const struct blob_object *object)
 {
     struct collection *c = arg;
-    struct blobs *b = c->blobs;
     uint64_t *slot = c->slot_count ? mark_slot(c->marks, c->slot_count, mark_of(&object->id))
                                    : NULL;
     bool is_gone = false;
     if (slot && *slot) {
         c->met_count += !(*slot & MET);
         *slot |= MET;
-    } else if (object->age_ms >= c->min_age_ms && blobs_removal_begin(b, &object->id)) {
-        err e = b->backend->remove(b->engine, &object->id, c->min_age_ms, &is_gone);
-        blobs_removal_end(b);
-        blobs_set_verified(b, &object->id, false);
-        TRY(e);
+    } else {
+        TRY(remove_unless_young(c, object, &is_gone));
     }
     if (!is_gone) {
         c->report.kept_count++;
@@ -138,25 +162,33 @@ static err ask(const struct blob_owner *owners, size_t count, blob_mark_fn fn, s
     return OK;
 }
 
-err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
-                  int64_t min_age_ms, struct blob_gc_report *ret_report)
+err blobs_collect_with(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
+                       const struct blob_gc_options *options, struct blob_gc_report *ret_report)
 {
     int64_t grace_ms = b->backend->grace_ms ? b->backend->grace_ms(b->engine) : 0;
-    struct collection c = { .blobs = b,
-                            .min_age_ms = min_age_ms > grace_ms ? min_age_ms : grace_ms };
+    struct collection c = { .blobs = b, .options = options, .began_ns = clock_mono_ns() };
+    c.min_age_ms = options->min_age_ms > grace_ms ? options->min_age_ms : grace_ms;
     TRY(blobs_collect_begin(b));
     err e = ask(owners, owner_count, mark, &c);
     if (!e.code)
         e = b->backend->each(b->engine, consider, &c);
-    if (!e.code && c.met_count < c.mark_count)
+    if (!e.code && c.met_count < c.mark_count && !options->is_rehearsal)
         e = ask(owners, owner_count, mark_missing, &c);
-    if (!e.code)
-        e = b->backend->sweep(b->engine, min_age_ms, &c.report.stale_count, &c.report.stale_bytes);
+    if (!e.code && !options->is_rehearsal)
+        e = b->backend->sweep(b->engine, options->stale_age_ms, &c.report.stale_count,
+                              &c.report.stale_bytes);
     blobs_collect_end(b);
     free(c.marks);
     if (!e.code)
         *ret_report = c.report;
     return e;
+}
+
+err blobs_collect(struct blobs *b, const struct blob_owner *owners, size_t owner_count,
+                  int64_t min_age_ms, struct blob_gc_report *ret_report)
+{
+    struct blob_gc_options options = { .min_age_ms = min_age_ms, .stale_age_ms = min_age_ms };
+    return blobs_collect_with(b, owners, owner_count, &options, ret_report);
 }
 
 static err add_usage(void *arg, const struct blob_object *object)

@@ -28,7 +28,14 @@
 #include "platform/blobs/folder.h"
 #include "platform/blobs/internal.h"
 
-enum { PUTS_MAX = 1024, FAN_OUT = 256, HEX_DIGITS = SHA256_HEX_BYTES - 1 };
+enum {
+    PUTS_MAX = 1024,
+    FAN_OUT = 256,
+    HEX_DIGITS = SHA256_HEX_BYTES - 1,
+    /* From here on an object is written past the page cache: smaller ones are likely to be read
+     * soon, and cost little. */
+    DIRECT_FROM = 16 * 1024 * 1024,
+};
 
 struct folder {
     char root[FS_PATH_BYTES];
@@ -43,6 +50,8 @@ struct folder_put {
     struct list_link link;
     int fd;
     char name[HEX_ID_BYTES]; /* in tmp/ */
+    int64_t bytes;           /* so far */
+    struct direct *direct;   /* NULL: writes go through the page cache */
 };
 
 struct folder_get {
@@ -148,6 +157,11 @@ static err folder_open(const struct blobs_options *options, const char *location
     return open_at(location, false, ret_engine);
 }
 
+const char *folder_root(const void *engine)
+{
+    return ((const struct folder *)engine)->root;
+}
+
 err folder_open_cache(const char *path, void **ret_engine)
 {
     return open_at(path, true, ret_engine);
@@ -159,6 +173,7 @@ err folder_open_cache(const char *path, void **ret_engine)
 static void put_free(struct folder_put *p)
 {
     struct folder *f = p->folder;
+    folder_direct_abort(p->direct);
     pthread_mutex_lock(&f->lock);
     list_remove(&p->link);
     f->put_count--;
@@ -213,8 +228,22 @@ static err folder_put_begin(void *engine, void **ret_put)
 static err folder_put_write(void *put, const void *bytes, size_t count)
 {
     struct folder_put *p = put;
-    return err_wrap(fs_write_all(p->fd, bytes, count), "writing a blob below '%.120s'",
-                    p->folder->root);
+    size_t near = 0; /* bytes of this piece before DIRECT_FROM */
+    if (p->bytes < DIRECT_FROM)
+        near = (size_t)(DIRECT_FROM - p->bytes) < count ? (size_t)(DIRECT_FROM - p->bytes) : count;
+    if (p->folder->is_cache)
+        near = count;
+    err e = near ? fs_write_all(p->fd, bytes, near) : OK;
+    p->bytes += (int64_t)near;
+    if (!e.code && near < count) {
+        if (p->bytes == DIRECT_FROM && !p->direct)
+            p->direct = folder_direct_begin(p->fd);
+        const unsigned char *far = (const unsigned char *)bytes + near;
+        e = p->direct ? folder_direct_write(p->direct, far, count - near)
+                      : fs_write_all(p->fd, far, count - near);
+        p->bytes += (int64_t)(count - near);
+    }
+    return err_wrap(e, "writing a blob below '%.120s'", p->folder->root);
 }
 
 static err folder_put_commit(void *put, const struct blob_id *id)
@@ -224,7 +253,13 @@ static err folder_put_commit(void *put, const struct blob_id *id)
     temporary_path(p->folder, p->name, from);
     object_path(p->folder, id, to);
     object_folder(p->folder, id->hex, folder);
-    err e = OK;
+    struct direct *direct = p->direct;
+    p->direct = NULL;
+    err e = direct ? folder_direct_end(direct) : OK;
+    if (e.code) {
+        folder_put_abort(p);
+        return err_wrap(e, "writing blob %s", id->hex);
+    }
     if (p->folder->is_cache && mkdir(folder, 0750) != 0 && errno != EEXIST)
         e = ERR_SYS("creating folder '%s'", folder);
     else if (!p->folder->is_cache && fsync(p->fd) != 0)
@@ -463,4 +498,9 @@ const struct blob_backend blob_backend_folder = {
     .remove = folder_remove,
     .each = folder_each,
     .sweep = folder_sweep,
+    .text_put = folder_text_put,
+    .text_get = folder_text_get,
+    .text_remove = folder_text_remove,
+    .text_each = folder_text_each,
+    .put_aside = folder_put_aside,
 };

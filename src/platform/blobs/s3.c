@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum {
     MIB = 1024 * 1024,
     PART_BYTES = 16 * MIB,
@@ -299,6 +298,11 @@ const struct blob_backend blob_backend_s3 = {
     .remove = s3_remove,
     .each = s3_each,
     .sweep = s3_sweep,
+    .text_put = s3_text_put,
+    .text_get = s3_text_get,
+    .text_remove = s3_text_remove,
+    .text_each = s3_text_each,
+    .put_aside = s3_put_aside,
     .grace_ms = s3_grace_ms,
     .forget = s3_cache_forget,
     .url = s3_url,

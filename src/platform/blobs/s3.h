@@ -3,7 +3,7 @@
  *
  *     s3_sign, s3_xml     what goes over the wire
  *     s3_call             one request: signed, tried again, its error explained
- *     s3_put, s3_get, s3_list, s3_cache      the functions of struct blob_backend
+ *     s3_put, s3_get, s3_list, s3_text, s3_cache   the functions of struct blob_backend
  *     s3                  settings, open, the table
  *
  * Keys are <prefix>/objects/ab/cdef..., the layout of the folder backend, so that either can be
@@ -190,5 +190,19 @@ err s3_remove(void *engine, const struct blob_id *id, int64_t min_age_ms, bool *
 err s3_each(void *engine, err (*fn)(void *arg, const struct blob_object *object), void *arg);
 err s3_sweep(void *engine, int64_t min_age_ms, int64_t *ret_count, int64_t *ret_bytes);
 err s3_url(void *engine, const struct blob_id *id, int64_t valid_s, struct buf *out);
+/* Calls fn for each object of one page, from `token` on ("": the first). ret_server_ms, the
+ * server's clock, is set before; it may be NULL. */
+MUST_USE err s3_list_page(struct s3 *s, const char *prefix, const char *token, s3_entry_fn fn,
+                          void *arg, struct s3_page *ret_page, int64_t *ret_server_ms);
+
+/* ------------------------------------------------------------------ s3_text.c */
+
+err s3_text_put(void *engine, const char *folder, const char *name, str text);
+err s3_text_get(void *engine, const char *folder, const char *name, arena *keep, size_t bytes_max,
+                str *ret_text);
+err s3_text_remove(void *engine, const char *folder, const char *name);
+err s3_text_each(void *engine, const char *folder, err (*fn)(void *arg, const char *name),
+                 void *arg);
+err s3_put_aside(void *engine, const struct blob_id *id);
 
 #endif

@@ -111,9 +111,8 @@ static err list_one(void *arg, const struct s3_entry *entry)
     return l->fn(l->arg, &object);
 }
 
-/* One page from `token` on ("": the first); `page` says whether there are more. */
-static err list_page(struct listing *l, const char *prefix, const char *token,
-                     struct s3_page *ret_page)
+err s3_list_page(struct s3 *s, const char *prefix, const char *token, s3_entry_fn fn, void *arg,
+                 struct s3_page *ret_page, int64_t *ret_server_ms)
 {
     struct s3_call call = { .op = S3_LIST,
                             .method = "GET",
@@ -126,11 +125,11 @@ static err list_page(struct listing *l, const char *prefix, const char *token,
     if (token[0])
         call.params[call.param_count++] = (struct s3_pair){ STR("continuation-token"),
                                                             str_of(token) };
-    err e = s3_send(l->s, &call, &body, &reply);
-    if (!e.code) {
-        l->server_ms = reply.server_ms;
-        e = s3_xml_page(buf_str(&body), "Contents", list_one, l, ret_page);
-    }
+    err e = s3_send(s, &call, &body, &reply);
+    if (!e.code && ret_server_ms)
+        *ret_server_ms = reply.server_ms;
+    if (!e.code)
+        e = s3_xml_page(buf_str(&body), "Contents", fn, arg, ret_page);
     buf_deinit(&body);
     return e;
 }
@@ -143,7 +142,7 @@ err s3_each(void *engine, err (*fn)(void *arg, const struct blob_object *object)
     snprintf(prefix, sizeof prefix, "%sobjects/", l.s->prefix);
     do {
         snprintf(token, sizeof token, "%s", page.next);
-        TRY(list_page(&l, prefix, token, &page));
+        TRY(s3_list_page(l.s, prefix, token, list_one, &l, &page, &l.server_ms));
     } while (page.is_truncated);
     return OK;
 }

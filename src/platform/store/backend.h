@@ -10,6 +10,12 @@
 
 #include "platform/store/store.h"
 
+struct store_catalog {
+    err (*column)(void *arg, str table, const struct store_column *column);
+    err (*parent)(void *arg, str table, str parent);
+    void *arg;
+};
+
 struct store_backend {
     const char *scheme; /* "sqlite" */
 
@@ -22,6 +28,8 @@ struct store_backend {
     err (*read)(void *engine, store_read_fn fn, void *arg);
 
     err (*exec)(struct store_tx *tx, const char *sql, struct store_args args, int64_t *ret_changed);
+    /* NULL: as exec. */
+    err (*exec_last)(struct store_tx *tx, const char *sql, struct store_args args);
     /* Runs several statements separated by ";", for migrations. */
     err (*exec_script)(struct store_tx *tx, const char *sql);
     err (*query)(struct store_read *rd, str sql, bool cacheable, struct store_args args,
@@ -48,8 +56,18 @@ struct store_backend {
     err (*lock_try)(void *engine, const char *name, bool *ret_taken);
     err (*lock_release)(void *engine, const char *name);
 
+    /* Calls fn for each column of each table, table by table, in order; then fn_parent for each
+     * foreign key. Slices live for the call. */
+    err (*catalog)(struct store_read *rd, const struct store_catalog *to);
+    /* NULL: ids go on by themselves. */
+    err (*ids_continue)(struct store_tx *tx, str table);
+    err (*spread)(struct store_tx *tx, const char *table, const char *owner, const char *time,
+                  int64_t piece);
+    err (*others)(void *engine, int64_t *ret_count); /* NULL: none can be */
+
     err (*check)(void *engine);
     err (*size)(void *engine, int64_t *ret_bytes);
+    err (*spare)(void *engine, int64_t *ret_bytes); /* NULL: not known, 0 */
     err (*backup)(void *engine, const char *path);
     const char *(*version)(void *engine);
 };

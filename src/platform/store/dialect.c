@@ -62,7 +62,7 @@ err dialect_translate(const struct dialect_word *words, str sql, struct buf *out
         if (!w->word.len)
             return ERR(ERR_INTERNAL,
                        "SQL uses '@%.*s', which is no word of store.h (known: @id @int @real @text "
-                       "@blob @strict @skip_locked)",
+                       "@blob @strict @clustered @instr @rlike @skip_locked)",
                        STR_ARG(word));
         buf_add(out, w->cast.len && is_cast(sql, at) ? w->cast : w->text);
         at = end;

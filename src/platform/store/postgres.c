@@ -16,10 +16,12 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/rand.h"
 
 enum {
     READERS_DEFAULT = 8,
     WRITERS = 8,
+    CLAIMERS = 4,
     VERSION_MIN = 150000,
     TABLES_MAX = 1000,
     PASSWORD_BYTES_MAX = 1024,
@@ -57,8 +59,7 @@ static err where_of(const struct pq *pq, const char *url, char out[PG_WHERE_BYTE
 
 /* ------------------------------------------------------------------ open, close */
 
-/* Runs one query of our own on a connection that is lent for it. */
-static err ask(struct pg_engine *s, const char *sql, const char *value, char *out, size_t out_bytes)
+err pg_ask(struct pg_engine *s, const char *sql, const char *value, char *out, size_t out_bytes)
 {
     struct pg_conn *c = NULL;
     bool nested = false;
@@ -79,19 +80,19 @@ static err check_server(struct pg_engine *s)
 {
     char text[64];
     int64_t version = 0;
-    TRY(ask(s, "SELECT current_setting('server_version_num')", NULL, text, sizeof text));
+    TRY(pg_ask(s, "SELECT current_setting('server_version_num')", NULL, text, sizeof text));
     TRY(str_to_i64(str_of(text), &version));
     snprintf(s->version, sizeof s->version, "%d.%d", (int)(version / 10000),
              (int)(version % 10000));
     if (version < VERSION_MIN)
         return ERR(ERR_UNSUPPORTED, "%s is PostgreSQL %s; 15 or newer is needed", s->where,
                    s->version);
-    TRY(ask(s, "SELECT current_setting('server_encoding')", NULL, text, sizeof text));
+    TRY(pg_ask(s, "SELECT current_setting('server_encoding')", NULL, text, sizeof text));
     if (strcmp(text, "UTF8") != 0)
         return ERR(ERR_UNSUPPORTED,
                    "the database %s has the encoding %s (make one with ENCODING 'UTF8')", s->where,
                    text);
-    TRY(ask(s, "SELECT coalesce(current_schema(), '')::text", NULL, text, sizeof text));
+    TRY(pg_ask(s, "SELECT coalesce(current_schema(), '')::text", NULL, text, sizeof text));
     if (!text[0])
         return ERR(ERR_UNSUPPORTED,
                    "the database %s has none of the schemas in search_path (CREATE SCHEMA, or "
@@ -114,10 +115,10 @@ static err install_functions(struct store_tx *tx, void *arg)
 static err functions_missing(struct pg_engine *s, bool *ret_missing)
 {
     char text[8];
-    TRY(ask(s,
-            "SELECT count(*)::text FROM pg_proc WHERE proname = 'substr' AND "
-            "pronamespace = current_schema()::regnamespace",
-            NULL, text, sizeof text));
+    TRY(pg_ask(s,
+               "SELECT count(*)::text FROM pg_proc WHERE proname = 'substr' AND "
+               "pronamespace = current_schema()::regnamespace",
+               NULL, text, sizeof text));
     *ret_missing = strcmp(text, "2") != 0;
     return OK;
 }
@@ -131,6 +132,7 @@ static void engine_close(void *engine)
     pg_later_close(s->later);
     pg_pool_close(s->readers);
     pg_pool_close(s->writers);
+    pg_pool_close(s->claimers);
     pg_conn_free(s->locks);
     pthread_mutex_destroy(&s->locks_turn);
     if (s->url)
@@ -154,6 +156,7 @@ static err engine_start(struct pg_engine *s, const struct store_options *options
     TRY(pg_pool_open(s, options->readers_max > 0 ? options->readers_max : READERS_DEFAULT, "read",
                      &s->readers));
     TRY(pg_pool_open(s, WRITERS, "write", &s->writers));
+    TRY(pg_pool_open(s, CLAIMERS, "claim", &s->claimers));
     TRY(check_server(s));
     TRY(pg_later_open(s, options->write_queue_max, &s->later));
     TRY(functions_missing(s, &missing));
@@ -166,6 +169,9 @@ static err engine_open(const struct store_options *options, const char *location
     if (!s)
         return ERR(ERR_NO_MEMORY, "opening a store: out of memory");
     pthread_mutex_init(&s->locks_turn, NULL);
+    char id[HEX_ID_BYTES];
+    rand_hex_id(id);
+    snprintf(s->instance, sizeof s->instance, "%s", id + 24); /* ids begin with the time */
     s->on_commit = options->on_commit;
     s->on_commit_arg = options->on_commit_arg;
     err e = engine_start(s, options);
@@ -187,10 +193,14 @@ static const char *engine_version(void *engine)
 static err engine_size(void *engine, int64_t *ret_bytes)
 {
     char text[32];
-    TRY(ask(engine,
-            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint::text FROM pg_class "
-            "WHERE relkind IN ('r', 'p', 'm') AND relnamespace = current_schema()::regnamespace",
-            NULL, text, sizeof text));
+    TRY(pg_ask(engine,
+               /* with the pieces of a table, which may stand in another schema */
+               "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint::text FROM pg_class "
+               "WHERE relkind IN ('r', 'p', 'm') AND ("
+               "relnamespace = current_schema()::regnamespace OR oid IN "
+               "(SELECT i.inhrelid FROM pg_inherits i JOIN pg_class t ON t.oid = i.inhparent "
+               "WHERE t.relnamespace = current_schema()::regnamespace))",
+               NULL, text, sizeof text));
     return str_to_i64(str_of(text), ret_bytes);
 }
 
@@ -201,18 +211,18 @@ static err engine_check(void *engine)
     struct pg_engine *s = engine;
     char name[160] = "", next[160], count[32], sql[256];
     for (int i = 0; i < TABLES_MAX; i++) {
-        TRY(ask(s,
-                "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND "
-                "relnamespace = current_schema()::regnamespace AND relname > $1::name "
-                "ORDER BY relname LIMIT 1",
-                name, next, sizeof next));
+        TRY(pg_ask(s,
+                   "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND "
+                   "relnamespace = current_schema()::regnamespace AND relname > $1::name "
+                   "ORDER BY relname LIMIT 1",
+                   name, next, sizeof next));
         if (!next[0])
             return OK;
         snprintf(name, sizeof name, "%s", next);
         if (strchr(name, '"'))
             continue; /* none of ours */
         snprintf(sql, sizeof sql, "SELECT count(t)::text FROM \"%s\" t", name);
-        TRY(ask(s, sql, NULL, count, sizeof count));
+        TRY(pg_ask(s, sql, NULL, count, sizeof count));
     }
     return OK;
 }
@@ -299,7 +309,7 @@ static err engine_backup(void *engine, const char *path)
     if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
         return ERR(ERR_TOO_BIG, "backing up the store: the path is longer than %d bytes",
                    FS_PATH_BYTES - 6);
-    TRY(ask(s, "SELECT quote_ident(current_schema())", NULL, schema, sizeof schema));
+    TRY(pg_ask(s, "SELECT quote_ident(current_schema())", NULL, schema, sizeof schema));
     err e = dump_run(s, schema, part);
     int fd = e.code ? -1 : open(part, O_RDONLY | O_CLOEXEC);
     if (!e.code && (fd < 0 || fsync(fd) != 0))
@@ -322,6 +332,7 @@ const struct store_backend store_backend_postgresql = {
     .write_later = pg_write_later,
     .read = pg_read,
     .exec = pg_exec,
+    .exec_last = pg_exec_last,
     .exec_script = pg_exec_script,
     .query = pg_query,
     .next = pg_rows_next,
@@ -337,6 +348,10 @@ const struct store_backend store_backend_postgresql = {
     .listen = pg_listen,
     .lock_try = pg_lock_try,
     .lock_release = pg_lock_release,
+    .catalog = pg_catalog,
+    .ids_continue = pg_ids_continue,
+    .spread = pg_spread,
+    .others = pg_others,
     .check = engine_check,
     .size = engine_size,
     .backup = engine_backup,

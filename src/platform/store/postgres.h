@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* postgres.h -- what the postgres_*.c files share. Private to this room.
  *
- * An engine has a pool of connections that write, each write in a transaction of its own, and a
- * pool that reads. A connection is used by one thread at a time; nothing in postgres_conn.c,
- * postgres_stmt.c or postgres_bulk.c locks.
+ * An engine has a pool of connections that write, each write in a transaction of its own, one that
+ * takes rows off queues, and one that reads. A connection is used by one thread at a time; nothing
+ * in postgres_conn.c, postgres_stmt.c or postgres_bulk.c locks.
  *
  * Connections work in libpq's pipeline mode: BEGIN, the preparation of a statement and the
  * statement travel together, so that a read of one statement costs one way to the server and back.
@@ -44,7 +44,8 @@ struct pg_engine {
     char *url;                  /* with the password: for libpq only, never in a message */
     char where[PG_WHERE_BYTES]; /* the same without it: for messages */
     char version[48];
-    struct pg_pool *readers, *writers;
+    char instance[9]; /* tells our connections from those of other processes */
+    struct pg_pool *readers, *writers, *claimers;
     struct pg_later *later;
     struct pg_listener *listener; /* NULL until somebody listens */
     pthread_mutex_t locks_turn;
@@ -74,7 +75,9 @@ struct pg_conn {
     struct pg_engine *engine;
     PGconn *pq; /* NULL: to be connected when first used */
     enum pg_begin begin;
-    bool is_begun; /* BEGIN has arrived */
+    bool is_claimer; /* one of those that take rows: other settings */
+    bool is_begun;   /* BEGIN has arrived */
+    int queued;      /* answers on their way that nobody has waited for */
     bool is_committing;
     bool may_resend;   /* the last statement met a connection that had died before: send again */
     bool wants_retry;  /* the transaction failed for a reason that another try may not meet */
@@ -118,6 +121,9 @@ void pg_conn_rollback(struct pg_conn *c);
  * may_resend set, all prepared statements are gone and the caller sends once more. */
 MUST_USE err pg_conn_start(struct pg_conn *c, const struct pg_call *call, bool rows,
                            PGresult **ret_result);
+/* Gives a statement along with the next one, whose error is then that of both. A transaction must
+ * have begun. */
+MUST_USE err pg_conn_queue(struct pg_conn *c, const struct pg_call *call);
 /* Reads to the end of what pg_conn_start has begun. */
 void pg_conn_finish(struct pg_conn *c);
 /* Runs SQL of our own that may not be prepared, in the transaction; *ret_text (may be NULL) gets
@@ -141,6 +147,7 @@ static inline struct pg_conn *pg_conn_of(struct store_read *rd)
 /* ------------------------------------------------------------------ statements: postgres_stmt.c */
 
 err pg_exec(struct store_tx *tx, const char *sql, struct store_args args, int64_t *ret_changed);
+err pg_exec_last(struct store_tx *tx, const char *sql, struct store_args args);
 err pg_exec_script(struct store_tx *tx, const char *sql);
 err pg_query(struct store_read *rd, str sql, bool cacheable, struct store_args args,
              struct store_rows **ret_rows);
@@ -190,6 +197,18 @@ static inline void pg_put_u64(char out[8], uint64_t v)
     for (int i = 7; i >= 0; i--, v >>= 8)
         out[i] = (char)(v & 0xFF);
 }
+
+/* ------------------------------------------------------------------ postgres.c,
+ * postgres_catalog.c */
+
+/* Runs one query of our own on a connection that is lent for it; `value` is $1, or NULL. */
+MUST_USE err pg_ask(struct pg_engine *s, const char *sql, const char *value, char *out,
+                    size_t out_bytes);
+err pg_catalog(struct store_read *rd, const struct store_catalog *to);
+err pg_ids_continue(struct store_tx *tx, str table);
+err pg_spread(struct store_tx *tx, const char *table, const char *owner, const char *time,
+              int64_t piece);
+err pg_others(void *engine, int64_t *ret_count);
 
 /* ------------------------------------------------------------------ pools: postgres_pool.c */
 

@@ -24,18 +24,20 @@ enum {
 /* statement_timeout ends what got lost; lock_timeout what waits for a stranger. Planning with a
  * just-in-time compiler takes longer than our statements do. Our SQL expects an index to be used
  * where there is one, as SQLite does: a plan made while a table was empty would read all of it
- * later, until the server has looked at the table again (enable_seqscan). */
+ * later, until the server has looked at the table again (enable_seqscan). With Citus, what a write
+ * does on a worker is one transaction there, not one for each piece, of which each is prepared and
+ * synced: ten times slower. Where Citus is not, a setting of its name means nothing. */
 static const char setup_sql[] =
     "SET synchronous_commit = on; SET statement_timeout = '120s'; SET lock_timeout = '30s';"
     "SET idle_in_transaction_session_timeout = '300s'; SET jit = off; SET enable_seqscan = off;"
-    "SET TimeZone = 'UTC'; SET client_min_messages = 'error'";
+    "SET TimeZone = 'UTC'; SET client_min_messages = 'error';"
+    "SET citus.multi_shard_modify_mode = 'sequential'";
 
 /* A row that was taken just before the server crashed is free again then, and whoever took it finds
  * that out with the next write: nothing is worth waiting for the disk. And the first row of an
  * index is wanted: sorting all that wait costs more the longer the queue is, but the server's idea
  * of how many wait is a minute old. */
-static const char claim_settings_sql[] =
-    "SELECT set_config('synchronous_commit', 'off', true), set_config('enable_sort', 'off', true)";
+static const char claim_setup_sql[] = ";SET synchronous_commit = off; SET enable_sort = off";
 
 static const char *const begin_sql[PG_BEGIN_COUNT] = {
     [PG_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -144,6 +146,7 @@ static void disconnect(struct pg_conn *c)
     c->is_begun = false;
     c->streaming = NULL;
     c->drop_name = 0;
+    c->queued = 0;
     pg_cache_clear(c);
 }
 
@@ -182,7 +185,12 @@ err pg_conn_connect(struct pg_conn *c)
         atomic_store(&s->down_until_ns, clock_mono_ns() + DOWN_MS * INT64_C(1000000));
     } else {
         s->pq.setNoticeReceiver(c->pq, no_notices, NULL);
-        PGresult *result = s->pq.exec(c->pq, setup_sql);
+        char sql[sizeof setup_sql + sizeof claim_setup_sql + 160];
+        snprintf(sql, sizeof sql,
+                 "SELECT set_config('application_name', left('skerry %s ' ||"
+                 " coalesce(current_schema(), ''), 63), false);%s%s",
+                 s->instance, setup_sql, c->is_claimer ? claim_setup_sql : "");
+        PGresult *result = s->pq.exec(c->pq, sql);
         if (s->pq.resultStatus(result) != PGRES_COMMAND_OK)
             e = pg_error(c, result, "setting up a connection", NULL);
         s->pq.clear(result);
@@ -230,14 +238,33 @@ static bool send_plain(struct pg_conn *c, const char *sql)
     return c->engine->pq.sendQueryParams(c->pq, sql, 0, NULL, NULL, NULL, NULL, 1);
 }
 
+/* *before goes up by what is answered before the statement. */
+static bool send_call(struct pg_conn *c, const struct pg_call *call, int *before)
+{
+    const struct pq *pq = &c->engine->pq;
+    char name[24];
+    snprintf(name, sizeof name, "s%" PRIu64, call->name);
+    if (call->name && call->sql) {
+        if (!pq->sendPrepare(c->pq, name, call->sql, call->count, call->types))
+            return false;
+        ++*before;
+    }
+    if (call->name)
+        return pq->sendQueryPrepared(c->pq, name, call->count, call->values, call->lengths,
+                                     call->formats, 1);
+    return pq->sendQueryParams(c->pq, call->sql, call->count, call->types, call->values,
+                               call->lengths, call->formats, 1);
+}
+
 /* Queues everything and sends it; *ret_before counts what is answered before the statement, and
  * *ret_begin is BEGIN's place among it, or -1. */
 static bool send_all(struct pg_conn *c, const struct pg_call *call, int *ret_before, int *ret_begin)
 {
     const struct pq *pq = &c->engine->pq;
     bool ok = true;
-    char name[24], text[48];
-    int before = 0;
+    char text[48];
+    int before = c->queued;
+    c->queued = 0;
     *ret_begin = -1;
     if (c->drop_name) {
         snprintf(text, sizeof text, "DEALLOCATE s%" PRIu64, c->drop_name);
@@ -248,22 +275,8 @@ static bool send_all(struct pg_conn *c, const struct pg_call *call, int *ret_bef
     if (ok && !c->is_begun) {
         ok = send_plain(c, begin_sql[c->begin]);
         *ret_begin = before++;
-        if (ok && c->begin == PG_BEGIN_CLAIM) {
-            ok = send_plain(c, claim_settings_sql);
-            before++;
-        }
     }
-    snprintf(name, sizeof name, "s%" PRIu64, call->name);
-    if (ok && call->name && call->sql) {
-        ok = pq->sendPrepare(c->pq, name, call->sql, call->count, call->types);
-        before++;
-    }
-    if (ok && call->name)
-        ok = pq->sendQueryPrepared(c->pq, name, call->count, call->values, call->lengths,
-                                   call->formats, 1);
-    else if (ok)
-        ok = pq->sendQueryParams(c->pq, call->sql, call->count, call->types, call->values,
-                                 call->lengths, call->formats, 1);
+    ok = ok && send_call(c, call, &before);
     *ret_before = before;
     return ok && pq->pipelineSync(c->pq);
 }
@@ -325,6 +338,15 @@ static err start_once(struct pg_conn *c, const struct pg_call *call, bool rows,
     return OK;
 }
 
+err pg_conn_queue(struct pg_conn *c, const struct pg_call *call)
+{
+    TRY(pg_rows_keep(c));
+    if (!send_call(c, call, &c->queued))
+        return pg_error(c, NULL, "sending a statement", NULL);
+    c->queued++;
+    return OK;
+}
+
 err pg_conn_start(struct pg_conn *c, const struct pg_call *call, bool rows, PGresult **ret_result)
 {
     TRY(pg_rows_keep(c));
@@ -376,13 +398,15 @@ err pg_conn_commit(struct pg_conn *c)
         return OK; /* no statement ran */
     const struct pg_call call = { .sql = "COMMIT" };
     PGresult *result = NULL;
+    bool has_queued = c->queued > 0;
     c->is_committing = true;
     err e = start_once(c, &call, false, &result);
     bool is_lost = e.code && pg_conn_is_lost(c);
     if (is_lost)
         c->wants_retry = false; /* it may have been stored */
     c->is_committing = false;
-    c->is_begun = false;
+    /* What went before it may have failed: then the server skipped the COMMIT. */
+    c->is_begun = e.code && has_queued;
     if (e.code)
         return e.code == ERR_IO && is_lost ? e : err_wrap(e, "committing");
     bool is_stored = strcmp(pq->cmdStatus(result), "COMMIT") == 0;

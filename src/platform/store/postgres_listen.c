@@ -114,7 +114,6 @@ static void *listener_main(void *arg)
 {
     struct pg_listener *l = arg;
     int again_ms = AGAIN_MS_MIN;
-    bool was_away = false;
     while (!must_stop(l)) {
         struct pg_conn *c = NULL;
         err e = pg_conn_new(l->engine, &c);
@@ -122,11 +121,9 @@ static void *listener_main(void *arg)
             e = listen_on(c);
         if (!e.code) {
             again_ms = AGAIN_MS_MIN;
-            if (was_away)
-                hear_all(l);
+            hear_all(l); /* what was said while nobody listened, the first time, too */
             listen_while_connected(l, c);
         }
-        was_away = true;
         pg_conn_free(c);
         if (!must_stop(l))
             wait_for(l, -1, again_ms);

@@ -79,12 +79,11 @@ bool pg_pool_has_me(struct pg_pool *p)
     return found;
 }
 
+/* Under lock. */
 static void lent_release(struct pg_pool *p, struct lent *x)
 {
-    pthread_mutex_lock(&p->lock);
     x->is_busy = false;
     pthread_cond_signal(&p->given);
-    pthread_mutex_unlock(&p->lock);
 }
 
 err pg_pool_take(struct pg_pool *p, struct pg_conn **ret_conn, bool *ret_nested)
@@ -100,15 +99,15 @@ err pg_pool_take(struct pg_pool *p, struct pg_conn **ret_conn, bool *ret_nested)
         x->owner = pthread_self();
         x->is_busy = true;
     }
+    err e = !x || x->conn ? OK : pg_conn_new(p->engine, &x->conn); /* it does not connect yet */
+    if (e.code)
+        lent_release(p, x);
     pthread_mutex_unlock(&p->lock);
+    TRY(e);
     if (!x)
         return ERR(ERR_BUSY, "all %d %s connections to %s were in use for %d s (try again)",
                    p->count, p->what, p->engine->where, WAIT_MS / 1000);
-    err e = x->conn ? OK : pg_conn_new(p->engine, &x->conn);
-    if (e.code) {
-        lent_release(p, x);
-        return e;
-    }
+    x->conn->is_claimer = p == p->engine->claimers;
     *ret_conn = x->conn;
     *ret_nested = nested;
     return OK;
@@ -116,7 +115,9 @@ err pg_pool_take(struct pg_pool *p, struct pg_conn **ret_conn, bool *ret_nested)
 
 void pg_pool_give(struct pg_pool *p, struct pg_conn *c)
 {
+    pthread_mutex_lock(&p->lock);
     for (int i = 0; i < p->count; i++)
         if (p->all[i].conn == c)
             lent_release(p, &p->all[i]);
+    pthread_mutex_unlock(&p->lock);
 }

@@ -13,6 +13,9 @@ static const struct dialect_word words[] = {
     { STR_INIT("text"), STR_INIT("TEXT COLLATE \"C\""), STR_INIT("TEXT") },
     { STR_INIT("blob"), STR_INIT("BYTEA") },
     { STR_INIT("strict"), STR_INIT("") },
+    { STR_INIT("clustered"), STR_INIT("") },
+    { STR_INIT("instr"), STR_INIT("strpos") },
+    { STR_INIT("rlike"), STR_INIT("~") },
     { STR_INIT("skip_locked"), STR_INIT("FOR UPDATE SKIP LOCKED") },
     { STR_INIT(""), STR_INIT("") },
 };

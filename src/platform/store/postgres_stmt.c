@@ -232,6 +232,7 @@ static err text_make(str sql, struct store_args args, struct params *p, struct b
     return OK;
 }
 
+/* ret_result NULL: it goes along with the next one. */
 static err statement_start(struct pg_conn *c, str sql, bool cacheable, struct store_args args,
                            bool rows, PGresult **ret_result)
 {
@@ -256,7 +257,7 @@ static err statement_start(struct pg_conn *c, str sql, bool cacheable, struct st
         call.name = cacheable || was_seen(c, hash) ? ++c->name_count : 0;
     }
     if (!e.code)
-        e = pg_conn_start(c, &call, rows, ret_result);
+        e = ret_result ? pg_conn_start(c, &call, rows, ret_result) : pg_conn_queue(c, &call);
     if (!e.code && call.sql && call.name)
         cache_add(c, sql, hash, call.name, &info, args, &p);
     buf_deinit(&text);
@@ -304,6 +305,17 @@ err pg_exec(struct store_tx *tx, const char *sql, struct store_args args, int64_
     if (ret_changed)
         *ret_changed = changed;
     return OK;
+}
+
+err pg_exec_last(struct store_tx *tx, const char *sql, struct store_args args)
+{
+    struct pg_conn *c = pg_conn_of(tx->read);
+    if (c->failure.code)
+        return c->failure;
+    if (!c->is_begun)
+        return pg_exec(tx, sql, args, NULL);
+    err e = statement_start(c, str_of(sql), true, args, false, NULL);
+    return e.code ? pg_spoil(c, e) : OK;
 }
 
 /* Two processes may migrate at once: the second waits, and then finds the work done, because its

@@ -155,23 +155,29 @@ static bool is_later_thread(const struct pg_later *l)
     return pthread_equal(l->thread, pthread_self());
 }
 
+static bool is_writing(struct pg_engine *s)
+{
+    return pg_pool_has_me(s->writers) || pg_pool_has_me(s->claimers) || is_later_thread(s->later);
+}
+
 static err write_now(struct pg_engine *s, enum pg_begin begin, store_write_fn fn, void *arg)
 {
     struct pg_conn *c = NULL;
     bool nested = false;
-    if (pg_pool_has_me(s->writers) || is_later_thread(s->later))
+    struct pg_pool *pool = begin == PG_BEGIN_CLAIM ? s->claimers : s->writers;
+    if (is_writing(s))
         return ERR(ERR_INTERNAL, "store_write inside a write would wait for itself (use its tx, or "
                                  "store_write_later)");
     if (pg_pool_has_me(s->readers))
         return ERR(ERR_INTERNAL, "store_write inside a read would hold its snapshot while it waits "
                                  "(end the read first)");
     TRY(line_enter(s->later, NULL));
-    err e = pg_pool_take(s->writers, &c, &nested);
+    err e = pg_pool_take(pool, &c, &nested);
     line_leave(s->later);
     if (e.code)
         return e;
     e = write_on(s->later, c, begin, fn, arg);
-    pg_pool_give(s->writers, c);
+    pg_pool_give(pool, c);
     return e;
 }
 
@@ -190,7 +196,7 @@ err pg_read(void *engine, store_read_fn fn, void *arg)
     struct pg_engine *s = engine;
     struct pg_conn *c = NULL;
     bool nested = false;
-    if (pg_pool_has_me(s->writers) || is_later_thread(s->later))
+    if (is_writing(s))
         return ERR(ERR_INTERNAL,
                    "store_read inside a write would not see the write (use store_tx_read)");
     TRY(pg_pool_take(s->readers, &c, &nested));

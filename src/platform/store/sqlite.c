@@ -161,6 +161,28 @@ static err engine_size(void *engine, int64_t *ret_bytes)
     return OK;
 }
 
+static err pragma_number(struct sqlite_conn *c, const char *sql, int64_t *ret_number)
+{
+    char text[32];
+    TRY(sqlite_conn_pragma(c, sql, text, sizeof text));
+    return str_to_i64(str_of(text), ret_number);
+}
+
+static err engine_spare(void *engine, int64_t *ret_bytes)
+{
+    struct sqlite_engine *s = engine;
+    struct sqlite_conn *c = NULL;
+    int64_t pages = 0, page_bytes = 0;
+    TRY(sqlite_conn_open(s->path, SQLITE_ROLE_READER, &c));
+    err e = pragma_number(c, "PRAGMA freelist_count", &pages);
+    if (!e.code)
+        e = pragma_number(c, "PRAGMA page_size", &page_bytes);
+    sqlite_conn_close(c);
+    if (!e.code)
+        *ret_bytes = pages * page_bytes;
+    return e;
+}
+
 /* Copies all pages in one step, which is one snapshot, into a file that nobody uses yet. */
 static err copy_pages(struct sqlite_conn *from, const char *path)
 {
@@ -247,8 +269,10 @@ const struct store_backend store_backend_sqlite = {
     .bulk_end = sqlite_bulk_end,
     .notify = sqlite_notify,
     .listen = engine_listen,
+    .catalog = sqlite_catalog,
     .check = engine_check,
     .size = engine_size,
+    .spare = engine_spare,
     .backup = engine_backup,
     .version = engine_version,
 };

@@ -78,6 +78,7 @@ void sqlite_conn_resize(struct sqlite_conn *c, bool roomy);
  * first statement that failed. Clears it for the next transaction. */
 MUST_USE err sqlite_conn_settle(struct sqlite_conn *c, err from_fn);
 
+int sqlite_regexp_add(sqlite3 *db);  /* what @rlike calls; an SQLite result code */
 int sqlite_step(sqlite3_stmt *stmt); /* sqlite3_step, so that sqlite_error can tell why it failed */
 
 /* Makes an error from the connection's last failure; to be called before anything sets errno. */
@@ -99,6 +100,9 @@ err sqlite_bulk_begin(struct store_tx *tx, const char *table, const char *column
                       struct store_bulk **ret_bulk);
 err sqlite_bulk_row(struct store_bulk *bulk, const struct store_value *values);
 err sqlite_bulk_end(struct store_bulk *bulk, int64_t *ret_inserted);
+
+/* sqlite_catalog.c */
+err sqlite_catalog(struct store_read *rd, const struct store_catalog *to);
 
 void sqlite_stmt_close_open(struct sqlite_conn *c);  /* what a transaction left open */
 void sqlite_stmt_close_cache(struct sqlite_conn *c); /* everything, before the connection closes */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A connection: how it is configured, how it begins and ends transactions, what its errors mean.
+ * LIKE minds case, as in PostgreSQL.
  *
  * Settings that matter: write-ahead log, so that readers and the writer never wait for each other;
  * synchronous=FULL, so that a commit that returned is on the disk; foreign keys. An authorizer
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "platform/store/sqlite.h"
+#include "platform/store/sqlite_undo.h"
 
 enum {
     /* Readers are many and mostly look rows up by key; the writer touches the same few hot pages.
@@ -23,7 +25,7 @@ enum {
     /* Random keys touch every page of their index in each batch: below this they are written more
      * than once per commit (bench/store_bench.c); above it an import of any size needs more than
      * 64 MiB in all. */
-    BULK_CACHE_KIB = 20480,
+    BULK_CACHE_KIB = 16384,
     READER_STATEMENTS_MAX = 48,
     WRITER_STATEMENTS_MAX = 128,
     /* The log file is cut back to this after it has been copied into the main file. */
@@ -116,6 +118,8 @@ err sqlite_error(struct sqlite_conn *c, int rc, const char *doing, const char *s
     case ERR_IO:
         return ERR(code, "%s: store '%s': %s%s%s", doing, c->path, text, reason ? ": " : "",
                    reason ? strerrordesc_np(reason) : "");
+    case ERR_TOO_BIG: /* of what somebody asked for: no business of the SQL */
+        return ERR(code, "%s: %s", doing, text);
     default:
         return ERR(code, "%s: %s%s%.80s", doing, text, sql ? ": " : "", sql ? sql : "");
     }
@@ -207,7 +211,8 @@ static err configure(struct sqlite_conn *c)
     char sql[320];
     if (c->role == SQLITE_ROLE_READER) {
         snprintf(sql, sizeof sql,
-                 "PRAGMA query_only=1; PRAGMA cell_size_check=1; PRAGMA cache_size=-%d",
+                 "PRAGMA query_only=1; PRAGMA cell_size_check=1; PRAGMA case_sensitive_like=1;"
+                 "PRAGMA cache_size=-%d",
                  READER_CACHE_KIB);
         return run_trusted(c, sql);
     }
@@ -220,7 +225,7 @@ static err configure(struct sqlite_conn *c)
                    c->path);
     /* secure_delete=FAST wipes deleted rows where that costs no extra write. */
     snprintf(sql, sizeof sql,
-             "PRAGMA synchronous=FULL; PRAGMA foreign_keys=1;"
+             "PRAGMA synchronous=FULL; PRAGMA foreign_keys=1; PRAGMA case_sensitive_like=1;"
              "PRAGMA cell_size_check=1; PRAGMA secure_delete=FAST; PRAGMA cache_size=-%d;"
              "PRAGMA journal_size_limit=%d",
              WRITER_CACHE_KIB, WAL_KEEP_BYTES);
@@ -245,7 +250,7 @@ err sqlite_conn_open(const char *path, enum sqlite_role role, struct sqlite_conn
     err e = OK;
     int access = role == SQLITE_ROLE_WRITER ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     int rc = sqlite3_open_v2(path, &c->db, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             NULL);
+                             sqlite_undo_layer());
     c->cache = calloc(c->cache_max, sizeof(struct sqlite_stmt *));
     if (rc)
         e = sqlite_error(c, rc, "opening", NULL);
@@ -255,6 +260,8 @@ err sqlite_conn_open(const char *path, enum sqlite_role role, struct sqlite_conn
         e = configure(c);
     if (!e.code && sqlite3_set_authorizer(c->db, authorize, c) != SQLITE_OK)
         e = ERR(ERR_INTERNAL, "opening store '%s': cannot set the authorizer", path);
+    if (!e.code && (rc = sqlite_regexp_add(c->db)) != SQLITE_OK)
+        e = sqlite_error(c, rc, "opening", NULL);
     if (e.code) {
         sqlite_conn_close(c);
         return e;

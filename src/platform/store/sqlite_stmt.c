@@ -26,6 +26,9 @@ static const struct dialect_word words[] = {
     { STR_INIT("text"), STR_INIT("TEXT") },
     { STR_INIT("blob"), STR_INIT("BLOB") },
     { STR_INIT("strict"), STR_INIT("STRICT") },
+    { STR_INIT("clustered"), STR_INIT("STRICT, WITHOUT ROWID") },
+    { STR_INIT("instr"), STR_INIT("instr") },
+    { STR_INIT("rlike"), STR_INIT("REGEXP") },
     { STR_INIT("skip_locked"), STR_INIT("") }, /* one writer: nobody else holds a row */
     { STR_INIT(""), STR_INIT("") },
 };

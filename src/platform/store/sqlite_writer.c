@@ -2,13 +2,16 @@
 /* The one thread that writes, and group commit.
  *
  * Syncing the disk costs the same for one write as for a hundred. So the writer takes everything
- * that waits, runs each function between SAVEPOINT and RELEASE, commits and syncs once, then wakes
- * all callers. While it syncs, the next group gathers by itself: no timer, no tuning.
+ * that waits, runs it in one transaction, commits and syncs once, then wakes all callers. While it
+ * syncs, the next group gathers by itself: no timer, no tuning.
  *
- * What one write does stays its own: an error rolls back to its savepoint. When the transaction as
- * a whole is lost (SQLite rolls back by itself when the disk is full; a deferred foreign key shows
- * only at COMMIT), its writes run again one by one, so that only the guilty one fails. When the
- * disk fails or another process holds the file, nothing is tried again: all callers get the error.
+ * What one write does stays its own: when one fails, the group is undone and runs again with each
+ * function between SAVEPOINT and RELEASE, and only the guilty one is rolled back. Savepoints from
+ * the start would make all pay for the few that fail: each copies every page that it changes first.
+ * When the transaction as a whole is lost (SQLite rolls back by itself when the disk is full; a
+ * deferred foreign key shows only at COMMIT), its writes run again one by one, so that only the
+ * guilty one fails. When the disk fails or another process holds the file, nothing is tried again:
+ * all callers get the error.
  *
  * The write-ahead log is copied into the main file (checkpoint) here too, between groups, after the
  * callers are awake.
@@ -73,6 +76,7 @@ struct sqlite_writer {
 /* Runs one function. Returns an error only when the transaction itself is lost. */
 static err request_run(struct sqlite_conn *c, struct write_request *q, bool with_savepoint)
 {
+    q->result = OK;
     if (with_savepoint)
         TRY(sqlite_conn_control(c, CONTROL_SAVEPOINT));
     q->result = sqlite_conn_settle(c, q->fn(&c->tx, q->arg));
@@ -111,30 +115,53 @@ static void request_settle(struct write_request *q)
     free(q);
 }
 
+struct group {
+    struct write_request **items;
+    size_t count;
+    size_t ran, kept;
+    bool with_savepoints;
+    bool is_spoilt; /* one failed, and without savepoints it cannot be undone alone */
+};
+
 /* Runs requests from the front until all ran or the group's time is up, and commits them. Returns
  * why none of them is stored, if so. */
-static err group_commit(struct sqlite_writer *w, struct write_request **items, size_t count,
-                        size_t *ret_ran, size_t *ret_kept)
+static err group_try(struct sqlite_conn *c, struct group *g)
 {
-    struct sqlite_conn *c = w->conn;
-    size_t ran = 0, kept = 0;
     int64_t start_ns = clock_mono_ns();
+    g->ran = g->kept = 0;
+    g->is_spoilt = false;
     err e = sqlite_conn_control(c, CONTROL_BEGIN_WRITE);
-    while (!e.code && ran < count && (ran == 0 || clock_mono_ns() - start_ns < GROUP_NS_MAX)) {
-        e = request_run(c, items[ran], count > 1);
-        kept += !e.code && !items[ran]->result.code;
-        ran++;
+    while (!e.code && !g->is_spoilt && g->ran < g->count &&
+           (g->ran == 0 || clock_mono_ns() - start_ns < GROUP_NS_MAX)) {
+        struct write_request *q = g->items[g->ran];
+        e = request_run(c, q, g->with_savepoints);
+        g->kept += !e.code && !q->result.code;
+        g->ran++;
+        g->is_spoilt = !e.code && q->result.code && !g->with_savepoints && g->count > 1;
     }
     if (!e.code)
-        e = sqlite_conn_control(c, kept ? CONTROL_COMMIT : CONTROL_ROLLBACK);
+        e = sqlite_conn_control(c, g->kept && !g->is_spoilt ? CONTROL_COMMIT : CONTROL_ROLLBACK);
     if (e.code && !sqlite3_get_autocommit(c->db)) {
         err undo = sqlite_conn_control(c, CONTROL_ROLLBACK);
         e = err_first(e, undo);
     }
-    *ret_ran = ran ? ran : count;
-    *ret_kept = kept;
-    if (!e.code && kept && w->on_commit)
-        w->on_commit(w->on_commit_arg, kept, clock_mono_ns() - start_ns);
+    return e;
+}
+
+static err group_commit(struct sqlite_writer *w, struct write_request **items, size_t count,
+                        size_t *ret_ran, size_t *ret_kept)
+{
+    struct group g = { .items = items, .count = count };
+    int64_t start_ns = clock_mono_ns();
+    err e = group_try(w->conn, &g);
+    if (!e.code && g.is_spoilt) {
+        g.with_savepoints = true;
+        e = group_try(w->conn, &g);
+    }
+    *ret_ran = g.ran ? g.ran : count;
+    *ret_kept = g.kept;
+    if (!e.code && g.kept && w->on_commit)
+        w->on_commit(w->on_commit_arg, g.kept, clock_mono_ns() - start_ns);
     return e;
 }
 
@@ -148,7 +175,6 @@ static size_t group_run(struct sqlite_writer *w, struct write_request **items, s
     for (size_t i = 0; i < ran; i++) {
         if (one_by_one) {
             size_t one, one_kept;
-            items[i]->result = OK;
             err e = group_commit(w, &items[i], 1, &one, &one_kept);
             items[i]->result = err_first(items[i]->result, e);
         } else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What is the same for every engine: which one an URL means, migrations, getters. Everything else
  * is handed to the backend. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,12 @@ static err migration_apply(struct store_tx *tx, void *arg)
 
 err store_migrate(struct store *s, const char *owner, const struct store_migration *steps)
 {
+    return store_migrate_to(s, owner, steps, INT_MAX);
+}
+
+err store_migrate_to(struct store *s, const char *owner, const struct store_migration *steps,
+                     int number_max)
+{
     struct migration m = { .owner = str_of(owner) };
     if (!m.owner.len)
         return ERR(ERR_INTERNAL, "migrating: the owner has no name");
@@ -166,7 +173,7 @@ err store_migrate(struct store *s, const char *owner, const struct store_migrati
                    "migrating '%s': the store has step %d, this program knows %d (use a newer "
                    "program, or a backup from before the upgrade)",
                    owner, (int)m.number_found, (int)m.number_max);
-    for (m.step = steps; m.step->number; m.step++) {
+    for (m.step = steps; m.step->number && m.step->number <= number_max; m.step++) {
         sha256_hex_of(str_of(m.step->sql), m.checksum);
         TRY(store_write(s, migration_apply, &m));
     }
@@ -206,6 +213,12 @@ struct store_read *store_tx_read(struct store_tx *tx)
 err store_exec(struct store_tx *tx, const char *sql, struct store_args args, int64_t *ret_changed)
 {
     return tx->backend->exec(tx, sql, args, ret_changed);
+}
+
+err store_exec_last(struct store_tx *tx, const char *sql, struct store_args args)
+{
+    return tx->backend->exec_last ? tx->backend->exec_last(tx, sql, args)
+                                  : tx->backend->exec(tx, sql, args, NULL);
 }
 
 err store_query(struct store_read *rd, const char *sql, struct store_args args,
@@ -343,6 +356,39 @@ err store_lock(struct store *s, const char *name, int64_t timeout_ms, struct sto
     return signals_lock(&s->signals, name, timeout_ms, ret_lock);
 }
 
+/* ------------------------------------------------------------------ the tables as they are */
+
+err store_ids_continue(struct store_tx *tx, str table)
+{
+    return tx->backend->ids_continue ? tx->backend->ids_continue(tx, table) : OK;
+}
+
+struct spread {
+    const char *table, *owner, *time;
+    int64_t piece;
+};
+
+static err spread_fn(struct store_tx *tx, void *arg)
+{
+    const struct spread *s = arg;
+    return tx->backend->spread(tx, s->table, s->owner, s->time, s->piece);
+}
+
+err store_spread(struct store *s, const char *table, const char *owner, const char *time,
+                 int64_t piece)
+{
+    struct spread spread = { table, owner, time, piece };
+    return s->backend->spread ? store_write(s, spread_fn, &spread) : OK;
+}
+
+err store_others(struct store *s, int64_t *ret_count)
+{
+    if (s->backend->others)
+        return s->backend->others(s->engine, ret_count);
+    *ret_count = 0;
+    return OK;
+}
+
 /* ------------------------------------------------------------------ operations */
 
 err store_check(struct store *s)
@@ -353,6 +399,12 @@ err store_check(struct store *s)
 err store_size(struct store *s, int64_t *ret_bytes)
 {
     return s->backend->size(s->engine, ret_bytes);
+}
+
+err store_spare(struct store *s, int64_t *ret_bytes)
+{
+    *ret_bytes = 0;
+    return s->backend->spare ? s->backend->spare(s->engine, ret_bytes) : OK;
 }
 
 const char *store_engine(const struct store *s)

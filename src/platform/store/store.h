@@ -3,13 +3,12 @@
  *
  * Writes: store_write(store, fn, arg) runs fn inside a transaction and returns when the result is
  * synced to disk, as if no other write ran meanwhile. SQLite has one writer and many callers share
- * a commit (group commit), each fn with a savepoint of its own, so a failing neighbour harms no
- * one. PostgreSQL runs them side by side and retries on a serialization failure. Either way fn may
- * be run again, so it touches nothing but the transaction and its own result struct, which it sets
- * from scratch each time.
- * Reads: store_read(store, fn, arg) gives a snapshot. Its handle has another type, so that a read
- * cannot write. Keep reads short: a long one keeps the write-ahead log growing. A read inside a
- * read of the same thread gets the same snapshot.
+ * a commit (group commit); when one fails the others run again without it, so a failing neighbour
+ * harms no one. PostgreSQL runs them side by side and retries on a serialization failure. Either
+ * way fn may be run again, so it touches nothing but the transaction and its own result struct,
+ * which it sets from scratch each time. Reads: store_read(store, fn, arg) gives a snapshot. Its
+ * handle has another type, so that a read cannot write. Keep reads short: a long one keeps the
+ * write-ahead log growing. A read inside a read of the same thread gets the same snapshot.
  *
  * A statement that fails spoils its transaction, as in PostgreSQL: later statements are refused
  * with the same error, and the write or read fails with it whatever fn returns. So "insert, or
@@ -19,8 +18,9 @@
  * SQL is the subset both engines share; placeholders are ?1 ?2 ... (a sibling rewrites them):
  *   use      ON CONFLICT ... DO UPDATE/NOTHING, RETURNING, CTEs, window functions, CASE, COALESCE,
  *            LIMIT/OFFSET, CAST(x AS @text/@int/@real), lower(), length(), substr(), strict GROUP
- * BY, a name for each subquery in FROM, NULLS FIRST/LAST where ORDER BY meets NULL not      INSERT
- * OR x, rowid, PRAGMA, datetime(), typeof(), json functions, LIKE on mixed case,
+ * BY, a name for each subquery in FROM, NULLS FIRST/LAST where ORDER BY meets NULL, LIKE ... ESCAPE
+ *            (which minds case; its escape must be named: engines differ in what they use else)
+ *   not      INSERT OR x, rowid, PRAGMA, datetime(), typeof(), json functions, ILIKE,
  *            BEGIN/COMMIT/SAVEPOINT
  * In migrations and statements these words are replaced by the dialect's:
  *   @id      64-bit primary key that numbers itself
@@ -28,6 +28,12 @@
  *   @int @real @text @blob   column types
  *            (INTEGER REAL TEXT BLOB | BIGINT DOUBLE PRECISION TEXT BYTEA)
  *   @strict  end of CREATE TABLE (STRICT | nothing)
+ *   @clustered  the same, for small rows of a table that is its primary key: no second copy of
+ *            them beside the index (STRICT, WITHOUT ROWID | nothing)
+ *   @instr(text, part)  where `part` begins, in characters from 1 on; 0: nowhere (instr | strpos)
+ *   text @rlike pattern  the regular expression is found in the text (REGEXP | ~). `pattern` is an
+ *            argument that pattern_portable() made: the engines agree on no others. ERR_TOO_BIG, or
+ *            ERR_TIMEOUT, when all texts together take too long
  *   @skip_locked  end of a SELECT that takes rows nobody else is taking, for store_write_claim
  *            (nothing | FOR UPDATE SKIP LOCKED)
  * Times are @int milliseconds since 1970 UTC, booleans @int 0/1, JSON is @text. A @text value is
@@ -81,6 +87,9 @@ struct store_migration {
  * again. ERR_UNSUPPORTED, with both numbers, when the store has a newer step than this program;
  * ERR_CONFLICT when the text of an applied step was edited. */
 MUST_USE err store_migrate(struct store *s, const char *owner, const struct store_migration *steps);
+/* The same as far as step number_max: a store as an older program left it. */
+MUST_USE err store_migrate_to(struct store *s, const char *owner,
+                              const struct store_migration *steps, int number_max);
 
 /* ------------------------------------------------------------------ transactions */
 
@@ -170,6 +179,9 @@ struct store_args {
  * ERR_CONFLICT; NULL in a NOT NULL column, or a value of the wrong type, is ERR_INVALID. */
 MUST_USE err store_exec(struct store_tx *tx, const char *sql, struct store_args args,
                         int64_t *ret_changed);
+/* Same for the last statement of a transaction. With PostgreSQL it travels with the commit, and the
+ * commit's answer is its own: OK here means that it was sent. */
+MUST_USE err store_exec_last(struct store_tx *tx, const char *sql, struct store_args args);
 
 /* Runs a query as far as its first row; also INSERT/UPDATE/DELETE ... RETURNING with
  * store_tx_read(tx) as rd.
@@ -240,12 +252,48 @@ MUST_USE err store_lock(struct store *s, const char *name, int64_t timeout_ms,
                         struct store_lock **ret_lock);
 void store_unlock(struct store_lock *lock); /* accepts NULL */
 
+/* ------------------------------------------------------------------ the tables as they are */
+
+struct store_column {
+    str name;
+    enum store_type type; /* as declared: INT, REAL, TEXT or BLOB */
+    int key;              /* its place in the primary key, from 1 on; 0: not part of it */
+};
+struct store_table {
+    str name;
+    const struct store_column *columns; /* in the order of their making */
+    size_t column_count;
+    const str *parents; /* tables that foreign keys of this one refer to; itself is left out */
+    size_t parent_count;
+};
+enum { STORE_TABLES_MAX = 512, STORE_COLUMNS_MAX = 64 };
+
+/* All tables, each behind its parents and otherwise by name: the same order from every engine.
+ * ERR_UNSUPPORTED for one that store.h's SQL cannot have made. */
+MUST_USE err store_tables(struct store_read *rd, arena *keep, struct store_table **ret_tables,
+                          size_t *ret_count);
+/* After rows were written with numbers of their own into @id columns: the next number that is
+ * given is above all of them. */
+MUST_USE err store_ids_continue(struct store_tx *tx, str table);
+/* Keeps a table that grows for ever in pieces, where the engine has something for it: PostgreSQL
+ * with TimescaleDB in the database makes it a hypertable, in pieces of `piece` by `time`; with
+ * Citus and workers, it is distributed over them by `owner`. What is in it moves along. Both are
+ * @int columns of its primary key. No table refers to it, and no write decides by its rows: what
+ * is on several machines is SERIALIZABLE on each alone. Else, and when it is done, does nothing. */
+MUST_USE err store_spread(struct store *s, const char *table, const char *owner, const char *time,
+                          int64_t piece);
+/* Processes other than this one that are connected to a shared store; 0 for SQLite, where the locks
+ * in SKERRY_HOME tell. */
+MUST_USE err store_others(struct store *s, int64_t *ret_count);
+
 /* ------------------------------------------------------------------ operations */
 
 /* Reads everything: OK, or ERR_CORRUPT with the first finding. PostgreSQL finds damaged pages only
  * when the server was made with checksums. */
 MUST_USE err store_check(struct store *s);
 MUST_USE err store_size(struct store *s, int64_t *ret_bytes);
+/* Of that size, what removed rows left: it is filled again before the files grow. */
+MUST_USE err store_spare(struct store *s, int64_t *ret_bytes);
 const char *store_engine(const struct store *s); /* "sqlite 3.40.1" */
 /* Online copy into a new file: an SQLite file, or what pg_dump --format=custom writes. */
 MUST_USE err store_backup(struct store *s, const char *path);

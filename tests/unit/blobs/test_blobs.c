@@ -193,6 +193,42 @@ static void test_streaming(void **state)
     assert_true(str_eq(got, str_from(bytes, COUNT)));
 }
 
+/* Large ones take another way to the disk from 16 MiB on, in blocks of 1 MiB: the pieces of a
+ * writer meet these borders anyhow. */
+static void test_large_ones(void **state)
+{
+    struct yard *y = *state;
+    enum { MIB = 1024 * 1024 };
+    static const size_t sizes[] = { 16 * MIB, 16 * MIB + 1, 17 * MIB, 18 * MIB + 4095,
+                                    21 * MIB + 7 };
+    static const size_t pieces[] = { 65536, 256 * 1024 - 1, 3 * MIB + 5 };
+    unsigned char *bytes = malloc(sizes[COUNT_OF(sizes) - 1]);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < sizes[COUNT_OF(sizes) - 1]; i++)
+        bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct blob_writer *w;
+        struct blob_info info;
+        char wanted[SHA256_HEX_BYTES];
+        size_t piece = pieces[i % COUNT_OF(pieces)];
+        assert_ok(blob_writer_open(y->blobs, &w));
+        for (size_t at = 0; at < sizes[i]; at += piece)
+            assert_ok(blob_write(w, bytes + at, sizes[i] - at < piece ? sizes[i] - at : piece));
+        assert_ok(blob_writer_commit(w, &info));
+        sha256_hex_of(str_from(bytes, sizes[i]), wanted);
+        assert_string_equal(info.id.hex, wanted);
+        assert_int_equal(info.bytes, sizes[i]);
+        assert_ok(blob_verify(y->blobs, &info.id));
+        blob_unpin(y->blobs, &info.id);
+    }
+    struct blob_writer *left;
+    assert_ok(blob_writer_open(y->blobs, &left));
+    assert_ok(blob_write(left, bytes, sizes[4]));
+    blob_writer_abort(left);
+    free(bytes);
+    assert_int_equal(yard_usage(y).count, COUNT_OF(sizes));
+}
+
 static void test_abort_leaves_nothing(void **state)
 {
     struct yard *y = *state;
@@ -393,6 +429,61 @@ static void test_open_writers_are_bounded(void **state)
     yard_put(y, STR("works again"));
 }
 
+/* ------------------------------------------------------------------ texts */
+
+struct names {
+    int count;
+    char last[64];
+};
+
+static err note_name(void *arg, const char *name)
+{
+    struct names *n = arg;
+    n->count++;
+    snprintf(n->last, sizeof n->last, "%s", name);
+    return OK;
+}
+
+static void test_texts(void **state)
+{
+    struct yard *y = *state;
+    struct names names = { 0 };
+    str text;
+    yard_put(y, STR("an object is no text"));
+    assert_ok(blobs_text_each(y->blobs, "notes", note_name, &names));
+    assert_int_equal(names.count, 0);
+    assert_err(blobs_text_get(y->blobs, "notes", "a.json", &y->keep, 100, &text), ERR_NOT_FOUND);
+    assert_ok(blobs_text_put(y->blobs, "notes", "a.json", STR("first")));
+    assert_ok(blobs_text_put(y->blobs, "notes", "a.json", STR("the second")));
+    assert_ok(blobs_text_put(y->blobs, "others", "b.json", STR("")));
+    assert_ok(blobs_text_get(y->blobs, "notes", "a.json", &y->keep, 100, &text));
+    assert_true(str_eq(text, STR("the second")));
+    assert_err(blobs_text_get(y->blobs, "notes", "a.json", &y->keep, 9, &text), ERR_TOO_BIG);
+    assert_ok(blobs_text_each(y->blobs, "notes", note_name, &names));
+    assert_int_equal(names.count, 1);
+    assert_string_equal(names.last, "a.json");
+    assert_int_equal(yard_usage(y).count, 1);
+    assert_ok(blobs_text_remove(y->blobs, "notes", "a.json"));
+    assert_ok(blobs_text_remove(y->blobs, "notes", "a.json"));
+    assert_err(blobs_text_get(y->blobs, "notes", "a.json", &y->keep, 100, &text), ERR_NOT_FOUND);
+    static const char *const bad[] = { "", "..", ".x", "a/b", "a b", "\n" };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_err(blobs_text_put(y->blobs, "notes", bad[i], STR("x")), ERR_INVALID);
+        assert_err(blobs_text_put(y->blobs, bad[i], "x", STR("x")), ERR_INVALID);
+    }
+}
+
+static void test_put_aside(void **state)
+{
+    struct yard *y = *state;
+    struct blob_info info = yard_put(y, STR("good")), found;
+    assert_ok(blob_put_aside(y->blobs, &info.id));
+    assert_err(blob_stat(y->blobs, &info.id, &found), ERR_NOT_FOUND);
+    assert_ok(blob_put_aside(y->blobs, &info.id));
+    yard_put(y, STR("good"));
+    assert_ok(blob_verify(y->blobs, &info.id));
+}
+
 int main(void)
 {
 #define WITH_YARD(test) cmocka_unit_test_setup_teardown(test, yard_setup, yard_teardown)
@@ -405,6 +496,7 @@ int main(void)
         WITH_YARD(test_get_has_a_maximum),
         WITH_YARD(test_same_bytes_once),
         WITH_YARD(test_streaming),
+        WITH_YARD(test_large_ones),
         WITH_YARD(test_abort_leaves_nothing),
         WITH_YARD(test_put_file),
         WITH_YARD(test_read_from_the_middle),
@@ -415,6 +507,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_space, yard_setup, disk_teardown),
 #endif
         WITH_YARD(test_open_writers_are_bounded),
+        WITH_YARD(test_texts),
+        WITH_YARD(test_put_aside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,7 +70,9 @@ static void test_a_commit_wakes(void **state)
         clock_sleep_ms(20);
     }
     assert_true(wait_heard(&ear, 1));
-    assert_int_equal(atomic_load(&deaf.heard), 0);
+    /* PostgreSQL wakes everybody once it listens: what was said before was not heard. */
+    int heard_at_start = atomic_load(&deaf.heard);
+    assert_true(heard_at_start <= (test_db_is_postgres() ? 1 : 0));
     if (test_db_is_postgres()) { /* SQLite may wake once too often */
         int before = atomic_load(&ear.heard);
         assert_err(store_write(p->store, say_and_fail, (char *)(uintptr_t) "work"), ERR_INVALID);
@@ -81,7 +83,7 @@ static void test_a_commit_wakes(void **state)
     store_unlisten(listening, &ear);
     assert_ok(store_write(p->store, say, (char *)(uintptr_t) "work"));
     assert_ok(store_write(p->store, say, (char *)(uintptr_t) "play"));
-    assert_true(wait_heard(&deaf, 1));
+    assert_true(wait_heard(&deaf, heard_at_start + 1));
     assert_int_equal(atomic_load(&ear.heard), before);
     store_unlisten(listening, &deaf);
     store_close(other);

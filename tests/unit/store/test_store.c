@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/pattern.h"
 #include "base/thread.h"
 
 static const struct store_migration steps_one[] = {
@@ -68,6 +69,81 @@ static void test_values(void **state)
 {
     struct place *p = *state;
     assert_ok(store_write(p->store, round_trip, NULL));
+}
+
+/* ------------------------------------------------------------------ regular expressions */
+
+struct found {
+    const char *expression, *text;
+    int is_found;
+};
+
+static err rlike(struct store_read *rd, void *arg)
+{
+    struct found *f = arg;
+    struct store_rows *rows;
+    arena keep;
+    str portable;
+    arena_init(&keep, 1 << 20);
+    err e = pattern_portable(&keep, str_of(f->expression), &portable);
+    if (!e.code)
+        e = store_query(rd, "SELECT CASE WHEN CAST(?1 AS @text) @rlike ?2 THEN 1 ELSE 0 END",
+                        ARGS(sql_cstr(f->text), sql_text(portable)), &rows);
+    if (!e.code) {
+        f->is_found = store_next(rows) ? (int)store_col_int(rows, 0) : -1;
+        e = store_rows_close(rows);
+    }
+    arena_deinit(&keep);
+    return e;
+}
+
+/* Run on both engines: if this failed, a search would find other things on one than on the other.
+ */
+static void test_expressions_mean_the_same_everywhere(void **state)
+{
+    static const struct found cases[] = {
+        { "", "x", 1 },
+        { "b", "abc", 1 },
+        { "^b", "abc", 0 },
+        { "c$", "abc", 1 },
+        { "c$", "abc\n", 0 },
+        { "^b", "a\nb", 0 },
+        { "a.b", "a\nb", 0 },
+        { "a[^x]b", "a\nb", 1 },
+        { "a\\sb", "a\nb", 1 },
+        { "(?i)A(b)C", "xaBcx", 1 },
+        { "a(?i)b|c", "C", 1 },
+        { "a(?i)*b", "AB", 0 },
+        { "(^a)*b", "b", 1 },
+        { "^*b", "ab", 1 },
+        { "(|x)y$", "y", 1 },
+        { "(x|)z", "yz", 1 },
+        { "a{0}b{2,}", "bb", 1 },
+        { "^a{2,3}?$", "aaaa", 0 },
+        { "[]a]", "]", 1 },
+        { "[a\\]\\\\-]$", "\\", 1 },
+        { "[[^.*]", "^", 1 },
+        { "^[\\D]$", "\xC3\xA4", 1 },
+        { "^\\W$", "a", 0 },
+        { "^[^\\d\\D]$", "a", 0 },
+        { "^.$", "\xF0\x9F\x98\x80", 1 },
+        { "[\xC3\xA0-\xC3\xBF]", "\xC3\xA9", 1 },
+        { "{x}", "{x}", 1 },
+        { "***:a", "a", -1 },
+        { "\\*\\*\\*=a", "***=a", 1 },
+        { "(?i)[^a]", "A", 0 },
+        { "(a*)*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0 },
+        { "(a?){100}(a){100}$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0 },
+    };
+    struct place *p = *state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct found f = cases[i];
+        err e = store_read(p->store, rlike, &f);
+        if (cases[i].is_found < 0)
+            assert_err(e, ERR_INVALID);
+        else if (e.code || f.is_found != cases[i].is_found)
+            fail_msg("'%s' in '%s': %s", f.expression, f.text, e.code ? e.msg : "not as expected");
+    }
 }
 
 /* ------------------------------------------------------------------ broken rules */
@@ -563,6 +639,7 @@ int main(void)
 {
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, place_teardown)
     const struct CMUnitTest tests[] = {
+        WITH_PLACE(test_expressions_mean_the_same_everywhere),
         WITH_PLACE(test_values),
         WITH_PLACE(test_error_codes),
         WITH_PLACE(test_text_is_utf8),

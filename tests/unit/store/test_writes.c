@@ -104,6 +104,42 @@ static void test_many_writers(void **state)
     assert_ok(store_check(p->store));
 }
 
+/* ------------------------------------------------------------------ a large write */
+
+enum { LARGE_ROWS = 3000, LARGE_BYTES = 4000 };
+
+static err fill(struct store_tx *tx, void *arg)
+{
+    static char text[LARGE_BYTES];
+    memset(text, *(const char *)arg, sizeof text);
+    for (int i = 0; i < LARGE_ROWS; i++)
+        TRY(store_exec(tx, "INSERT INTO note (writer, number, body) VALUES (?1, ?2, ?3)",
+                       ARGS(sql_int(1), sql_int(i), sql_blob(str_from(text, sizeof text))), NULL));
+    return OK;
+}
+
+static err change_all(struct store_tx *tx, void *arg)
+{
+    TRY(store_exec(tx, "UPDATE note SET writer = writer + 1", NO_ARGS, NULL));
+    return *(const bool *)arg ? ERR(ERR_CONFLICT, "undone") : OK;
+}
+
+/* What undoes it outgrows the memory that it may have. If this failed, an import of some hundred
+ * thousand games would end with "no room on the disk" on an empty disk. */
+static void test_a_write_that_changes_much(void **state)
+{
+    struct place *p = *state;
+    const char *sum = "SELECT sum(writer) FROM note";
+    bool undone = true, kept = false;
+    assert_ok(store_write(p->store, fill, (char[]){ "a" }));
+    int64_t before = place_int(p, sum, NO_ARGS);
+    assert_int_equal(store_write(p->store, change_all, &undone).code, ERR_CONFLICT);
+    assert_int_equal(place_int(p, sum, NO_ARGS), before);
+    assert_ok(store_write(p->store, change_all, &kept));
+    assert_int_equal(place_int(p, sum, NO_ARGS), before + LARGE_ROWS);
+    assert_ok(store_check(p->store));
+}
+
 /* ------------------------------------------------------------------ a held writer */
 
 struct answer {
@@ -299,17 +335,91 @@ static void test_log_does_not_grow_for_ever(void **state)
     assert_int_equal(place_int(p, count_notes, NO_ARGS), 200);
 }
 
+/* ------------------------------------------------------------------ look, then act */
+
+enum { LOOKERS = 4, LOOKS = 25 };
+
+/* Takes the next number, as an app does that has been written for one writer. */
+static err take_number(struct store_tx *tx, void *arg)
+{
+    int64_t count = 0;
+    TRY(store_get_int(store_tx_read(tx), count_notes, NO_ARGS, &count));
+    return store_exec(tx, insert_note, ARGS(sql_int(1), sql_int(count)), NULL);
+}
+
+static void *looker_main(void *arg)
+{
+    struct writer *w = arg;
+    for (int i = 0; i < LOOKS; i++) {
+        err e = store_write(w->store, take_number, NULL);
+        if (e.code)
+            w->failures++;
+    }
+    return NULL;
+}
+
+/* If this failed, two that look at the same time would act on the same sight, or one of them would
+ * be refused for no fault of its own. With PostgreSQL they beat each other, and run again. */
+static void test_looking_then_acting_is_safe(void **state)
+{
+    struct place *p = *state;
+    struct writer writers[LOOKERS];
+    pthread_t threads[LOOKERS];
+    for (int i = 0; i < LOOKERS; i++) {
+        writers[i] = (struct writer){ .store = p->store };
+        assert_ok(thread_start(&threads[i], "looker", looker_main, &writers[i]));
+    }
+    for (int i = 0; i < LOOKERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(writers[i].failures, 0);
+    }
+    assert_int_equal(place_int(p, "SELECT count(DISTINCT number) FROM note", NO_ARGS),
+                     LOOKERS * LOOKS);
+    assert_int_equal(place_int(p, "SELECT max(number) FROM note", NO_ARGS), LOOKERS * LOOKS - 1);
+}
+
+/* ------------------------------------------------------------------ a last statement */
+
+static err write_twice_last(struct store_tx *tx, void *arg)
+{
+    const int64_t *number = arg;
+    TRY(store_exec(tx, insert_note, ARGS(sql_int(1), sql_int(*number)), NULL));
+    return store_exec_last(tx, insert_note, ARGS(sql_int(1), sql_int(*number + 1)));
+}
+
+/* If this failed, half a transaction would stay, or its connection would be useless afterwards. */
+static void test_last_statement_fails_the_transaction(void **state)
+{
+    struct place *p = *state;
+    int64_t number = 1;
+    assert_ok(store_write_claim(p->store, write_twice_last, &number));
+    assert_int_equal(place_int(p, count_notes, NO_ARGS), 2);
+    for (int i = 0; i < 3; i++) {
+        number = 0; /* the last one breaks the rule */
+        assert_int_equal(store_write_claim(p->store, write_twice_last, &number).code, ERR_CONFLICT);
+        assert_int_equal(store_write(p->store, write_twice_last, &number).code, ERR_CONFLICT);
+        assert_int_equal(place_int(p, count_notes, NO_ARGS), 2 * (i + 1));
+        number = 10 * (i + 1);
+        assert_ok(i % 2 ? store_write(p->store, write_twice_last, &number)
+                        : store_write_claim(p->store, write_twice_last, &number));
+        assert_int_equal(place_int(p, count_notes, NO_ARGS), 2 * (i + 2));
+    }
+}
+
 int main(void)
 {
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, place_teardown)
     const struct CMUnitTest tests[] = {
         WITH_PLACE(test_many_writers),
+        WITH_PLACE(test_a_write_that_changes_much),
         WITH_PLACE(test_queue_is_bounded),
         WITH_PLACE(test_guilty_only_at_commit),
         WITH_PLACE(test_no_deadlock_with_oneself),
         WITH_PLACE(test_readers_are_bounded),
         WITH_PLACE(test_later_from_done),
         WITH_PLACE(test_log_does_not_grow_for_ever),
+        WITH_PLACE(test_looking_then_acting_is_safe),
+        WITH_PLACE(test_last_statement_fails_the_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
