@@ -2,6 +2,7 @@
 /* auth.c -- opening and closing; the tables of this room. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "platform/auth/auth_internal.h"
 
@@ -30,6 +31,7 @@ const struct store_migration auth_migrations[] = {
          ") @strict;"
          "INSERT INTO auth_users (username, created_ms) "
          "SELECT username, min(created_ms) FROM auth_keys GROUP BY username;" },
+    { 3, "ALTER TABLE auth_keys ADD COLUMN expires_ms @int;" }, /* NULL: never */
     { 0, NULL },
 };
 
@@ -48,6 +50,7 @@ err auth_open(const struct auth_options *options, struct auth **ret_auth)
     a->store = options->store;
     a->log = options->log;
     a->metrics = options->metrics;
+    a->news_path = options->news_path ? strdup(options->news_path) : NULL;
     snprintf(a->default_user, sizeof(a->default_user), "%.*s", STR_ARG(user));
     key_table_init(&a->table);
     err e = store_migrate(a->store, "auth", auth_migrations);
@@ -66,11 +69,17 @@ err auth_open(const struct auth_options *options, struct auth **ret_auth)
     return OK;
 }
 
+err auth_follow(struct auth *a)
+{
+    return auth_keys_load(a);
+}
+
 void auth_close(struct auth *a)
 {
     if (!a)
         return;
     store_unlisten(a->store, a);
     key_table_deinit(&a->table);
+    free(a->news_path);
     free(a);
 }

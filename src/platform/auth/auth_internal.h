@@ -16,13 +16,17 @@ struct auth {
     struct metrics *metrics; /* may be NULL */
     char default_user[AUTH_NAME_MAX + 1];
     struct key_table table;
-    atomic_bool is_stale; /* another process made or revoked a key: the table is read again */
+    char *news_path;            /* NULL: none */
+    _Atomic uint64_t news_seen; /* the state of that file when the table was read */
+    atomic_bool is_stale;       /* another process changed a key: the table is read again */
 };
 
-/* What is said through the store when a key was made or revoked. */
+/* What is said through the store when a key was made or revoked, or its role changed. */
 #define AUTH_TOPIC "auth.keys"
 
-extern const struct store_migration auth_migrations[];
+/* news.c: which state the file is in, 0 for none; writes it anew, best effort. */
+uint64_t auth_news_state(const struct auth *a);
+void auth_news_tell(struct auth *a);
 
 /* Reads the keys that are not revoked into the table. */
 MUST_USE err auth_keys_load(struct auth *a);

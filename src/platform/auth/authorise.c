@@ -18,12 +18,13 @@
 #include "platform/auth/auth_internal.h"
 
 enum { METRIC_REQUESTS };
+enum { AUTH_BASIC_BYTES_MAX = 512 };
 
 const struct metric_family auth_metrics[] = {
     [METRIC_REQUESTS] = { "skerry_auth_total",
                           METRIC_COUNTER,
                           "Decisions about requests: trusted, key, public, no_key, bad_key, "
-                          "denied.",
+                          "expired, denied.",
                           { "result" } },
     { 0 },
 };
@@ -34,13 +35,36 @@ static void count(struct auth *a, const char *result)
         metric_add(METRIC_CELL(a->metrics, &auth_metrics[METRIC_REQUESTS], str_of(result)), 1);
 }
 
-/* The key as sent, or empty. RFC 6750: the scheme's name is matched without case. */
-static str key_of(const struct http_request *rq)
+/* What follows the scheme, matched without case (RFC 6750, RFC 7617); empty: another scheme. */
+static str credentials_of(str header, str scheme)
 {
-    const str scheme = STR("Bearer ");
+    if (header.len <= scheme.len || !str_eq_nocase(str_sub(header, 0, scheme.len), scheme))
+        return STR_NONE;
+    return str_trim(str_sub(header, scheme.len, header.len - scheme.len));
+}
+
+/* The password of "Basic <base64 of user:password>": programs that know only names and passwords
+ * send the key as the latter, with any name. */
+static str basic_password(str sent, char room[AUTH_BASIC_BYTES_MAX])
+{
+    if (sent.len > AUTH_BASIC_BYTES_MAX)
+        return STR_NONE;
+    ptrdiff_t len = str_base64_decode(sent, room);
+    str rest = len > 0 ? str_from(room, (size_t)len) : STR_NONE;
+    (void)str_split(&rest, ':');
+    return rest;
+}
+
+/* The key as sent, or empty. `room` is where it may lie. */
+static str key_of(const struct http_request *rq, char room[AUTH_BASIC_BYTES_MAX])
+{
     str header = http_header(rq, "Authorization");
-    if (header.len > scheme.len && str_eq_nocase(str_sub(header, 0, scheme.len), scheme))
-        return str_trim(str_sub(header, scheme.len, header.len - scheme.len));
+    str sent = credentials_of(header, STR("Bearer "));
+    if (sent.len)
+        return sent;
+    sent = credentials_of(header, STR("Basic "));
+    if (sent.len)
+        return basic_password(sent, room);
     return str_trim(http_header(rq, "X-Api-Key"));
 }
 
@@ -94,11 +118,21 @@ static err by_key(struct auth *a, struct http_request *rq, str sent, enum access
     sha256_of(sent, hash);
     struct auth_key key;
     bool is_use_due = false;
-    if (!key_table_find(&a->table, hash, clock_wall_ms(), &key, &is_use_due)) {
+    int64_t now_ms = clock_wall_ms();
+    if (!key_table_find(&a->table, hash, now_ms, &key, &is_use_due)) {
         count(a, "bad_key");
         return ERR(ERR_UNAUTHENTICATED,
                    "this API key is not known here, or was revoked: ask an admin "
                    "for a new one");
+    }
+    if (key.expires_ms && now_ms >= key.expires_ms) {
+        char when[CLOCK_ISO_BYTES];
+        clock_iso(key.expires_ms, when);
+        count(a, "expired");
+        return ERR(ERR_UNAUTHENTICATED,
+                   "this API key of %s expired at %s: ask an admin for a new "
+                   "one",
+                   key.username, when);
     }
     if (key.role < needed) {
         count(a, "denied");
@@ -115,6 +149,8 @@ static err by_key(struct auth *a, struct http_request *rq, str sent, enum access
 /* A key that was revoked elsewhere is not taken here: not even when the store cannot be asked. */
 static err read_news(struct auth *a)
 {
+    if (auth_news_state(a) != atomic_load(&a->news_seen))
+        atomic_store(&a->is_stale, true);
     if (!atomic_load(&a->is_stale) || !atomic_exchange(&a->is_stale, false))
         return OK;
     err e = auth_keys_load(a);
@@ -128,7 +164,8 @@ err auth_authorise(struct auth *a, struct http_request *rq, enum access needed)
     TRY(read_news(a));
     if (needed < ACCESS_PUBLIC || needed > ACCESS_ADMIN)
         return ERR(ERR_DENIED, "this route does not say who may use it, so nobody may");
-    str sent = key_of(rq);
+    char room[AUTH_BASIC_BYTES_MAX];
+    str sent = key_of(rq, room);
     if (sent.len)
         return by_key(a, rq, sent, needed);
     bool is_this_machine = http_client_is_loopback(rq) && !is_forwarded(rq);

@@ -52,7 +52,8 @@ bool key_table_find(struct key_table *t, const uint8_t hash[SHA256_BYTES], int64
             found = &t->keys[i]; /* and on: no early end */
     }
     if (found) {
-        *ret_is_use_due = now_ms - found->last_used_ms >= USE_WRITTEN_EVERY_MS;
+        bool is_over = found->expires_ms && now_ms >= found->expires_ms;
+        *ret_is_use_due = !is_over && now_ms - found->last_used_ms >= USE_WRITTEN_EVERY_MS;
         if (*ret_is_use_due)
             found->last_used_ms = now_ms;
         *ret_key = *found;

@@ -20,6 +20,7 @@ struct auth_key {
     char username[AUTH_NAME_MAX + 1];
     enum access role;
     uint8_t hash[SHA256_BYTES];
+    int64_t expires_ms;   /* 0: never */
     int64_t last_used_ms; /* guarded by key_table.lock */
 };
 
@@ -38,8 +39,8 @@ void key_table_deinit(struct key_table *t);
 uint64_t key_table_ticket(struct key_table *t);
 /* Takes over what the store said, unless a reading that began later is in place already. */
 void key_table_set(struct key_table *t, uint64_t ticket, const struct auth_key *keys, size_t count);
-/* Copies the key that has this hash, notes its use, and says whether that is worth writing down:
- * once a minute is enough. */
+/* Copies the key that has this hash, notes its use unless it expired, and says whether that is
+ * worth writing down: once a minute is enough. */
 bool key_table_find(struct key_table *t, const uint8_t hash[SHA256_BYTES], int64_t now_ms,
                     struct auth_key *ret_key, bool *ret_is_use_due);
 bool key_table_has_admin(struct key_table *t);

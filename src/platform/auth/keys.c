@@ -54,7 +54,8 @@ struct load_read {
 
 static err key_row_read(struct store_rows *rows, struct auth_key *ret_key)
 {
-    struct auth_key key = { .last_used_ms = store_col_int(rows, 4) };
+    struct auth_key key = { .last_used_ms = store_col_int(rows, 4),
+                            .expires_ms = store_col_int(rows, 5) };
     snprintf(key.id, sizeof(key.id), "%.*s", STR_ARG(store_col_text(rows, 0)));
     snprintf(key.username, sizeof(key.username), "%.*s", STR_ARG(store_col_text(rows, 1)));
     TRY(access_parse(store_col_text(rows, 2), &key.role));
@@ -73,7 +74,7 @@ static err load_query(struct store_read *rd, void *arg)
     l->count = 0;
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT id, username, role, hash, last_used_ms FROM auth_keys "
+                    "SELECT id, username, role, hash, last_used_ms, expires_ms FROM auth_keys "
                     "WHERE revoked_ms IS NULL ORDER BY created_ms LIMIT ?1",
                     ARGS(sql_int(AUTH_KEYS_MAX)), &rows));
     err e = OK;
@@ -90,10 +91,12 @@ err auth_keys_load(struct auth *a)
     struct load_read l = { .keys = calloc(AUTH_KEYS_MAX, sizeof(struct auth_key)) };
     if (!l.keys)
         return ERR(ERR_NO_MEMORY, "no memory for the table of API keys");
-    uint64_t ticket = key_table_ticket(&a->table);
+    uint64_t ticket = key_table_ticket(&a->table), news = auth_news_state(a);
     err e = store_read(a->store, load_query, &l);
     if (!e.code)
         key_table_set(&a->table, ticket, l.keys, l.count);
+    if (!e.code)
+        atomic_store(&a->news_seen, news);
     free(l.keys);
     return e.code ? err_wrap(e, "reading the API keys") : OK;
 }
@@ -101,8 +104,8 @@ err auth_keys_load(struct auth *a)
 /* ------------------------------------------------------------------ making */
 
 struct create_tx {
-    str actor, username, note;
-    enum access role;
+    str actor;
+    struct auth_key_spec spec;
     char id[UUID_BYTES];
     uint8_t hash[SHA256_BYTES];
 };
@@ -128,6 +131,7 @@ static err key_audit(struct store_tx *tx, str actor, const char *action, const c
 static err create_write(struct store_tx *tx, void *arg)
 {
     struct create_tx *c = arg;
+    const struct auth_key_spec *s = &c->spec;
     int64_t active = 0;
     TRY(store_get_int(store_tx_read(tx), "SELECT count(*) FROM auth_keys WHERE revoked_ms IS NULL",
                       NO_ARGS, &active));
@@ -136,32 +140,34 @@ static err create_write(struct store_tx *tx, void *arg)
                    AUTH_KEYS_MAX);
     TRY(store_exec(
         tx,
-        "INSERT INTO auth_keys (id, username, role, note, hash, created_ms, last_used_ms) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
-        ARGS(sql_cstr(c->id), sql_text(c->username), sql_cstr(access_name(c->role)),
-             sql_text(c->note.len ? c->note : STR("")), sql_blob(str_from(c->hash, SHA256_BYTES)),
-             sql_int(clock_wall_ms())),
+        "INSERT INTO auth_keys (id, username, role, note, hash, created_ms, last_used_ms, "
+        "expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
+        ARGS(sql_cstr(c->id), sql_text(s->username), sql_cstr(access_name(s->role)),
+             sql_text(s->note.len ? s->note : STR("")), sql_blob(str_from(c->hash, SHA256_BYTES)),
+             sql_int(clock_wall_ms()), s->expires_ms ? sql_int(s->expires_ms) : sql_null()),
         NULL));
-    TRY(auth_user_note_tx(tx, c->username));
+    TRY(auth_user_note_tx(tx, s->username));
     TRY(store_notify(tx, AUTH_TOPIC));
-    return key_audit(tx, c->actor, "auth.key_created", c->id, c->username, c->role);
+    return key_audit(tx, c->actor, "auth.key_created", c->id, s->username, s->role);
 }
 
-err auth_key_create(struct auth *a, str actor, str username, enum access role, str note,
-                    arena *keep, str *ret_id, str *ret_key)
+err auth_key_create(struct auth *a, str actor, const struct auth_key_spec *spec, arena *keep,
+                    str *ret_id, str *ret_key)
 {
-    TRY(auth_name_check("user name", username));
-    if (role < ACCESS_VIEWER || role > ACCESS_ADMIN)
+    TRY(auth_name_check("user name", spec->username));
+    if (spec->role < ACCESS_VIEWER || spec->role > ACCESS_ADMIN)
         return ERR(ERR_INVALID, "the role of a key must be viewer, analyst or admin, not %s",
-                   access_name(role));
-    if (note.len > AUTH_NOTE_MAX)
+                   access_name(spec->role));
+    if (spec->note.len > AUTH_NOTE_MAX)
         return ERR(ERR_TOO_BIG, "the note of a key has %zu bytes; at most %d are possible",
-                   note.len, AUTH_NOTE_MAX);
+                   spec->note.len, AUTH_NOTE_MAX);
+    if (spec->expires_ms && spec->expires_ms <= clock_wall_ms())
+        return ERR(ERR_INVALID, "a key must expire in the future, or never");
     uint8_t random[KEY_RANDOM_BYTES];
     char text[AUTH_KEY_BYTES];
     rand_bytes(random, sizeof(random));
     key_text(random, text);
-    struct create_tx c = { .actor = actor, .username = username, .note = note, .role = role };
+    struct create_tx c = { .actor = actor, .spec = *spec };
     rand_uuid(c.id);
     sha256_of(str_of(text), c.hash);
     /* First the copies for the caller: a key that is stored but cannot be shown is of no use. */
@@ -172,6 +178,7 @@ err auth_key_create(struct auth *a, str actor, str username, enum access role, s
     err e = store_write(a->store, create_write, &c);
     if (e.code)
         return err_wrap(e, "creating an API key");
+    auth_news_tell(a);
     TRY(auth_keys_load(a));
     *ret_id = id;
     *ret_key = key;
@@ -190,7 +197,7 @@ static err revoke_write(struct store_tx *tx, void *arg)
     struct store_rows *rows;
     TRY(store_query(store_tx_read(tx),
                     "UPDATE auth_keys SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms IS NULL "
-                    "RETURNING id, username, role, hash, last_used_ms",
+                    "RETURNING id, username, role, hash, last_used_ms, expires_ms",
                     ARGS(sql_text(r->id), sql_int(clock_wall_ms())), &rows));
     struct auth_key key;
     bool found = store_next(rows);
@@ -209,6 +216,7 @@ err auth_key_revoke(struct auth *a, str actor, str id)
 {
     struct revoke_tx r = { actor, id };
     TRY(store_write(a->store, revoke_write, &r));
+    auth_news_tell(a);
     return auth_keys_load(a);
 }
 
@@ -230,7 +238,8 @@ static err list_query(struct store_read *rd, void *arg)
     ARENA_TRY(l->infos);
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT id, username, note, role, created_ms, last_used_ms, revoked_ms "
+                    "SELECT id, username, note, role, created_ms, last_used_ms, revoked_ms, "
+                    "expires_ms "
                     "FROM auth_keys ORDER BY created_ms DESC, id DESC LIMIT ?1",
                     ARGS(sql_int(KEY_LIST_MAX)), &rows));
     err e = OK;
@@ -243,6 +252,7 @@ static err list_query(struct store_read *rd, void *arg)
         info->created_ms = store_col_int(rows, 4);
         info->last_used_ms = store_col_int(rows, 5);
         info->revoked_ms = store_col_int(rows, 6);
+        info->expires_ms = store_col_int(rows, 7);
     }
     e = err_first(e, arena_check(l->keep));
     return err_first(e, store_rows_close(rows));

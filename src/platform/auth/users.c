@@ -28,6 +28,9 @@ err auth_user_note_default(struct auth *a)
 
 enum { USER_LIST_MAX = 1000 };
 
+/* A key that works at ?3. */
+#define WORKS "k.revoked_ms IS NULL AND (k.expires_ms IS NULL OR k.expires_ms > ?3)"
+
 struct users_read {
     struct auth *auth;
     str username; /* empty: all */
@@ -48,12 +51,12 @@ static err users_query(struct store_read *rd, void *arg)
     TRY(store_query(
         rd,
         "SELECT u.username, u.created_ms, "
-        "(SELECT count(*) FROM auth_keys k WHERE k.username = u.username AND k.revoked_ms IS NULL),"
+        "(SELECT count(*) FROM auth_keys k WHERE k.username = u.username AND " WORKS "),"
         "(SELECT max(CASE k.role WHEN 'admin' THEN 3 WHEN 'analyst' THEN 2 ELSE 1 END) "
-        " FROM auth_keys k WHERE k.username = u.username AND k.revoked_ms IS NULL) "
+        " FROM auth_keys k WHERE k.username = u.username AND " WORKS ") "
         "FROM auth_users u WHERE ?1 IS NULL OR u.username = ?1 ORDER BY u.created_ms, u.username "
         "LIMIT ?2",
-        ARGS(sql_text_opt(u->username), sql_int((int64_t)most)), &rows));
+        ARGS(sql_text_opt(u->username), sql_int((int64_t)most), sql_int(clock_wall_ms())), &rows));
     while (u->count < most && store_next(rows)) {
         struct auth_user_info *info = &u->infos[u->count++];
         int64_t rank = store_col_int(rows, 3);
@@ -104,8 +107,9 @@ static err count_admin_keys(struct store_tx *tx, int64_t *ret_count)
 {
     return store_get_int(
         store_tx_read(tx),
-        "SELECT count(*) FROM auth_keys WHERE role = 'admin' AND revoked_ms IS NULL", NO_ARGS,
-        ret_count);
+        "SELECT count(*) FROM auth_keys WHERE role = 'admin' AND revoked_ms IS NULL "
+        "AND (expires_ms IS NULL OR expires_ms > ?1)",
+        ARGS(sql_int(clock_wall_ms())), ret_count);
 }
 
 static err role_audit(struct store_tx *tx, const struct role_tx *r)
@@ -141,6 +145,7 @@ static err role_write(struct store_tx *tx, void *arg)
         return ERR(ERR_CONFLICT,
                    "'%.*s' has the last admin key: make another admin before this one is none",
                    STR_ARG(str_sub(r->username, 0, AUTH_NAME_MAX)));
+    TRY(store_notify(tx, AUTH_TOPIC));
     return role_audit(tx, r);
 }
 
@@ -151,5 +156,6 @@ err auth_user_set_role(struct auth *a, str actor, str username, enum access role
         return ERR(ERR_INVALID, "a role must be viewer, analyst or admin, not %s",
                    access_name(role));
     TRY(store_write(a->store, role_write, &r));
+    auth_news_tell(a);
     return auth_keys_load(a);
 }

@@ -27,27 +27,40 @@ static int item_weight(str params)
     return 1000;
 }
 
-/* zstd before gzip at equal weight: it is several times quicker for the same size. */
-enum packing packing_choose(str accept_encoding)
+/* Of one coding by name, "*" included; -1: the client does not name it. */
+static int named_weight(str accept_encoding, str coding)
 {
-    int gzip = -1, zstd = -1, any = -1;
+    int weight = -1;
     while (accept_encoding.len) {
         str item = str_split(&accept_encoding, ',');
         str name = str_trim(str_split(&item, ';'));
-        int weight = item_weight(item);
-        if (str_eq_nocase(name, STR("gzip")) || str_eq_nocase(name, STR("x-gzip")))
-            gzip = weight;
-        else if (str_eq_nocase(name, STR("zstd")))
-            zstd = weight;
-        else if (str_eq(name, STR("*")))
-            any = weight;
+        if (str_eq_nocase(name, coding))
+            weight = item_weight(item);
     }
+    return weight;
+}
+
+/* zstd before gzip at equal weight: it is several times quicker for the same size. */
+enum packing packing_choose(str accept_encoding)
+{
+    int gzip = named_weight(accept_encoding, STR("gzip")),
+        zstd = named_weight(accept_encoding, STR("zstd"));
+    if (gzip < 0)
+        gzip = named_weight(accept_encoding, STR("x-gzip"));
     /* A star allows gzip, which everybody knows; not zstd, which a client must have heard of. */
     if (gzip < 0)
-        gzip = any;
+        gzip = named_weight(accept_encoding, STR("*"));
     if (zstd > 0 && zstd >= gzip)
         return PACKING_ZSTD;
     return gzip > 0 ? PACKING_GZIP : PACKING_NONE;
+}
+
+int http_accepts_encoding(const struct http_request *rq, const char *coding)
+{
+    int weight = named_weight(rq->known.accept_encoding, str_of(coding));
+    if (weight < 0)
+        weight = named_weight(rq->known.accept_encoding, STR("*"));
+    return weight < 0 ? 0 : weight;
 }
 
 bool packing_suits(const char *content_type)

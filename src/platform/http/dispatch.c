@@ -16,6 +16,7 @@
  */
 #include "platform/http/http_internal.h"
 
+#include <assert.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@ bool gate_suspend(struct http_request *rq)
     struct http_server *s = rq->server;
     pthread_mutex_lock(&s->gate_lock);
     bool is_open = !s->is_cut;
-    s->suspended += is_open;
+    s->suspended += is_open ? 2 : 0; /* its return here, and the call that resumes it */
     pthread_mutex_unlock(&s->gate_lock);
     if (!is_open)
         return false;
@@ -37,16 +38,29 @@ bool gate_suspend(struct http_request *rq)
     return true;
 }
 
+static void gate_count_down(struct http_server *s)
+{
+    pthread_mutex_lock(&s->gate_lock);
+    if (--s->suspended == 0)
+        pthread_cond_broadcast(&s->gate_changed);
+    pthread_mutex_unlock(&s->gate_lock);
+}
+
 void gate_leave_suspension(struct http_request *rq)
 {
-    struct http_server *s = rq->server;
     if (!rq->is_suspended)
         return;
     rq->is_suspended = false;
-    pthread_mutex_lock(&s->gate_lock);
-    s->suspended--;
-    pthread_cond_broadcast(&s->gate_changed);
-    pthread_mutex_unlock(&s->gate_lock);
+    gate_count_down(rq->server);
+}
+
+/* The event thread may be through with the request before the call is: it is counted, so that the
+ * daemon is not freed under it. */
+void gate_resume(struct http_request *rq)
+{
+    struct http_server *s = rq->server;
+    MHD_resume_connection(rq->mhd);
+    gate_count_down(s);
 }
 
 /* libmicrohttpd may call once more with further bytes while it unwinds from the call that
@@ -71,11 +85,52 @@ static void gate_count(struct http_server *s, int change)
 
 /* ------------------------------------------------------------------ running */
 
-static void run_handler(struct http_request *rq)
+static err call_handler(struct http_request *rq)
 {
-    err e = rq->route->run(rq, &rq->reply);
+    return rq->run_on_worker ? rq->run_on_worker(rq, &rq->reply) : rq->route->run(rq, &rq->reply);
+}
+
+/* After the handler. False: http_later_done goes on with the request, which may be gone already. */
+static bool settle(struct http_request *rq, err e)
+{
+    if (rq->is_later) {
+        assert(!e.code);
+        if (atomic_fetch_sub(&rq->later_awaited, 1) != 1)
+            return false;
+        rq->phase = PHASE_LATER;
+        return true;
+    }
     reply_finish(&rq->reply, &e);
     rq->phase = PHASE_READY;
+    return true;
+}
+
+err http_later(struct http_request *rq)
+{
+    assert(!rq->is_later);
+    /* A worker's request is suspended already. */
+    if (!rq->is_suspended && !gate_suspend(rq))
+        return ERR(ERR_BUSY, "the server is shutting down: try again in a moment");
+    rq->is_later = true;
+    rq->later_awaited = 2;
+    return OK;
+}
+
+void http_later_done(struct http_request *rq, err result)
+{
+    if (result.code)
+        rq->e = result;
+    if (atomic_fetch_sub(&rq->later_awaited, 1) != 1)
+        return;
+    rq->phase = PHASE_LATER;
+    gate_resume(rq);
+}
+
+void http_on_worker(struct http_request *rq,
+                    err (*run)(struct http_request *rq, struct http_reply *rp))
+{
+    assert(rq->route->is_inline && !rq->run_on_worker && !rq->is_later);
+    rq->run_on_worker = run;
 }
 
 /* Without a handler: the error, or, with OK, what the reply already says. */
@@ -97,13 +152,16 @@ static void worker_run(void *arg)
     err e = is_cut ? ERR(ERR_BUSY, "the server is shutting down: try again in a moment") : OK;
     if (!e.code && rq->upload)
         e = upload_write(rq->upload, true);
-    if (e.code)
-        answer(rq, e);
-    else
-        run_handler(rq);
-    upload_free(rq->upload);
+    bool was_called = !e.code;
+    if (was_called)
+        e = call_handler(rq);
+    upload_free(rq->upload); /* before it may be taken up by others */
     rq->upload = NULL;
-    MHD_resume_connection(rq->mhd);
+    if (!was_called)
+        answer(rq, e);
+    else if (!settle(rq, e))
+        return;
+    gate_resume(rq);
 }
 
 /* Worker: one chunk of an upload in the middle. */
@@ -111,7 +169,7 @@ static void worker_write(void *arg)
 {
     struct http_request *rq = arg;
     rq->e = upload_write(rq->upload, false);
-    MHD_resume_connection(rq->mhd);
+    gate_resume(rq);
 }
 
 static void submit_failed(struct http_request *rq, err e)
@@ -131,8 +189,12 @@ static void request_run(struct http_request *rq)
         return;
     }
     if (rq->route->is_inline) {
-        run_handler(rq);
-        return;
+        err e = call_handler(rq);
+        if (e.code || !rq->run_on_worker) {
+            if (settle(rq, e) && rq->is_later)
+                gate_resume(rq);
+            return;
+        }
     }
     if (!gate_suspend(rq)) {
         answer(rq, ERR(ERR_BUSY, "the server is shutting down: try again in a moment"));
@@ -141,7 +203,7 @@ static void request_run(struct http_request *rq)
     err e = pool_submit(rq->server->pool, worker_run, rq);
     if (e.code) {
         submit_failed(rq, e);
-        MHD_resume_connection(rq->mhd);
+        gate_resume(rq);
     }
 }
 
@@ -280,6 +342,8 @@ enum MHD_Result dispatch_call(void *server, struct MHD_Connection *mhd, const ch
     }
     if (rq->phase == PHASE_LINE)
         return begin(rq, method, version);
+    if (rq->phase == PHASE_LATER)
+        answer(rq, rq->e);
     if (*data_bytes)
         return body_receive(rq, data, data_bytes);
     if (rq->phase == PHASE_DISCARD)

@@ -116,8 +116,7 @@ err guard_host(const struct guard *g, str host)
         return OK;
     return ERR(ERR_DENIED,
                "Host '%.*s' is not a name of this server: use localhost or the address it is bound "
-               "to, or add "
-               "the name to the allowed hosts",
+               "to, or add the name to SKERRY_HOSTS",
                STR_ARG(str_sub(host, 0, 80)));
 }
 
@@ -135,7 +134,6 @@ err guard_origin(const struct guard *g, str origin, str host, bool *ret_is_liste
         return OK;
     return ERR(ERR_DENIED,
                "Origin '%.*s' is another site than this server: open the page from the server "
-               "itself, or add the "
-               "origin to the allowed ones",
+               "itself, or add the origin to SKERRY_ORIGINS",
                STR_ARG(str_sub(origin, 0, 80)));
 }

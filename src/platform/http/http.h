@@ -42,6 +42,18 @@ enum access {
 
 enum { HTTP_BODY_DEFAULT = 64 * 1024, HTTP_PARAMS_MAX = 8 };
 
+/* Where the body of an upload goes as it arrives, instead of into a spooled file: the bytes as they
+ * are, whatever their Content-Type. Called by workers, one at a time; slow is fine, the client
+ * waits. */
+struct http_sink {
+    /* Before the first byte, and also for a chunked body without any. An error refuses the body. */
+    err (*open)(struct http_request *rq, void **ret_sink);
+    err (*write)(void *sink, str bytes);
+    /* Once for each that was opened, after the handler, or when the client left before it: the
+     * request may be gone. */
+    void (*close)(void *sink);
+};
+
 struct route {
     const char *method;  /* GET POST PUT PATCH DELETE; NULL ends a table */
     const char *path;    /* "/v1/games/{id}"; a last segment "{rest...}" takes everything */
@@ -49,8 +61,10 @@ struct route {
     enum access access;
     err (*run)(struct http_request *rq, struct http_reply *rp);
 
-    bool is_inline;      /* cheap and never blocks: runs on the event thread */
-    bool is_upload;      /* body or multipart parts are spooled to files, see http_request_upload */
+    bool is_inline; /* cheap and never blocks: runs on the event thread */
+    bool is_upload; /* body or multipart parts are spooled to files, see http_request_upload */
+    const struct http_sink *sink; /* of an upload: takes the raw body, of any type */
+    bool takes_any_type;          /* the handler looks at the content type; else a body is JSON */
     int64_t body_max;    /* 0 means HTTP_BODY_DEFAULT; uploads: 0 means the setting upload_max */
     int per_minute;      /* requests one client may make; beyond: 429. 0: any number */
     const char *alias;   /* a second path with the same handler, e.g. a seed's literal path */
@@ -58,6 +72,7 @@ struct route {
     const char *body;    /* documented JSON body: JSON Schema text of the properties, or NULL */
     const char *reply;   /* documented JSON reply: JSON Schema text, or NULL */
     int reply_status;    /* documented success status; 0 means 200 */
+    const char *errors;  /* media type of errors that the handler itself writes; may be NULL */
     const char *example; /* example for the gate: query string, or JSON body. See docs/gate.md */
     const char *metric;  /* metric family that a call of this route moves, beside the HTTP ones */
     const char *event;   /* log event that a call emits, beside "http.request" */
@@ -70,9 +85,23 @@ struct http_hooks {
     /* Fills in who is asking (http_request_set_user) or fails with ERR_UNAUTHENTICATED or
      * ERR_DENIED. Called before the body is read, on the event thread: must not block. */
     err (*authorise)(void *ctx, struct http_request *rq, enum access needed);
+    /* Is there room for so many bytes of an upload? Asked before its body is read, and again for
+     * each chunk when the client did not say its length. Must not block. What was granted is given
+     * back by `released`, once, on any thread: by then it is stored, or it is not. Both NULL: there
+     * is room. */
+    err (*admit)(void *ctx, int64_t bytes);
+    void (*released)(void *ctx, int64_t bytes);
     /* After the reply was sent (or the client left). Any thread. For metrics and logs. */
     void (*finished)(void *ctx, const struct http_request *rq, int status, int64_t duration_ns,
                      int64_t bytes_out, const err *e);
+};
+
+/* How the paths under a prefix say what went wrong, where that is not application/problem+json. */
+struct http_error_shape {
+    const char *prefix; /* "/api/2.0/"; NULL ends a table */
+    /* Writes the body, and may change the status. `code` is the stable short name. */
+    void (*write)(struct http_reply *rp, int status, const char *code, str detail);
+    const char *schema; /* of that body, which is application/json: JSON Schema text */
 };
 
 struct http_options {
@@ -88,6 +117,7 @@ struct http_options {
     const char *spool_folder;       /* for uploads */
     const char *const *hosts_extra; /* Host names accepted besides loopback ones; NULL-ended */
     const char *const *origins;     /* Origins accepted besides our own; NULL-ended */
+    const struct http_error_shape *error_shapes; /* live as long as the server; or NULL */
     struct http_hooks hooks;
 };
 
@@ -122,6 +152,8 @@ size_t http_query_all(const struct http_request *rq, const char *name, str *out,
 str http_header(const struct http_request *rq, const char *name); /* empty when absent */
 /* X-Request-Id or X-Correlation-Id if sane, else made. */
 str http_request_id(const struct http_request *rq);
+/* What the client thinks of a content coding: 0 (not wanted) to 1000. */
+int http_accepts_encoding(const struct http_request *rq, const char *coding);
 str http_client_address(const struct http_request *rq);
 bool http_client_is_loopback(const struct http_request *rq);
 str http_user(const struct http_request *rq); /* who the authorise hook found */
@@ -147,6 +179,8 @@ const struct http_upload *http_upload(const struct http_request *rq, const char 
 /* All parts in their order: plain fields too, and fields of the same name. NULL beyond the last. */
 size_t http_upload_count(const struct http_request *rq);
 const struct http_upload *http_upload_at(const struct http_request *rq, size_t index);
+/* What the route's sink opened, with the whole body written. NULL when the request has no body. */
+void *http_sunk(const struct http_request *rq);
 /* Moves the spooled file to `path` (same file system: rename). */
 MUST_USE err http_upload_take(const struct http_upload *upload, const char *path);
 
@@ -166,6 +200,21 @@ void http_static(struct http_reply *rp, const char *content_type, str bytes, con
 MUST_USE err http_file(struct http_reply *rp, const char *content_type, const char *path,
                        const char *download_name);
 void http_redirect(struct http_reply *rp, int status, const char *location);
+/* Content-Disposition: browsers save the body under this name instead of showing it. */
+void http_attachment(struct http_reply *rp, str name);
+
+/* For handlers that wait for something that calls back, like store_write_later: no thread waits.
+ * After OK the handler returns OK soon, touches neither request nor reply any more, and
+ * http_later_done is called once, by any thread, also before the handler's return. The reply may be
+ * written before; when `result` is an error, that is the reply instead. With an error, go on
+ * without. ERR_BUSY: the server is shutting down. */
+MUST_USE err http_later(struct http_request *rq);
+void http_later_done(struct http_request *rq, err result);
+
+/* From a handler of an inline route: `run` goes on with the request on a worker, where it may
+ * block. The handler returns OK; what it wrote so far stays. */
+void http_on_worker(struct http_request *rq,
+                    err (*run)(struct http_request *rq, struct http_reply *rp));
 
 /* A stream whose length is not known: `pull` fills up to `max` bytes and returns how many; 0 means
  * nothing now: it is asked again after wait_ms (the connection sleeps meanwhile); -1 ends the

@@ -22,7 +22,7 @@
 
 enum {
     HTTP_EVENT_THREADS = 2,
-    HTTP_QUERY_MAX = 64,    /* query parameters */
+    HTTP_QUERY_MAX = 128,   /* query parameters; pages of MLflow name a hundred runs */
     HTTP_HEADERS_MAX = 128, /* of a request */
     HTTP_HEAD_BYTES_MAX = 16 * 1024,
     HTTP_REPLY_HEADERS_MAX = 24,
@@ -95,6 +95,7 @@ struct http_reply {
 enum request_phase {
     PHASE_LINE,    /* the request line was read */
     PHASE_BODY,    /* the body is being read */
+    PHASE_LATER,   /* what http_later waited for is there */
     PHASE_DISCARD, /* refused: the rest of the body is read and thrown away */
     PHASE_READY,   /* the reply is complete */
     PHASE_SENT,    /* the reply was handed to libmicrohttpd */
@@ -138,7 +139,10 @@ struct http_request {
     struct http_upload_state *upload;
     int status_override; /* for an err whose code has no status of its own: 415 */
     const char *code_override;
-    int64_t retry_after_s; /* of a 429 */
+    int64_t retry_after_s;                                                /* of a 429 */
+    err (*run_on_worker)(struct http_request *rq, struct http_reply *rp); /* else route->run */
+    bool is_later;
+    atomic_int later_awaited; /* the handler's return and http_later_done, in either order */
     err e;
     int64_t bytes_out;
     int status_sent;
@@ -192,7 +196,7 @@ struct http_server {
     pthread_mutex_t gate_lock;
     pthread_cond_t gate_changed;
     int active;    /* guarded by gate_lock: requests between head and end */
-    int suspended; /* guarded by gate_lock */
+    int suspended; /* guarded by gate_lock: two for each, see gate_suspend */
     bool is_cut;   /* guarded by gate_lock: nothing may be suspended any more */
 
     pthread_mutex_t free_lock;
@@ -239,16 +243,19 @@ bool gate_suspend(struct http_request *rq);
 /* At each entry on the event thread: true while the connection is still suspended. */
 bool gate_is_suspended(struct http_request *rq);
 void gate_leave_suspension(struct http_request *rq);
+/* Any thread, once a suspension. The request may be gone when it returns. */
+void gate_resume(struct http_request *rq);
 
 /* upload.c */
 MUST_USE err upload_new(struct http_request *rq, struct http_upload_state **ret_upload);
-/* Removes files that were not taken. Accepts NULL. */
+/* Removes files that were not taken, closes the sink. Accepts NULL. */
 void upload_free(struct http_upload_state *up);
 /* Copies what fits into the chunk; returns how many bytes. */
 size_t upload_fill(struct http_upload_state *up, const char *data, size_t count);
 bool upload_is_full(const struct http_upload_state *up);
 /* Parses and writes the chunk: on a worker, or where the pool is full. */
 MUST_USE err upload_write(struct http_upload_state *up, bool is_last);
+/* Is there something on disk that upload_free removes? */
 bool upload_has_files(const struct http_upload_state *up);
 
 /* reply.c */

@@ -120,19 +120,33 @@ void http_static(struct http_reply *rp, const char *content_type, str bytes, con
     rp->etag = copy;
 }
 
-/* attachment; filename="ascii"; filename*=UTF-8''percent-encoded (RFC 6266) */
-static void disposition_header(struct http_reply *rp, const char *name)
+static bool is_plain_in_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+}
+
+/* attachment; filename=plain, or filename="ascii"; filename*=UTF-8''percent-encoded (RFC 6266) */
+void http_attachment(struct http_reply *rp, str name)
 {
     struct buf text;
     buf_init(&text, 4096);
+    size_t plain = 0;
+    while (plain < name.len && is_plain_in_name(name.ptr[plain]))
+        plain++;
+    if (name.len && plain == name.len) {
+        buf_add_fmt(&text, "attachment; filename=%.*s", STR_ARG(name));
+        if (!text.failed)
+            http_set_header(rp, "Content-Disposition", buf_str(&text));
+        buf_deinit(&text);
+        return;
+    }
     buf_add_cstr(&text, "attachment; filename=\"");
-    for (const char *c = name; *c; c++)
+    for (const char *c = name.ptr; c < name.ptr + name.len; c++)
         buf_add_char(&text, *c >= 0x20 && *c < 0x7F && *c != '"' && *c != '\\' ? *c : '_');
     buf_add_cstr(&text, "\"; filename*=UTF-8''");
-    for (const char *c = name; *c; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-                     (*c >= '0' && *c <= '9') || *c == '-' || *c == '.' || *c == '_';
-        if (plain)
+    for (const char *c = name.ptr; c < name.ptr + name.len; c++) {
+        if (is_plain_in_name(*c))
             buf_add_char(&text, *c);
         else
             buf_add_fmt(&text, "%%%02X", (unsigned char)*c);
@@ -167,7 +181,7 @@ err http_file(struct http_reply *rp, const char *content_type, const char *path,
              (unsigned long long)st.st_size);
     rp->etag = etag;
     if (download_name)
-        disposition_header(rp, download_name);
+        http_attachment(rp, str_of(download_name));
     return OK;
 }
 
@@ -199,12 +213,20 @@ void http_sse(struct http_reply *rp, struct http_stream stream)
 
 /* ------------------------------------------------------------------ problems (RFC 9457) */
 
-static void problem_write(struct http_reply *rp, int status, const char *code, str detail)
+static const struct http_error_shape *shape_of(const struct http_request *rq)
+{
+    const struct http_error_shape *shape = rq->server->options.error_shapes;
+    str path = http_raw_path(rq); /* also where the request was refused before it was read */
+    while (shape && shape->prefix && !str_starts(path, str_of(shape->prefix)))
+        shape++;
+    return shape && shape->prefix ? shape : NULL;
+}
+
+static void problem_body(struct http_reply *rp, int status, const char *code, str detail)
 {
     const struct http_request *rq = rp->rq;
     struct json_out *w = http_json(rp);
     rp->content_type = "application/problem+json";
-    rp->status = status;
     json_object_begin(w);
     json_key(w, "type");
     json_out_fmt(w, "urn:skerry:problem:%s", code);
@@ -215,6 +237,18 @@ static void problem_write(struct http_reply *rp, int status, const char *code, s
     json_kv_str(w, "instance", str_sub(http_raw_path(rq), 0, 512));
     json_kv_str(w, "requestId", http_request_id(rq));
     json_object_end(w);
+}
+
+static void problem_write(struct http_reply *rp, int status, const char *code, str detail)
+{
+    const struct http_request *rq = rp->rq;
+    const struct http_error_shape *shape = shape_of(rq);
+    rp->status = status;
+    if (shape)
+        shape->write(rp, status, code, detail);
+    else
+        problem_body(rp, status, code, detail);
+    status = rp->status;
     if (status == 503 && !reply_header(rp, "Retry-After"))
         http_set_header(rp, "Retry-After", STR("1"));
     if (status == 429 && rq->retry_after_s && !reply_header(rp, "Retry-After")) {
@@ -252,11 +286,10 @@ void http_problem(struct http_reply *rp, int status, const char *code, const cha
 str reply_raw_problem(struct http_reply *rp, arena *keep)
 {
     str body = buf_str(&rp->body);
-    return arena_fmt(
-        keep,
-        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-        "X-Request-Id: %.*s\r\nConnection: close\r\n%s\r\n%.*s",
-        rp->status, MHD_get_reason_phrase_for((unsigned)rp->status), body.len,
-        STR_ARG(http_request_id(rp->rq)), rp->status == 503 ? "Retry-After: 1\r\n" : "",
-        STR_ARG(body));
+    return arena_fmt(keep,
+                     "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                     "X-Request-Id: %.*s\r\nConnection: close\r\n%s\r\n%.*s",
+                     rp->status, MHD_get_reason_phrase_for((unsigned)rp->status), rp->content_type,
+                     body.len, STR_ARG(http_request_id(rp->rq)),
+                     rp->status == 503 ? "Retry-After: 1\r\n" : "", STR_ARG(body));
 }

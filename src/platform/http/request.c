@@ -91,7 +91,7 @@ void request_give_back(struct http_request *rq)
     upload_free(rq->upload);
     rq->upload = NULL;
     reply_reset(&rq->reply);
-    arena_reset(&rq->arena);
+    arena_rewind(&rq->arena);
     buf_relax(&rq->body);
     buf_relax(&rq->reply.body);
     buf_relax(&rq->reply.packed);
@@ -349,7 +349,7 @@ static bool is_json_type(str content_type)
 static err json_type_check(struct http_request *rq)
 {
     str type = rq->known.content_type;
-    if (type.len == 0 || is_json_type(type))
+    if (type.len == 0 || rq->route->takes_any_type || is_json_type(type))
         return OK;
     return refuse_as(rq, 415, "unsupported_media_type",
                      ERR(ERR_INVALID,
@@ -358,10 +358,11 @@ static err json_type_check(struct http_request *rq)
 }
 
 /* Is the body to be spooled? JSON, sent to a route that takes uploads, is read into memory like any
- * other. */
+ * other, unless the route takes all bodies as they are. */
 static bool is_spooled(const struct http_request *rq)
 {
-    return rq->route && rq->route->is_upload && !is_json_type(rq->known.content_type);
+    return rq->route && rq->route->is_upload &&
+           (rq->route->sink || !is_json_type(rq->known.content_type));
 }
 
 static err body_prepare(struct http_request *rq)

@@ -183,6 +183,8 @@ static err route_add(struct router *r, const struct route *route)
         return ERR(ERR_INVALID, "its access is not set: every row must choose");
     if (route->is_inline && route->is_upload)
         return ERR(ERR_INVALID, "an upload cannot run inline: it writes files");
+    if (route->sink && !route->is_upload)
+        return ERR(ERR_INVALID, "a sink takes the bodies of uploads: set is_upload");
     if (!route->path)
         return ERR(ERR_INVALID, "it has no path");
     TRY(path_add(r, route, method, route->path));

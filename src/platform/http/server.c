@@ -165,6 +165,7 @@ static err daemon_start(struct http_server *s)
                                  MHD_OPTION_END);
     if (!s->daemon)
         return ERR(ERR_INTERNAL, "libmicrohttpd did not start (%s)", strerror(errno));
+    s->listen_fd = -1; /* the daemon closes it */
     return OK;
 }
 
@@ -262,13 +263,13 @@ static void gate_await(struct http_server *s, const int *counter, const struct t
 
 /* New requests get 503, event streams end, the others may finish until the deadline. After that
  * nothing is suspended any more, streams are cut, waiting requests get 503; handlers that still run
- * are waited for, because nobody can take memory away from a running thread. */
+ * are waited for, because nobody can take memory away from a running thread.
+ *
+ * New connections are accepted, and hear the 503, too. MHD_quiesce_daemon of libmicrohttpd 0.9.75
+ * would refuse them, but it and an event thread may both take the socket from the thread's epoll
+ * set, and the second one to do so ends the process. */
 static void drain(struct http_server *s, int64_t drain_ms)
 {
-    /* Refuses new connections at once; the descriptor is closed when no thread can use it any more.
-     */
-    if (MHD_quiesce_daemon(s->daemon) != MHD_INVALID_SOCKET)
-        shutdown(s->listen_fd, SHUT_RDWR);
     atomic_store(&s->is_closing, true);
     watch_wake_all(s, false);
     struct timespec deadline = clock_deadline(drain_ms);

@@ -14,6 +14,11 @@
 
 #include "base/clock.h"
 
+enum {
+    LARGE_BYTES = 1024 * 1024,
+    LARGE_BLOCK_BYTES = 256 * 1024, /* each costs a look at the socket */
+};
+
 static const int64_t HEARTBEAT_NS = 15 * (int64_t)1000000000;
 
 /* A client that has closed its side waits for nothing more, or is gone. */
@@ -66,6 +71,8 @@ struct MHD_Response *stream_response(struct http_reply *rp)
     /* The block is used where no chunks are sent: for HTTP/1.0 clients and when the length is
      * known. Chunks are written into the connection's memory. */
     uint64_t bytes = rp->stream.seek ? (uint64_t)rp->length : MHD_SIZE_UNKNOWN;
-    return MHD_create_response_from_callback(bytes, rp->is_sse ? 4096 : 32768, stream_pull, rp,
-                                             NULL);
+    size_t block = rp->is_sse ? 4096 : 32768;
+    if (bytes != MHD_SIZE_UNKNOWN && bytes > LARGE_BYTES)
+        block = LARGE_BLOCK_BYTES;
+    return MHD_create_response_from_callback(bytes, block, stream_pull, rp, NULL);
 }

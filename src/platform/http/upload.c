@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Bodies that go to files: raw ones, and the parts of multipart forms.
+/* Bodies that go to files, or to the sink of their route: raw ones, and the parts of multipart
+ * forms.
  *
  * The event thread only copies what arrives into a chunk. When the chunk is full the connection
  * sleeps while a worker takes the chunk apart and writes it out: a slow disk holds up its own
@@ -32,12 +33,16 @@ struct part {
 
 struct http_upload_state {
     struct http_server *server;
-    arena arena; /* names, paths, field values */
-    bool is_multipart;
+    struct http_request *rq; /* which may be gone when this is freed */
+    const struct http_sink *sink;
+    void *sunk;                    /* NULL: not opened */
+    arena arena;                   /* names, paths, field values */
+    bool is_multipart, is_chunked; /* chunked: of a length that nobody knows */
     struct multipart multipart;
     char *chunk;
     size_t chunk_bytes, chunk_len;
-    int fd; /* of the part being written; -1 for none, or for a plain field */
+    int64_t admitted; /* bytes that the server's owner has made room for */
+    int fd;           /* of the part being written; -1 for none, or for a plain field */
     struct buf field;
     struct part parts[PARTS_MAX];
     size_t part_count;
@@ -115,11 +120,22 @@ static err part_end(void *arg)
 
 /* ------------------------------------------------------------------ life */
 
+static err upload_admit(struct http_upload_state *up, int64_t bytes)
+{
+    const struct http_hooks *hooks = &up->server->options.hooks;
+    if (!hooks->admit)
+        return OK;
+    TRY(hooks->admit(hooks->ctx, bytes));
+    up->admitted += bytes;
+    return OK;
+}
+
 static err upload_prepare(struct http_request *rq, struct http_upload_state *up)
 {
     str type = rq->known.content_type;
-    up->is_multipart = str_eq_nocase(str_sub(type, 0, 20), STR("multipart/form-data;")) ||
-                       str_eq_nocase(str_trim(type), STR("multipart/form-data"));
+    up->is_multipart = !up->sink &&
+                       (str_eq_nocase(str_sub(type, 0, 20), STR("multipart/form-data;")) ||
+                        str_eq_nocase(str_trim(type), STR("multipart/form-data")));
     struct multipart_events events = { up, part_begin, part_data, part_end };
     if (up->is_multipart)
         TRY(multipart_init(&up->multipart, type, events));
@@ -131,6 +147,7 @@ static err upload_prepare(struct http_request *rq, struct http_upload_state *up)
                    "the upload has %lld bytes, and the disk of '%s' has %lld left: make room",
                    (long long)rq->known.content_length, up->server->spool_folder,
                    (long long)free_bytes);
+    TRY(upload_admit(up, rq->known.content_length > 0 ? rq->known.content_length : 0));
     up->chunk_bytes = CHUNK_BYTES;
     if (rq->known.content_length >= 0 && rq->known.content_length < CHUNK_BYTES)
         up->chunk_bytes = (size_t)rq->known.content_length;
@@ -158,6 +175,9 @@ err upload_new(struct http_request *rq, struct http_upload_state **ret_upload)
         return ERR(ERR_NO_MEMORY, "no memory for an upload");
     }
     up->server = s;
+    up->rq = rq;
+    up->sink = rq->route->sink;
+    up->is_chunked = rq->known.is_chunked;
     up->fd = -1;
     arena_init(&up->arena, (size_t)s->options.arena_bytes_max);
     buf_init(&up->field, FIELD_BYTES_MAX);
@@ -174,11 +194,15 @@ void upload_free(struct http_upload_state *up)
 {
     if (!up)
         return;
+    if (up->sunk)
+        up->sink->close(up->sunk);
     if (up->fd >= 0)
         close(up->fd);
     for (size_t i = 0; i < up->part_count; i++)
         if (up->parts[i].upload.path && !up->parts[i].is_taken)
             unlink(up->parts[i].upload.path);
+    if (up->admitted)
+        up->server->options.hooks.released(up->server->options.hooks.ctx, up->admitted);
     atomic_fetch_sub(&up->server->uploads, 1);
     buf_deinit(&up->field);
     arena_deinit(&up->arena);
@@ -191,7 +215,7 @@ bool upload_has_files(const struct http_upload_state *up)
     for (size_t i = 0; i < up->part_count; i++)
         if (up->parts[i].upload.path && !up->parts[i].is_taken)
             return true;
-    return false;
+    return up->sunk != NULL;
 }
 
 /* ------------------------------------------------------------------ the stream */
@@ -223,11 +247,22 @@ static err raw_write(struct http_upload_state *up, str data, bool is_last)
     return is_last && up->part_count ? part_end(up) : OK;
 }
 
+static err sink_write(struct http_upload_state *up, str data)
+{
+    if (!up->sunk)
+        TRY(up->sink->open(up->rq, &up->sunk));
+    return data.len ? up->sink->write(up->sunk, data) : OK;
+}
+
 err upload_write(struct http_upload_state *up, bool is_last)
 {
     str data = str_from(up->chunk, up->chunk_len);
     size_t used = data.len;
-    if (up->is_multipart)
+    if (up->is_chunked)
+        TRY(upload_admit(up, (int64_t)data.len));
+    if (up->sink)
+        TRY(sink_write(up, data));
+    else if (up->is_multipart)
         TRY(multipart_feed(&up->multipart, data, is_last, &used));
     else
         TRY(raw_write(up, data, is_last));
@@ -260,6 +295,11 @@ const struct http_upload *http_upload(const struct http_request *rq, const char 
             return upload;
     }
     return NULL;
+}
+
+void *http_sunk(const struct http_request *rq)
+{
+    return rq->upload ? rq->upload->sunk : NULL;
 }
 
 err http_upload_take(const struct http_upload *upload, const char *path)

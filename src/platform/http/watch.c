@@ -204,7 +204,7 @@ void watch_sleep(struct http_request *rq, int64_t wait_ms)
         pthread_cond_signal(&s->watch_wake);
     pthread_mutex_unlock(&s->watch_lock);
     if (wake_ms == 0)
-        MHD_resume_connection(rq->mhd);
+        gate_resume(rq);
 }
 
 void watch_wake_all(struct http_server *s, bool for_good)
@@ -256,7 +256,7 @@ static void *watch_run(void *arg)
         if (count) {
             pthread_mutex_unlock(&s->watch_lock);
             for (size_t i = 0; i < count; i++)
-                MHD_resume_connection(awake[i]->mhd);
+                gate_resume(awake[i]);
             pthread_mutex_lock(&s->watch_lock);
             continue;
         }

@@ -1,34 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "platform/net/curl_load.h"
 
-#include <dlfcn.h>
-#include <string.h>
-
-#include "base/str.h"
+#include "base/library.h"
 
 /* Debian's names for the builds with OpenSSL and with GnuTLS; both speak the same interface. */
-static const char *const library_names[] = { "libcurl.so.4", "libcurl-gnutls.so.4" };
-
-/* A function pointer from dlsym, without a cast that C does not define. */
-static bool find_function(void *library, const char *name, void *ret_function)
-{
-    void *found = dlsym(library, name);
-    memcpy(ret_function, &found, sizeof found);
-    return found;
-}
+static const char *const library_names[] = { "libcurl.so.4", "libcurl-gnutls.so.4", NULL };
 
 err curl_load(struct curl_functions *ret_functions)
 {
-    void *library = NULL;
-    for (size_t i = 0; i < COUNT_OF(library_names) && !library; i++)
-        library = dlopen(library_names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void *library = library_open("", library_names);
     if (!library)
         return ERR(ERR_UNSUPPORTED, "libcurl is needed to talk to other services and is not "
                                     "installed (apt-get install libcurl4)");
     struct curl_functions functions;
     const char *missing = NULL;
-#define CURL_FIND(result, name, arguments)                               \
-    if (!find_function(library, "curl_" #name, (void *)&functions.name)) \
+#define CURL_FIND(result, name, arguments)                              \
+    if (!library_find(library, "curl_" #name, (void *)&functions.name)) \
         missing = "curl_" #name;
     CURL_FUNCTIONS(CURL_FIND)
 #undef CURL_FIND

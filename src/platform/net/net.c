@@ -379,6 +379,8 @@ static err wait_some(struct net_call *c)
 {
     int64_t now = clock_mono_ns();
     int64_t stall_ms = c->net->options.stall_ms;
+    if (c->rq.stop && atomic_load(c->rq.stop))
+        return ERR(ERR_CANCELLED, "the call was given up");
     if (c->rq.deadline_ns && now >= c->rq.deadline_ns)
         return ERR(ERR_TIMEOUT, "no whole answer before the deadline");
     if (now - c->moved_ns > stall_ms * 1000000)
@@ -517,7 +519,9 @@ err net_read(struct net_call *c, void *out, size_t count, size_t *ret_count)
         }
     }
     c->out = NULL;
-    /* Bytes that came before it broke are still good; the next read reports. */
+    /* Bytes that came before it broke are still good; the next read reports, and all after it. */
+    if (!e.code && c->is_done && c->outcome != CURLE_OK)
+        e = failure(c);
     if (e.code && c->out_got == 0)
         return e;
     *ret_count = c->out_got;

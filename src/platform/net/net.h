@@ -8,6 +8,7 @@
 #ifndef SKERRY_NET_H
 #define SKERRY_NET_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,7 +38,8 @@ struct net_request {
     bool body_is_file;          /* body_bytes bytes of body_fd from body_offset on, read by pread */
     int body_fd;
     int64_t body_offset, body_bytes;
-    int64_t deadline_ns; /* clock_mono_ns() after which the call fails; 0: none */
+    int64_t deadline_ns;     /* clock_mono_ns() after which the call fails; 0: none */
+    const atomic_bool *stop; /* true: the call fails soon, with ERR_CANCELLED; may be NULL */
 };
 
 struct net_call;

@@ -44,6 +44,7 @@ err log_open(const struct log_options *options, struct log **ret_log)
         return ERR(ERR_NO_MEMORY, "opening the log: out of memory");
     l->level_min = options->level_min;
     l->quiet = options->quiet;
+    l->is_silent = options->is_silent && options->folder;
     l->stderr_is_terminal = isatty(STDERR_FILENO);
     uint64_t serial;
     rand_bytes(&serial, sizeof serial);
@@ -200,7 +201,7 @@ static void add_short(struct buf *out, int64_t now_ms, enum log_level level, con
 static unsigned destinations_of(const struct log *l, enum log_level level)
 {
     unsigned to = log_writer_has_folder(l->writer) ? LOG_TO_FILE : 0;
-    if (!l->quiet || level >= LOG_ERROR)
+    if (!l->is_silent && (!l->quiet || level >= LOG_ERROR))
         to |= LOG_TO_STDERR;
     return to;
 }

@@ -30,6 +30,7 @@ struct log_options {
     const char *folder; /* NULL: stderr only */
     enum log_level level_min;
     bool quiet;            /* no stderr below LOG_ERROR */
+    bool is_silent;        /* no stderr at all for what a file takes: for verbs, which say it */
     int64_t segment_bytes; /* 0 means 8 MiB */
     int64_t bytes_max;     /* 0 means 256 MiB */
     int64_t age_max_ms;    /* 0 means 30 days */
@@ -120,7 +121,7 @@ struct log_line {
     int64_t ts_ms;
 };
 
-/* Lines live in keep. */
+/* In the order of time. Lines live in keep. */
 MUST_USE err log_search(struct log *l, const struct log_query *query, arena *keep,
                         struct log_line **ret_lines, size_t *ret_count);
 
@@ -130,8 +131,10 @@ struct log_seen {
     str json;
     int64_t ts_ms;
     enum log_level level;
-    str event, component, run_id, dataset_id, model_id, username;
+    str event, component, run_id, dataset_id, model_id, username, request_id;
 };
+/* Takes one line apart; false for what is not one of ours. */
+bool log_line_read(str line, struct log_seen *ret_seen);
 /* Calls each for every line that matches, in the query's order, without a limit (query->limit is
  * not looked at) and without keeping any. An error of each, or *ret_stop, ends the search. */
 MUST_USE err log_visit(struct log *l, const struct log_query *query,

@@ -23,7 +23,7 @@ struct log_writer;
 
 struct log {
     enum log_level level_min;
-    bool quiet;
+    bool quiet, is_silent;
     bool stderr_is_terminal;
     struct log_writer *writer;
     _Atomic uint64_t dropped;
@@ -39,6 +39,8 @@ MUST_USE err log_writer_open(const struct log_options *options, _Atomic uint64_t
 void log_writer_close(struct log_writer *w); /* writes out what waits; accepts NULL */
 bool log_writer_has_folder(const struct log_writer *w);
 const char *log_writer_folder(const struct log_writer *w);
+/* Name of the segment that it writes to, or wrote to last. */
+int64_t log_writer_segment(struct log_writer *w);
 
 /* Queues a line, newline included. Never blocks on a disk; a full queue drops the line and counts
  * it. Urgent lines are written out at once rather than with the next batch. */
@@ -69,5 +71,36 @@ struct log_scan {
 };
 /* False for anything that is not one whole line of ours: torn, foreign, not an object. */
 bool log_scan_line(str line, struct log_scan *ret_scan);
+
+/* ------------------------------------------------------------------ log_cursor.c */
+
+/* What a query looks for. */
+struct log_match {
+    const struct log_query *query;
+    /* A line that matches contains all of these: the text, "run_id":"...", JSON-escaped. */
+    str needles[9];
+    size_t needle_count;
+    struct log_scan wanted; /* escaped values */
+};
+/* Texts live in keep; the query must live as long. */
+MUST_USE err log_match_init(struct log_match *m, const struct log_query *q, arena *keep);
+
+/* The lines of a segment that match, in the query's order. One that stands in the wrong place by
+ * the threads' doing stays there. */
+struct log_cursor {
+    const struct log_match *match;
+    struct log_seen head; /* the line that comes next, when not is_done; good until the next call */
+    bool is_done, is_in_long_line;
+    int fd;
+    int64_t start_ms;
+    int64_t from, to; /* of the file: what was not read yet */
+    struct buf window;
+    str rest; /* of the window */
+};
+/* Finds the first line. log_cursor_close() also after an error. A segment that is gone has none. */
+MUST_USE err log_cursor_open(struct log_cursor *c, const struct log_match *match,
+                             const char *folder, const struct log_segment *segment);
+MUST_USE err log_cursor_next(struct log_cursor *c);
+void log_cursor_close(struct log_cursor *c);
 
 #endif

@@ -58,7 +58,7 @@ struct log_writer {
     bool thread_runs;
     int fd;
     int64_t fd_bytes;
-    int64_t last_start_ms; /* names the newest segment */
+    _Atomic int64_t last_start_ms; /* names the newest segment; others may read it */
     int64_t next_open_ms, next_sweep_ms;
 };
 
@@ -424,6 +424,11 @@ bool log_writer_has_folder(const struct log_writer *w)
 const char *log_writer_folder(const struct log_writer *w)
 {
     return w->folder;
+}
+
+int64_t log_writer_segment(struct log_writer *w)
+{
+    return w->last_start_ms;
 }
 
 void log_writer_add(struct log_writer *w, unsigned destinations, str line, bool is_urgent)

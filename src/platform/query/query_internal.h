@@ -4,7 +4,7 @@
 #define SKERRY_QUERY_INTERNAL_H
 
 #include "base/buf.h"
-#include "platform/query/pattern.h"
+#include "base/pattern.h"
 #include "platform/query/query.h"
 
 enum { MATCHERS_MAX = 32, STAGES_MAX = 16, GROUP_LABELS_MAX = 32, CALL_ARGS_MAX = 3 };

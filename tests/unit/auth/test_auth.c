@@ -108,8 +108,9 @@ struct made {
 static struct made make(struct fixture *f, const char *user, enum access role)
 {
     struct made m;
-    must(auth_key_create(f->auth, STR("owner"), str_of(user), role, STR("a note"), &f->mem, &m.id,
-                         &m.key));
+    must(auth_key_create(f->auth, STR("owner"),
+                         &(struct auth_key_spec){ str_of(user), STR("a note"), role, 0 }, &f->mem,
+                         &m.id, &m.key));
     return m;
 }
 
@@ -339,15 +340,19 @@ static void bad_keys_are_not_made(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         str id = STR_NONE, key = STR_NONE;
-        err e = auth_key_create(f->auth, STR(""), cases[i].user, cases[i].role, cases[i].note,
-                                &f->mem, &id, &key);
+        err e = auth_key_create(
+            f->auth, STR(""),
+            &(struct auth_key_spec){ cases[i].user, cases[i].note, cases[i].role, 0 }, &f->mem, &id,
+            &key);
         if (e.code != cases[i].code)
             fail_msg("case %zu: %s", i, e.msg);
         assert_null(key.ptr);
     }
     str id, key;
-    must(auth_key_create(f->auth, STR(""), str_from(big, AUTH_NAME_MAX), ACCESS_VIEWER, STR(""),
-                         &f->mem, &id, &key));
+    must(auth_key_create(
+        f->auth, STR(""),
+        &(struct auth_key_spec){ str_from(big, AUTH_NAME_MAX), STR(""), ACCESS_VIEWER, 0 }, &f->mem,
+        &id, &key));
     assert_false(auth_has_admin_key(f->auth));
 }
 
@@ -358,8 +363,9 @@ static void the_number_of_keys_is_bounded(void **state)
     for (int i = 0; i < AUTH_KEYS_MAX; i++)
         last = make(f, "many", ACCESS_VIEWER);
     str id, key;
-    err e =
-        auth_key_create(f->auth, STR(""), STR("more"), ACCESS_VIEWER, STR(""), &f->mem, &id, &key);
+    err e = auth_key_create(f->auth, STR(""),
+                            &(struct auth_key_spec){ STR("more"), STR(""), ACCESS_VIEWER, 0 },
+                            &f->mem, &id, &key);
     assert_int_equal(e.code, ERR_TOO_BIG);
     struct http_request rq = { .api_key = arena_cstr(&f->mem, last.key) };
     assert_int_equal(ask(f, &rq, ACCESS_VIEWER), ERR_NONE); /* the last of them works too */
@@ -497,6 +503,70 @@ static void a_default_user_must_be_a_name(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ------------------------------------------------------------------ expiry, other processes */
+
+static err expire_all(struct store_tx *tx, void *arg)
+{
+    (void)arg;
+    return store_exec(tx, "UPDATE auth_keys SET expires_ms = 1", NO_ARGS, NULL);
+}
+
+static void a_key_expires(void **state)
+{
+    struct fixture *f = *state;
+    struct made m;
+    struct auth_key_spec spec = { STR("ada"), STR(""), ACCESS_ADMIN, clock_wall_ms() + 3600000 };
+    must(auth_key_create(f->auth, STR("owner"), &spec, &f->mem, &m.id, &m.key));
+    struct http_request rq = { .authorization = bearer(f, m.key) }, plain = { 0 };
+    assert_int_equal(ask(f, &rq, ACCESS_ADMIN), ERR_NONE);
+    must(store_write(f->store, expire_all, NULL));
+    must(auth_keys_load(f->auth));
+    err e = auth_authorise(f->auth, &rq, ACCESS_VIEWER);
+    assert_int_equal(e.code, ERR_UNAUTHENTICATED);
+    assert_non_null(strstr(e.msg, "expired at 1970-"));
+    /* Time alone makes nobody an admin again. */
+    assert_int_equal(ask(f, &plain, ACCESS_VIEWER), ERR_UNAUTHENTICATED);
+    assert_true(auth_has_admin_key(f->auth));
+
+    struct auth_user_info user;
+    must(auth_user_get(f->auth, STR("ada"), &f->mem, &user));
+    assert_int_equal(user.key_count, 0);
+    struct auth_key_info *infos;
+    size_t count;
+    must(auth_key_list(f->auth, &f->mem, &infos, &count));
+    assert_int_equal(infos[0].expires_ms, 1);
+    spec.expires_ms = 5; /* the past */
+    assert_int_equal(auth_key_create(f->auth, STR(""), &spec, &f->mem, &m.id, &m.key).code,
+                     ERR_INVALID);
+}
+
+/* Two of them on one store, as a server and a verb are. */
+static void another_process_changes_keys(void **state)
+{
+    struct fixture *f = *state;
+    char news[128];
+    snprintf(news, sizeof news, "%s/keys.changed", f->folder);
+    struct auth_options options = { .store = f->store, .default_user = "x", .news_path = news };
+    struct auth *server, *verb;
+    struct made m, second;
+    must(auth_open(&options, &server));
+    must(auth_open(&options, &verb));
+    struct auth_key_spec spec = { STR("ada"), STR(""), ACCESS_ADMIN, 0 };
+    must(auth_key_create(verb, STR(""), &spec, &f->mem, &m.id, &m.key));
+    must(auth_key_create(verb, STR(""), &spec, &f->mem, &second.id, &second.key));
+    struct http_request rq = { .authorization = bearer(f, m.key) }, plain = { 0 };
+    assert_int_equal(auth_authorise(server, &plain, ACCESS_VIEWER).code, ERR_UNAUTHENTICATED);
+    assert_int_equal(auth_authorise(server, &rq, ACCESS_ADMIN).code, ERR_NONE);
+    must(auth_key_revoke(verb, STR(""), m.id));
+    assert_int_equal(auth_authorise(server, &rq, ACCESS_VIEWER).code, ERR_UNAUTHENTICATED);
+    rq.authorization = bearer(f, second.key);
+    assert_int_equal(auth_authorise(server, &rq, ACCESS_ADMIN).code, ERR_NONE);
+    must(auth_user_set_role(server, STR(""), STR("ada"), ACCESS_ADMIN));
+    assert_int_equal(auth_authorise(verb, &rq, ACCESS_ADMIN).code, ERR_NONE);
+    auth_close(verb);
+    auth_close(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +579,8 @@ int main(void)
         T(keys_come_in_two_headers),
         T(an_admin_key_ends_the_trust_in_loopback),
         T(a_revoked_key_is_dead_at_once),
+        T(a_key_expires),
+        T(another_process_changes_keys),
         T(bad_keys_are_not_made),
         T(the_number_of_keys_is_bounded),
         T(use_is_noted),

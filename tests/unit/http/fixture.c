@@ -295,12 +295,113 @@ static err post_upload(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
+/* ------------------------------------------------------------------ sinks */
+
+struct sink {
+    struct fixture *fixture;
+    struct sha256 sha;
+    int64_t bytes;
+};
+
+static err sink_open(struct http_request *rq, void **ret_sink)
+{
+    struct fixture *f = http_ctx(rq);
+    if (str_eq(http_query(rq, "refuse"), STR("1")))
+        return ERR(ERR_INVALID, "refused before the first byte");
+    struct sink *sink = calloc(1, sizeof *sink);
+    if (!sink)
+        return ERR(ERR_NO_MEMORY, "no memory for a sink");
+    sink->fixture = f;
+    sha256_begin(&sink->sha);
+    atomic_fetch_add(&f->sinks_open, 1);
+    *ret_sink = sink;
+    return OK;
+}
+
+static err sink_write(void *arg, str bytes)
+{
+    struct sink *sink = arg;
+    sha256_add(&sink->sha, bytes.ptr, bytes.len);
+    sink->bytes += (int64_t)bytes.len;
+    if (sink->bytes > 3000000)
+        return ERR(ERR_NO_SPACE, "the sink is full");
+    return OK;
+}
+
+static void sink_close(void *arg)
+{
+    struct sink *sink = arg;
+    atomic_fetch_sub(&sink->fixture->sinks_open, 1);
+    free(sink);
+}
+
+static const struct http_sink sink = { sink_open, sink_write, sink_close };
+
+static err put_sink(struct http_request *rq, struct http_reply *rp)
+{
+    struct sink *sunk = http_sunk(rq);
+    char hex[SHA256_HEX_BYTES] = "";
+    if (sunk)
+        sha256_end_hex(&sunk->sha, hex);
+    buf_add_fmt(http_text(rp, "text/plain"), "%lld %s", sunk ? (long long)sunk->bytes : -1LL, hex);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ later */
+
+struct later {
+    struct http_request *rq;
+    err result;
+};
+
+static void *later_main(void *arg)
+{
+    struct later *later = arg; /* goes with the request */
+    http_later_done(later->rq, later->result);
+    return NULL;
+}
+
+/* Written now, sent when somebody else says so: from a thread, or (how=now) before the return. */
+static err get_later(struct http_request *rq, struct http_reply *rp)
+{
+    int64_t code = 0;
+    pthread_t thread;
+    struct later *later = NEW(http_arena(rq), struct later);
+    TRY(http_query_int(rq, "code", 0, ERR_CODE_COUNT - 1, &code));
+    bool is_now = str_eq(http_query(rq, "how"), STR("now"));
+    *later = (struct later){ .rq = rq };
+    if (code)
+        later->result = ERR((enum err_code)code, "it failed later");
+    TRY(get_ok(rq, rp));
+    TRY(http_later(rq));
+    if (is_now || pthread_create(&thread, NULL, later_main, later) != 0)
+        later_main(later);
+    else
+        pthread_detach(thread);
+    return OK;
+}
+
+static err later_on_worker(struct http_request *rq, struct http_reply *rp)
+{
+    return str_eq(http_query(rq, "then"), STR("later")) ? get_later(rq, rp) : get_ok(rq, rp);
+}
+
+static err get_moved(struct http_request *rq, struct http_reply *rp)
+{
+    (void)rp;
+    http_on_worker(rq, later_on_worker);
+    return OK;
+}
+
 /* ------------------------------------------------------------------ the table */
 
 static const struct route routes[] = {
     { "GET", "/v1/ok", "Says ok.", ACCESS_PUBLIC, get_ok },
     { "GET", "/v1/inline", "Says ok at once.", ACCESS_PUBLIC, get_ok, .is_inline = true,
       .alias = "/health" },
+    { "GET", "/v1/later", "Says ok later.", ACCESS_PUBLIC, get_later },
+    { "GET", "/v1/later-inline", "Says ok later.", ACCESS_PUBLIC, get_later, .is_inline = true },
+    { "GET", "/v1/moved", "Goes on elsewhere.", ACCESS_PUBLIC, get_moved, .is_inline = true },
     { "GET", "/v1/echo/{id}", "Says what it got.", ACCESS_PUBLIC, get_echo },
     { "GET", "/files/{rest...}", "Says the rest.", ACCESS_PUBLIC, get_rest },
     { "POST", "/v1/things", "Takes JSON.", ACCESS_PUBLIC, post_json, .body = "{}",
@@ -325,6 +426,8 @@ static const struct route routes[] = {
     { "POST", "/v1/upload", "Takes files.", ACCESS_PUBLIC, post_upload, .is_upload = true },
     { "POST", "/v1/small-upload", "Takes small files.", ACCESS_PUBLIC, post_upload,
       .is_upload = true, .body_max = 300000 },
+    { "PUT", "/v1/sink", "Hashes what comes.", ACCESS_PUBLIC, put_sink, .is_upload = true,
+      .sink = &sink },
     { "POST", "/v1/admin", "For admins.", ACCESS_ADMIN, get_ok },
     { 0 },
 };

@@ -21,6 +21,7 @@ struct fixture {
     char folder[64];
     _Atomic int finished, finished_errors, stream_done, running, last_status;
     _Atomic int64_t last_bytes;
+    _Atomic int sinks_open; /* of /v1/sink */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool hold; /* guarded by lock: handlers of /hold wait */

@@ -295,7 +295,7 @@ static void taken_files_stay(void **state)
 {
     struct fixture *f = *state;
     static const char form[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"keep\"; "
-                                             "filename=\"x\"\r\n\r\nkeep me\r\n--" BOUNDARY "--";
+                               "filename=\"x\"\r\n\r\nkeep me\r\n--" BOUNDARY "--";
     struct answer a = client_ask(f->port, "POST", "/v1/upload", "Content-Type: " MULTIPART "\r\n",
                                  form);
     assert_status(&a, 200);
@@ -383,6 +383,65 @@ static void aborted_uploads_leave_nothing(void **state)
     answer_free(&a);
 }
 
+static void expect_sunk(struct fixture *f, const char *headers, str body)
+{
+    char hex[SHA256_HEX_BYTES], wanted[100];
+    sha256_hex_of(body, hex);
+    snprintf(wanted, sizeof wanted, "%zu %s", body.len, hex);
+    struct answer a = client_ask(f->port, "PUT", "/v1/sink", headers, body.ptr);
+    assert_body(&a, wanted);
+    answer_free(&a);
+}
+
+/* The bytes of a file are its bytes, whatever a client calls them. */
+static void sinks_take_bodies_of_any_type_as_they_are(void **state)
+{
+    struct fixture *f = *state;
+    expect_sunk(f, "", STR("plain"));
+    expect_sunk(f, "Content-Type: application/json\r\n", STR("{\"not\": json"));
+    expect_sunk(f, "Content-Type: " MULTIPART "\r\n", STR("--no form"));
+    expect_sunk(f, "Content-Type: multipart/form-data\r\n", STR("x"));
+    struct answer a = client_ask(f->port, "PUT", "/v1/sink", "", "");
+    assert_body(&a, "-1 ");
+    answer_free(&a);
+    int fd = client_connect(f->port);
+    client_send(fd, "PUT /v1/sink HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+                    "\r\n0\r\n\r\n");
+    a = client_read(fd, false);
+    assert_true(str_starts(a.body, STR("0 e3b0c442")));
+    answer_free(&a);
+    client_close(fd);
+    fixture_await(&f->finished, 6);
+    assert_int_equal(f->sinks_open, 0);
+    assert_int_equal(spooled_files(f), 0);
+}
+
+static void sinks_refuse_and_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct answer a = client_ask(f->port, "PUT", "/v1/sink?refuse=1", "", "small");
+    assert_code(&a, 400, "invalid");
+    answer_free(&a);
+    int fd = client_connect(f->port);
+    client_send(fd, "PUT /v1/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n");
+    send_fill(fd, 9000000);
+    a = client_read(fd, false);
+    assert_status(&a, 507);
+    answer_free(&a);
+    client_close(fd);
+    for (int i = 0; i < 4; i++) { /* and when the client leaves, before or after it was opened */
+        fd = client_connect(f->port);
+        client_send(fd,
+                    "PUT /v1/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n");
+        send_fill(fd, (size_t)i * 500000);
+        client_close(fd);
+    }
+    fixture_await(&f->finished, 6);
+    for (int i = 0; i < 1000 && f->sinks_open; i++)
+        usleep(10000); /* the closing is a worker's */
+    assert_int_equal(f->sinks_open, 0);
+}
+
 static void uploads_run_side_by_side(void **state)
 {
     enum { CLIENTS = 30 };
@@ -463,6 +522,8 @@ int main(void)
         T(broken_forms_are_refused),
         T(upload_limits_hold),
         T(aborted_uploads_leave_nothing),
+        T(sinks_take_bodies_of_any_type_as_they_are),
+        T(sinks_refuse_and_are_closed),
         T(uploads_run_side_by_side),
         T(a_full_disk_is_said),
         T(a_full_disk_is_foreseen),

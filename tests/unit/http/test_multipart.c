@@ -78,7 +78,7 @@ static void forms_come_apart(void **state)
           "<a|-:x>" },
         { TYPE,
           "--XX\r\n" CD "name=\"f\"; filename=\"a b.pgn\"\r\nContent-Type: "
-                        "text/plain\r\n\r\n1\r\n2\r\n--X\r\n--XX--",
+          "text/plain\r\n\r\n1\r\n2\r\n--X\r\n--XX--",
           "<f|a b.pgn:1\r\n2\r\n--X>" },
         { TYPE,
           "--XX\r\n" CD "name=a\r\n\r\n1\r\n--XX\r\n" CD "name=b; filename=\"\"\r\n\r\n2\r\n--XX--",

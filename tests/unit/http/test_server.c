@@ -43,6 +43,33 @@ static void handlers_see_the_request(void **state)
     answer_free(&a);
 }
 
+/* The reply waits for what calls back, whichever comes first: that, or the handler's return. */
+static void replies_may_come_later(void **state)
+{
+    static const char *const targets[] = { "/v1/later",
+                                           "/v1/later-inline",
+                                           "/v1/later?how=now",
+                                           "/v1/later-inline?how=now",
+                                           "/v1/moved",
+                                           "/v1/moved?then=later",
+                                           "/v1/moved?then=later&how=now" };
+    char target[80];
+    for (size_t round = 0; round < 20 * COUNT_OF(targets); round++) {
+        const char *path = targets[round % COUNT_OF(targets)];
+        struct answer a = ask(state, "GET", path, "", NULL);
+        assert_status(&a, 200);
+        assert_body(&a, "ok\n");
+        answer_free(&a);
+        if (!strstr(path, "later"))
+            continue;
+        snprintf(target, sizeof target, "%s%ccode=%d", path, strchr(path, '?') ? '&' : '?',
+                 ERR_CONFLICT);
+        a = ask(state, "GET", target, "", NULL);
+        assert_code(&a, 409, "conflict");
+        answer_free(&a);
+    }
+}
+
 static void request_ids_are_sane(void **state)
 {
     static const struct {
@@ -332,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(handlers_answer),
         T(handlers_see_the_request),
+        T(replies_may_come_later),
         T(request_ids_are_sane),
         T(problems_have_one_shape),
         T(problems_say_what_to_do_next),

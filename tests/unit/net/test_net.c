@@ -165,22 +165,31 @@ static void test_reading_in_pieces(void **state)
     }
 }
 
+/* Also when the end is there before the first byte is asked for: both then come to light at once.
+ */
 static void test_a_body_that_breaks_off(void **state)
 {
-    struct peer p = { .reply = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", .fill = 600 };
-    struct net *n;
-    struct net_call *c;
-    struct buf body;
-    peer_open(&p);
-    assert_ok(net_open(&(struct net_options){ 0 }, &n));
-    assert_ok(ask(n, &p, &(struct net_request){ .method = "GET" }, &c));
-    buf_init(&body, 5000);
-    assert_int_equal(net_read_all(c, &body).code, ERR_UPSTREAM);
-    assert_int_equal(body.len, 600); /* what came is there */
-    buf_deinit(&body);
-    net_end(c);
-    peer_close(&p);
-    net_close(n);
+    for (int ended_first = 0; ended_first < 2; ended_first++) {
+        struct peer p = { .reply = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", .fill = 600 };
+        struct net *n;
+        struct net_call *c;
+        struct buf body;
+        peer_open(&p);
+        assert_ok(net_open(&(struct net_options){ 0 }, &n));
+        assert_ok(ask(n, &p, &(struct net_request){ .method = "GET" }, &c));
+        if (ended_first)
+            peer_close(&p);
+        buf_init(&body, 5000);
+        assert_int_equal(net_read_all(c, &body).code, ERR_UPSTREAM);
+        assert_int_equal(body.len, 600); /* what came is there */
+        size_t got;
+        assert_int_equal(net_read(c, p.request, 10, &got).code, ERR_UPSTREAM); /* and stays so */
+        buf_deinit(&body);
+        net_end(c);
+        if (!ended_first)
+            peer_close(&p);
+        net_close(n);
+    }
 }
 
 static void test_a_reply_has_a_maximum(void **state)

@@ -66,6 +66,14 @@ static void put_segment(struct fixture *f, int64_t start_ms, str text)
     assert_int_equal(e.code, 0);
 }
 
+static void set_changed(struct fixture *f, int64_t start_ms, int64_t changed_ms)
+{
+    char path[FS_PATH_BYTES];
+    struct timespec at = { changed_ms / 1000, changed_ms % 1000 * 1000000 };
+    log_segment_path(path, f->folder, start_ms);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){ at, at }, 0), 0);
+}
+
 static void add_line(struct buf *out, int64_t ts_ms, const char *rest)
 {
     char ts[CLOCK_ISO_BYTES];
@@ -145,6 +153,60 @@ static void time_ranges_cross_segments(void **state)
     assert_int_equal(search(f, range, &lines), 3);
     assert_true(lines[0].ts_ms == base + 150000 && lines[2].ts_ms == base + 152000);
     assert_true(str_contains(lines[0].json, STR("\"i\":150}")));
+}
+
+/* A server writes one segment all day; verbs beside it write theirs, more of them than are open at
+ * once, and some end as others begin. Segment s of 40 has every 40th line. */
+static void processes_that_wrote_at_one_time_are_merged(void **state)
+{
+    enum { SEGMENTS = 40, LINES = 30 };
+    struct fixture *f = *state;
+    int64_t base = clock_wall_ms() - 10000000;
+    for (int s = 0; s < SEGMENTS; s++) {
+        struct buf text;
+        buf_init(&text, 1 << 20);
+        /* the first goes on through all of the time, the others have a part of it each */
+        int64_t start = base + s * 50000, step = s == 0 ? 100000 : 3000;
+        for (int i = 0; i < LINES; i++)
+            add_line(&text, start + i * step + s, "\"event\":\"e\"");
+        put_segment(f, start, buf_str(&text));
+        set_changed(f, start, start + (LINES - 1) * step + s);
+        buf_deinit(&text);
+    }
+    struct log_line *lines = NULL;
+    for (int oldest_first = 0; oldest_first < 2; oldest_first++) {
+        struct log_query all = { .oldest_first = oldest_first };
+        all.limit = 5000;
+        assert_int_equal(search(f, all, &lines), SEGMENTS * LINES);
+        for (int i = 1; i < SEGMENTS * LINES; i++)
+            assert_true(oldest_first ? lines[i].ts_ms > lines[i - 1].ts_ms
+                                     : lines[i].ts_ms < lines[i - 1].ts_ms);
+    }
+    /* The newest line is the first segment's, whatever began later. */
+    assert_int_equal(search(f, (struct log_query){ .limit = 1 }, &lines), 1);
+    assert_true(lines[0].ts_ms == base + (LINES - 1) * 100000);
+}
+
+/* Two threads: the one that stamped its line first was the second to write it. */
+static void neighbours_in_the_wrong_order_are_put_right(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text;
+    int64_t base = clock_wall_ms() - 10000000;
+    static const int at[] = { 0, 2, 1, 1, 4, 3 };
+    buf_init(&text, 1 << 20);
+    for (size_t i = 0; i < COUNT_OF(at); i++)
+        add_line(&text, base + at[i], "\"event\":\"e\"");
+    put_segment(f, base, buf_str(&text));
+    buf_deinit(&text);
+    struct log_line *lines = NULL;
+    for (int oldest_first = 0; oldest_first < 2; oldest_first++) {
+        struct log_query all = { .oldest_first = oldest_first };
+        assert_int_equal(search(f, all, &lines), COUNT_OF(at));
+        for (size_t i = 1; i < COUNT_OF(at); i++)
+            assert_true(oldest_first ? lines[i].ts_ms >= lines[i - 1].ts_ms
+                                     : lines[i].ts_ms <= lines[i - 1].ts_ms);
+    }
 }
 
 /* kill -9 or a full disk leaves half a line at the end of a segment. */
@@ -390,6 +452,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(filters_select),
         T(time_ranges_cross_segments),
+        T(processes_that_wrote_at_one_time_are_merged),
+        T(neighbours_in_the_wrong_order_are_put_right),
         T(torn_and_foreign_lines_are_passed_over),
         T(long_lines_do_not_hide_their_neighbours),
         T(window_borders_lose_nothing),
