@@ -97,8 +97,8 @@ static err key_find(struct store_tx *tx, const struct job_spec *s, char id[UUID_
     return OK;
 }
 
-static err row_insert(struct store_tx *tx, const struct job_kind *kind, const struct job_spec *s,
-                      const char *id, int64_t now_ms)
+static err row_insert(struct jobs *j, struct store_tx *tx, const struct job_kind *kind,
+                      const struct job_spec *s, const char *id, int64_t now_ms)
 {
     char run_id[HEX_ID_BYTES];
     rand_hex_id(run_id);
@@ -106,15 +106,16 @@ static err row_insert(struct store_tx *tx, const struct job_kind *kind, const st
         tx,
         "INSERT INTO jobs (id, kind, state, priority, payload, job_key, username, schedule, "
         "run_id, tries_max, created_ms, next_try_ms, attempts, crashes, pause_wanted, "
-        "stop_wanted, lease_no, lease_moved, done, total, eta_s) "
+        "stop_wanted, lease_no, lease_moved, done, total, eta_s, place) "
         "VALUES (?1, ?2, 'waiting', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-        "0, 0, 0, 0, 0, 0, 0, 0, -1)",
+        "0, 0, 0, 0, 0, 0, 0, 0, -1, ?12)",
         ARGS(sql_cstr(id), sql_cstr(kind->name), sql_int(s->priority),
              sql_text(s->payload.len ? s->payload : STR("{}")), sql_text_opt(s->key),
              sql_text(s->username.len ? s->username : STR("")), sql_text_opt(s->schedule),
              s->run_id.len ? sql_text(s->run_id) : sql_cstr(run_id),
              sql_int(kind->tries_max > 0 ? kind->tries_max : JOB_TRIES_DEFAULT), sql_int(now_ms),
-             sql_int(s->not_before_ms > now_ms ? s->not_before_ms : now_ms)),
+             sql_int(s->not_before_ms > now_ms ? s->not_before_ms : now_ms),
+             sql_cstr(s->is_here ? j->options.self.place : NULL)),
         NULL);
 }
 
@@ -136,7 +137,7 @@ err job_add_tx(struct jobs *j, struct store_tx *tx, const struct job_spec *spec,
     TRY(pending_check(j, tx, spec->kind));
     int64_t now_ms = clock_wall_ms();
     rand_uuid(id);
-    err e = row_insert(tx, kind, spec, id, now_ms);
+    err e = row_insert(j, tx, kind, spec, id, now_ms);
     if (e.code == ERR_CONFLICT && spec->run_id.len)
         return err_wrap(e, "run id %.*s may be in use already", STR_ARG(spec->run_id));
     if (e.code)

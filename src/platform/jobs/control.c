@@ -31,8 +31,7 @@ static err get_query(struct store_read *rd, void *arg)
     return job_row_get(rd, id, g->keep, &g->info);
 }
 
-/* Progress of a job that runs here is fresher in memory than in its row. */
-static void progress_freshen(struct jobs *j, struct job_info *info)
+void job_progress_freshen(struct jobs *j, struct job_info *info)
 {
     if (info->state != JOB_RUNNING)
         return;
@@ -52,7 +51,7 @@ static void progress_freshen(struct jobs *j, struct job_info *info)
 static err get(struct jobs *j, struct get_read *g, struct job_info *ret_info)
 {
     TRY(store_read(j->options.store, get_query, g));
-    progress_freshen(j, &g->info);
+    job_progress_freshen(j, &g->info);
     *ret_info = g->info;
     return OK;
 }
@@ -125,7 +124,7 @@ err job_list(struct jobs *j, const struct job_filter *filter, arena *keep,
         l.limit = LIST_MAX;
     TRY(store_read(j->options.store, list_query, &l));
     for (size_t i = 0; i < l.count; i++)
-        progress_freshen(j, &l.infos[i]);
+        job_progress_freshen(j, &l.infos[i]);
     *ret_infos = l.infos;
     *ret_count = l.count;
     return OK;

@@ -15,7 +15,14 @@
 static const double seconds_buckets[] = { 0.01, 0.05, 0.1, 0.5,  1,    5,     10,
                                           30,   60,   300, 1800, 7200, 21600, 86400 };
 
-enum { METRIC_CHANGES, METRIC_SECONDS, METRIC_WAIT_SECONDS, METRIC_WAITING, METRIC_RUNNING };
+enum {
+    METRIC_CHANGES,
+    METRIC_SECONDS,
+    METRIC_WAIT_SECONDS,
+    METRIC_WAITING,
+    METRIC_RUNNING,
+    METRIC_CLAIMS,
+};
 
 const struct metric_family jobs_metrics[] = {
     [METRIC_CHANGES] = { "skerry_jobs_total",
@@ -43,24 +50,38 @@ const struct metric_family jobs_metrics[] = {
                          METRIC_GAUGE,
                          "Jobs that a worker holds.",
                          { "kind" } },
+    [METRIC_CLAIMS] = { "skerry_job_claims_total", METRIC_COUNTER,
+                        "Transactions of this process that took one job or several." },
     { 0 },
 };
 
-err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
-                  int64_t now_ms)
+static err event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
+                     int64_t now_ms, bool is_last)
 {
+    static const char sql[] =
+        "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, "
+        "took_ms, by_worker, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     assert(row->from < 0 || job_state_may((enum job_state)row->from, row->to));
     const char *from = row->from < 0 ? NULL : job_state_name((enum job_state)row->from);
     if (row->to == JOB_QUEUED)
         TRY(store_notify(tx, JOBS_TOPIC));
-    return store_exec(
-        tx,
-        "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, "
-        "took_ms, by_worker, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        ARGS(sql_text(row->job_id), sql_int(now_ms), sql_cstr(row->event), sql_cstr(from),
-             sql_cstr(job_state_name(row->to)), sql_int(row->attempt), sql_int(row->took_ms),
-             sql_cstr(j->worker), sql_text_opt(row->detail)),
-        NULL);
+    struct store_args args = ARGS(sql_text(row->job_id), sql_int(now_ms), sql_cstr(row->event),
+                                  sql_cstr(from), sql_cstr(job_state_name(row->to)),
+                                  sql_int(row->attempt), sql_int(row->took_ms), sql_cstr(j->worker),
+                                  sql_text_opt(row->detail));
+    return is_last ? store_exec_last(tx, sql, args) : store_exec(tx, sql, args, NULL);
+}
+
+err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
+                  int64_t now_ms)
+{
+    return event_add(j, tx, row, now_ms, false);
+}
+
+err job_event_add_last(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
+                       int64_t now_ms)
+{
+    return event_add(j, tx, row, now_ms, true);
 }
 
 /* ------------------------------------------------------------------ telling */
@@ -208,6 +229,12 @@ static void tell(struct jobs *j, const struct told_event *ev)
         snprintf(event, sizeof(event), "%.*s", STR_ARG(ev->event));
         j->options.observe(j->options.arg, &ev->info, event);
     }
+}
+
+void jobs_count_claim(struct jobs *j)
+{
+    if (j->options.metrics)
+        metric_add(metric_cell_plain(j->options.metrics, &jobs_metrics[METRIC_CLAIMS]), 1);
 }
 
 void jobs_warn(struct jobs *j, const char *event, const char *id, const err *e)

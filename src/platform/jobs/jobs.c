@@ -85,8 +85,11 @@ err jobs_open(const struct jobs_options *options, const struct job_kind *const *
     thread_cond_init(&j->changed);
     thread_cond_init(&j->keeper);
     list_init(&j->running);
+    list_init(&j->handed);
     options_fill(j, options);
     err e = kinds_collect(j, tables, table_count);
+    if (!e.code)
+        e = takes_decide(j);
     if (!e.code && j->options.crash_folder)
         e = crash_notes_open(j->options.crash_folder, j->worker);
     if (!e.code)
@@ -109,6 +112,17 @@ static void heard_of_work(void *arg)
     jobs_note_due(arg, clock_wall_ms() + JOBS_HEARD_MS);
 }
 
+/* Somebody wants a worker to drain, perhaps us. */
+static void heard_of_wishes(void *arg)
+{
+    struct jobs *j = arg;
+    pthread_mutex_lock(&j->lock);
+    j->must_announce = true;
+    j->keeper_is_poked = true;
+    pthread_cond_signal(&j->keeper);
+    pthread_mutex_unlock(&j->lock);
+}
+
 err jobs_start(struct jobs *j, int workers)
 {
     if (workers < 1 || workers > JOBS_WORKERS_MAX)
@@ -122,12 +136,21 @@ err jobs_start(struct jobs *j, int workers)
         TRY(thread_start(&j->workers[i], name, jobs_worker_main, j));
         j->worker_count = i + 1;
     }
+    TRY(worker_announce(j, "active"));
     TRY(jobs_keeper_start(j));
     jobs_note_due(j, 0);
     /* Within one process jobs_wake is enough. */
     if (!j->options.sole_worker && store_is_shared(j->options.store))
         TRY(store_listen(j->options.store, JOBS_TOPIC, heard_of_work, j));
-    return OK;
+    return store_listen(j->options.store, WORKERS_TOPIC, heard_of_wishes, j);
+}
+
+size_t jobs_running_count(struct jobs *j)
+{
+    pthread_mutex_lock(&j->lock);
+    size_t count = j->running_count;
+    pthread_mutex_unlock(&j->lock);
+    return count;
 }
 
 /* Waits until no job runs here, at most wait_ms. */
@@ -179,6 +202,9 @@ void jobs_close(struct jobs *j, int64_t drain_ms)
     pthread_mutex_unlock(&j->lock);
     if (j->keeper_is_running)
         pthread_join(j->keeper_thread, NULL);
+    err e = j->worker_count ? worker_announce(j, "gone") : OK;
+    if (e.code) /* its row falls silent instead */
+        jobs_warn(j, "jobs.farewell_failed", NULL, &e);
     if (j->options.crash_folder)
         crash_notes_close();
     pthread_cond_destroy(&j->work);

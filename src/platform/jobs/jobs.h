@@ -24,6 +24,7 @@
 #include "base/json.h"
 #include "base/rand.h"
 #include "base/str.h"
+#include "platform/blobs/blobs.h"
 #include "platform/observe/log.h"
 #include "platform/observe/metrics.h"
 #include "platform/store/store.h"
@@ -51,9 +52,12 @@ struct job_kind {
     const char *help;      /* one sentence */
     const char *component; /* label for logs and metrics: ingest, dataset, training, ... */
     err (*run)(struct run *run, const struct json *payload);
-    int timeout_s;              /* of one try; 0 means 24 h */
-    int tries_max;              /* 0 means 3 */
-    int concurrent_max;         /* running at once in this process; 0 means no own limit */
+    int timeout_s;      /* of one try; 0 means 24 h */
+    int tries_max;      /* 0 means 3 */
+    int concurrent_max; /* running at once in this process; 0 means no own limit */
+    int memory_mib;     /* of the machine; a worker that has less leaves it; 0: any */
+    bool needs_gpu;     /* left to workers that have one */
+    bool stays_home;    /* reads a server's data folder: `skerry work` takes it only when told to */
     const char *payload_schema; /* JSON Schema of the payload's properties, for OpenAPI and help */
     const char *example;  /* payload for the gate, or NULL when the gate gets there by a route */
     const char *metric;   /* metric family that a run of this kind moves */
@@ -71,6 +75,7 @@ struct job_spec {
     str username;
     str schedule; /* name of the schedule that made it, or empty */
     str run_id;   /* 32 hex digits chosen beforehand, for a reply to name; empty: made here */
+    bool is_here; /* needs a file of this machine: only processes of this data folder take it */
 };
 
 struct job_info {
@@ -84,19 +89,35 @@ struct job_info {
     int64_t done, total; /* progress in units of the job's own */
     double eta_s;        /* negative: unknown */
     str error_code;      /* err_code_name of `error`: "io"; empty without one */
+    str place;           /* the data folder whose processes alone take it; empty: any */
 };
 
 /* ------------------------------------------------------------------ life cycle */
 
 /* Registered by the owner of options.metrics, before jobs_open. */
 extern const struct metric_family jobs_metrics[];
+extern const struct store_migration jobs_migrations[]; /* of the owner "jobs" */
+
+/* What a process says about itself to the others. Texts may be NULL: unknown, and everything is
+ * taken. */
+struct worker_self {
+    const char *name; /* by which people call it; NULL: `worker` of the options */
+    const char *role; /* "serve" or "work" */
+    const char *version;
+    const char *place; /* names the data folder: processes of one have the same */
+    const char *takes; /* kinds, by name or like "chess.*", separated by commas; NULL: all */
+    int cores;
+    int64_t memory_bytes; /* 0: unknown */
+    const char *gpu;      /* "2 x NVIDIA H200"; "": none */
+};
 
 struct jobs_options {
     struct store *store;
     struct metrics *metrics; /* may be NULL */
     struct log *log;         /* a line for each change of state; may be NULL */
     const char *worker;      /* names this process in leases: "host:pid" (see process.c) */
-    int64_t lease_ms;        /* 0 means 30 s */
+    struct worker_self self;
+    int64_t lease_ms; /* 0 means 30 s */
     /* No other process ever works on this store: all leases are dropped at start, and nobody looks
      * for news from others. False: only leases of dead processes of this machine are dropped;
      * others run out; and the store is looked at once a second. */
@@ -119,6 +140,10 @@ MUST_USE err jobs_open(const struct jobs_options *options, const struct job_kind
                        size_t table_count, struct jobs **ret_jobs); /* migrates its tables */
 /* Starts worker threads and the scheduler (leases, retries, schedules, timeouts). */
 MUST_USE err jobs_start(struct jobs *j, int workers);
+/* Takes no new job from here on (or again, with false); what runs goes on. */
+void jobs_drain(struct jobs *j, bool is_wanted);
+bool jobs_is_draining(const struct jobs *j); /* jobs_drain, or somebody's worker_drain */
+size_t jobs_running_count(struct jobs *j);
 /* Asks running jobs to stop (they go back to queued, with their cursor), waits, closes. A job that
  * does not answer within drain_ms is named in the log and waited for: memory that it uses cannot be
  * taken away. Killing the process is then safe. Accepts NULL. */
@@ -159,6 +184,10 @@ MUST_USE err jobs_run_until(struct jobs *j, str id,
                             void (*tick)(void *arg, const struct job_info *info), void *tick_arg,
                             arena *keep, struct job_info *ret_info);
 
+/* Marks the blobs that unfinished jobs name in their payload, as its member "blob": of a store,
+ * also without jobs being open. */
+MUST_USE err jobs_roots_in(struct store *s, blob_mark_fn mark, void *mark_arg);
+
 struct job_counts {
     int64_t by_state[JOB_STOPPED + 1];
 };
@@ -175,10 +204,46 @@ struct job_event {
 MUST_USE err job_events_list(struct jobs *j, str id, arena *keep, struct job_event **ret_events,
                              size_t *ret_count);
 
+/* For who follows all jobs: those that changed after an event number, in the order of their last
+ * changes, and then those that run. Payload, cursor and result are left out. */
+struct job_news {
+    struct job_info info;
+    int64_t event_no; /* of the last change; 0: it is listed because it runs */
+};
+enum { JOB_NEWS_CHANGED_MAX = 128, JOB_NEWS_RUNNING_MAX = 200 }; /* at once */
+MUST_USE err job_news_since(struct jobs *j, int64_t event_no, arena *keep, struct job_news **ret,
+                            size_t *ret_count);
+MUST_USE err job_news_newest(struct jobs *j, int64_t *ret_event_no);
+
+/* For a store that was put back into another data folder, before it is opened there: no lease holds
+ * any more, what only the old folder could do is `place`'s, and unfinished jobs of `ended_kind` end
+ * as stopped when somebody works. May be called again. */
+MUST_USE err jobs_adopt(struct store *s, const char *place, const char *ended_kind);
+
 /* Forgets jobs that finished before `before_ms`, with their events. Those that an unfinished job
  * needs stay. At most a thousand a call: call again while *ret_removed is a thousand. */
 enum { JOBS_PURGE_MAX = 1000 };
 MUST_USE err jobs_purge(struct jobs *j, int64_t before_ms, int64_t *ret_removed);
+
+/* ------------------------------------------------------------------ who works */
+
+/* Every process that called jobs_start has a row, which it renews three times a lease while the
+ * store is shared; a silent one counts as gone. */
+struct worker_info {
+    str id;                                     /* as in leases and events */
+    str name, role, version, place, gpu, state; /* state: active | draining | gone */
+    str kinds;                                  /* ",chess.train,core.collect," */
+    int64_t cores, memory_bytes, places, running, started_ms, seen_ms;
+};
+enum { WORKERS_LISTED_MAX = 1000 };
+MUST_USE err workers_list(struct jobs *j, arena *keep, struct worker_info **ret_infos,
+                          size_t *ret_count); /* living ones first */
+/* Tells the living workers of that name or id to take no new job; a `skerry work` then ends. With
+ * false: to take jobs again. ERR_NOT_FOUND when there is none. */
+MUST_USE err worker_drain(struct jobs *j, str name_or_id, bool is_wanted, int64_t *ret_count);
+/* Says why a waiting or queued job does not run, in a sentence; empty for other states. */
+MUST_USE err job_why_waiting(struct jobs *j, const struct job_info *info, arena *keep,
+                             str *ret_why);
 
 /* ------------------------------------------------------------------ schedules */
 
@@ -212,12 +277,17 @@ str job_cursor(const struct job *job); /* as saved before this try; empty on a f
 /* Saves the cursor with the caller's work. ERR_CONFLICT when the lease was lost: the transaction
  * must fail with it, so that a worker that was thought dead changes nothing. */
 MUST_USE err job_cursor_save(struct job *job, struct store_tx *tx, str cursor);
+/* ERR_CONFLICT when the lease was lost. For a transaction that saves no cursor. */
+MUST_USE err job_fence(struct job *job, struct store_tx *tx);
+/* store_write behind that fence: how a job changes anything in the store. job NULL: no fence. */
+MUST_USE err job_write(struct job *job, struct store *s, store_write_fn fn, void *arg);
 /* The same in a transaction of its own, for a stage whose work is kept elsewhere. */
 MUST_USE err job_cursor_commit(struct job *job, str cursor);
 /* ERR_CANCELLED when stop or pause is wanted, the try's time is over (ERR_TIMEOUT), the lease is
  * lost (ERR_CONFLICT) or the process is shutting down; OK otherwise. Cheap: two atomics. Long work
  * calls it at least every 100 ms. */
 MUST_USE err job_check(struct job *job);
+bool job_is_lost(const struct job *job); /* another has it now, as far as is known here */
 /* After ERR_CANCELLED: the job will go on later (pause, shutdown), so save a checkpoint rather than
  * clean up. */
 bool job_pause_wanted(const struct job *job);

@@ -23,6 +23,8 @@
 
 /* What is said through the store when there is work: store_notify. */
 #define JOBS_TOPIC "jobs"
+/* ... and when somebody wants a worker to drain. */
+#define WORKERS_TOPIC "workers"
 
 /* A time in the year 9999: bounds arithmetic on times that callers hand in. */
 #define CLOCK_MS_MAX INT64_C(253402300799000)
@@ -30,6 +32,7 @@
 enum {
     JOBS_KINDS_MAX = 256,
     JOBS_WORKERS_MAX = 64,
+    JOBS_CLAIM_MAX = JOBS_WORKERS_MAX,       /* at once; claim.c has as many placeholders */
     JOBS_RUNNING_MAX = 2 * JOBS_WORKERS_MAX, /* workers, and callers of jobs_run_until */
     JOBS_SCHEDULES_MAX = 256,
     JOB_NEEDS_MAX = 64,
@@ -46,13 +49,15 @@ enum {
     JOB_BACKOFF_MAX_MS = 15 * 60 * 1000,
     JOB_ARENA_BYTES = 1024 * 1024, /* payload, cursor, result and small texts of a running job */
     JOBS_HEARTBEAT_MS = 1000,
+    JOBS_SPARE_MS = 500, /* of a lease, or an eighth of it: for whoever takes over */
     JOBS_TICK_MS = 200,
     JOBS_POLL_MS = 1000,       /* for news from other processes on the same store */
     JOBS_HEARD_MS = 10,        /* from a wake-up to a look: a burst of them is one look */
     JOB_GAPS_MAX = 256,        /* numbers of events that may still come */
     JOBS_SLEEP_MAX_MS = 60000, /* the wall clock may be set: look at it now and then */
     JOBS_REAP_MAX = 100,       /* expired leases handled in one transaction */
-    JOBS_TAIL_MAX = 100,       /* events told in one go */
+    WORKER_FORGET_MS = 7 * 24 * 3600 * 1000, /* silent that long: its row goes */
+    JOBS_TAIL_MAX = 100,                     /* events told in one go */
 };
 
 /* ------------------------------------------------------------------ state.c */
@@ -66,15 +71,17 @@ MUST_USE err job_state_check(const char *id, enum job_state from, enum job_state
 struct job_try {
     int attempts, tries_max, crashes, kills;
     bool stop_wanted, pause_wanted; /* as the row says */
-    bool was_told;   /* this process asked it to stop, so its ERR_CANCELLED is an answer */
-    bool has_moved;  /* it saved a new cursor during this try */
-    bool was_killed; /* its process ended without a fatal signal of its own: see crash.c */
+    bool was_told;     /* this process asked it to stop, so its ERR_CANCELLED is an answer */
+    bool has_moved;    /* it saved a new cursor during this try */
+    bool was_killed;   /* its process ended without a fatal signal of its own: see crash.c */
+    bool was_hindered; /* the store was away, or a disk was full, during this try */
 };
 struct job_outcome {
     enum job_state to;
     const char *event;
     bool is_spent;    /* the try counts against tries_max */
     bool has_backoff; /* not before job_backoff_ms from now */
+    bool is_hindered; /* counts among the deaths that are not the job's fault */
 };
 struct job_outcome job_outcome_of(const struct job_try *t, enum err_code code);
 struct job_outcome job_outcome_of_crash(const struct job_try *t);
@@ -96,6 +103,9 @@ enum { PROCESS_NAME_BYTES = 160 };
 /* "host:pid@start" of "host:pid" when pid is this process: names one process for ever, although
  * pids come back. Other labels stay as they are. */
 void process_name(const char *label, char out[PROCESS_NAME_BYTES]);
+/* Both are of that form and have the same host: one can look whether the other lives. The house
+ * puts the data folder into the host's name, because two machines may be called the same. */
+bool process_is_kin(str name, str own);
 /* True only when `name` is of that form, of the same host as `own`, and no such process lives. */
 bool process_is_dead(str name, str own);
 
@@ -140,6 +150,7 @@ enum job_flag {
 
 struct job {
     struct list_link link; /* in jobs.running; guarded by jobs.lock */
+    struct list_link hand; /* in jobs.handed; guarded by jobs.lock */
     struct jobs *jobs;
     const struct job_kind *kind;
     struct arena mem;
@@ -148,8 +159,9 @@ struct job {
     int64_t waited_ms; /* from due to claimed */
     int64_t started_ns, deadline_ns;
     str run_id, result;
-    bool is_result_refused; /* too big, or no memory: the job fails rather than lose its answer */
-    atomic_uint flags;      /* enum job_flag */
+    bool is_result_refused;  /* too big, or no memory: the job fails rather than lose its answer */
+    atomic_bool had_trouble; /* the store refused a write of this try */
+    atomic_uint flags;       /* enum job_flag */
     _Atomic int64_t done, total;
     struct job_pace pace; /* guarded by jobs.lock */
     double eta_s;         /* guarded by jobs.lock */
@@ -166,9 +178,12 @@ struct jobs {
     struct jobs_options options; /* defaults filled in */
     char worker[PROCESS_NAME_BYTES];
     const struct job_kind *kinds[JOBS_KINDS_MAX]; /* constant after open */
+    bool takes[JOBS_KINDS_MAX];                   /* does this process do such jobs? constant */
     size_t kind_count;
 
     atomic_bool is_closing;
+    atomic_bool drains, is_told_to_drain; /* we want to; somebody else does */
+    _Atomic int64_t trouble_ns;           /* when the store last failed us; 0: never */
 
     pthread_mutex_t lock;
     pthread_cond_t work;    /* wake_count went up, or closing */
@@ -181,14 +196,22 @@ struct jobs {
     uint64_t wake_count, change_count;
     int64_t due_ms; /* wall time at which the keeper must look into the store; INT64_MAX: never */
     bool keeper_is_poked, keeper_must_end, keeper_is_running;
+    bool must_announce; /* the keeper brings our row in `workers` up to date */
     struct job_ticker ticker;
     const struct job_schedule *schedules[JOBS_SCHEDULES_MAX];
     size_t schedule_count;
+    struct list handed;         /* jobs that were taken for threads that sleep */
+    size_t idle_count;          /* worker threads that sleep */
+    bool is_taking;             /* one thread takes jobs for all that sleep: they sleep on */
     bool is_telling, must_tell; /* one thread at a time reads job_events and tells the observer */
 
     /* Owned by the thread that set is_telling: */
     int64_t events_told;    /* the greatest event_no told */
     struct job_gaps untold; /* smaller ones that were not there yet */
+
+    /* Owned by whoever announces: jobs_start, then the keeper, then jobs_close. */
+    bool is_announced;
+    const char *announced_state; /* a literal */
 
     pthread_t keeper_thread;
     pthread_t workers[JOBS_WORKERS_MAX];
@@ -197,16 +220,21 @@ struct jobs {
 
 size_t jobs_kind_index(const struct jobs *j, const struct job_kind *kind);
 
+/* ------------------------------------------------------------------ control.c */
+
+/* Progress of a job that runs here is fresher in memory than in its row. */
+void job_progress_freshen(struct jobs *j, struct job_info *info);
+
 /* ------------------------------------------------------------------ schema.c */
 
-extern const struct store_migration jobs_migrations[];
-
 /* The columns that job_row_read expects first, in its order. */
-#define JOB_COLUMNS                                                                        \
-    "id, kind, state, priority, attempts, tries_max, pause_wanted, stop_wanted, payload, " \
-    "resume_cursor, result, error, job_key, username, run_id, created_ms, started_ms, "    \
-    "finished_ms, next_try_ms, lease_until_ms, done, total, eta_s, error_code"
-enum { JOB_COLUMN_COUNT = 24 };
+#define JOB_COLUMNS_WITH(texts)                                                              \
+    "id, kind, state, priority, attempts, tries_max, pause_wanted, stop_wanted, " texts      \
+    ", error, job_key, username, run_id, created_ms, started_ms, finished_ms, next_try_ms, " \
+    "lease_until_ms, done, total, eta_s, error_code, place"
+#define JOB_COLUMNS JOB_COLUMNS_WITH("payload, resume_cursor, result")
+#define JOB_COLUMNS_LIGHT JOB_COLUMNS_WITH("NULL, NULL, NULL") /* without what may be long */
+enum { JOB_COLUMN_COUNT = 25 };
 /* Texts live in keep. ERR_CORRUPT for a state that this program does not know. */
 MUST_USE err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info);
 /* ERR_NOT_FOUND names the id. */
@@ -226,6 +254,11 @@ struct job_event_row {
 /* Writes the row that belongs to a change of state, in the same transaction. */
 MUST_USE err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
                            int64_t now_ms);
+/* The same as the last statement of its transaction (store_exec_last). */
+MUST_USE err job_event_add_last(struct jobs *j, struct store_tx *tx,
+                                const struct job_event_row *row, int64_t now_ms);
+/* A claim took something. */
+void jobs_count_claim(struct jobs *j);
 /* After a commit: tells log, metrics and observer what is new, and wakes those who wait for it. */
 void jobs_changed(struct jobs *j);
 MUST_USE err jobs_events_start(struct jobs *j); /* gauges and position, from the store */
@@ -244,17 +277,32 @@ MUST_USE err job_needs_follow(struct jobs *j, struct store_tx *tx, str id, enum 
 /* A failed or stopped job was replayed: those that failed because of it wait again. */
 MUST_USE err job_needs_revive(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms);
 
-/* ------------------------------------------------------------------ lease.c */
+/* ------------------------------------------------------------------ claim.c */
 
 struct job_claim {
     const struct job_kind *const *kinds; /* which to take */
+    const int *rooms;                    /* how many of each, at least one; for several */
     size_t kind_count;
-    str scope; /* only this job and what it needs; empty: any */
+    str scope; /* only this job and what it needs; empty: any. For one */
     int64_t now_ms;
 };
 /* Takes the best due job for `job` (fills it in), or leaves *ret_claimed false. */
 MUST_USE err job_claim(struct jobs *j, const struct job_claim *claim, struct job *job,
                        bool *ret_claimed);
+struct job_claimed {
+    size_t count;
+    bool has_more; /* some were passed over, because their kind has no more room here */
+};
+/* Takes the best due jobs, at most `max` (1 to JOBS_CLAIM_MAX), in one transaction. */
+MUST_USE err job_claim_several(struct jobs *j, const struct job_claim *claim,
+                               struct job *const *into, size_t max,
+                               struct job_claimed *ret_claimed);
+
+/* ------------------------------------------------------------------ lease.c */
+
+/* What a lease that is given now says. It ends a little before a silent worker's time is over
+ * (options.lease_ms), so that by then another has the job: looking and taking need some time. */
+int64_t job_lease_end_ms(const struct jobs *j, int64_t now_ms);
 /* Stores how a try ended. ERR_CONFLICT when the lease was lost: then nothing was stored. */
 MUST_USE err job_finish(struct job *job, const err *result, int64_t now_ms);
 /* Renews all leases, writes progress, and picks up wishes. */
@@ -279,11 +327,48 @@ struct jobs_due {
 };
 MUST_USE err jobs_next_due(struct jobs *j, int64_t now_ms, struct jobs_due *ret_due);
 
+/* ------------------------------------------------------------------ takes.c */
+
+/* Does a comma-separated list of names and patterns ("chess.*", "*") name this kind? */
+bool takes_matches(str takes, const char *kind);
+/* Sets j->takes from options.self. ERR_INVALID names what matches no kind, and all kinds. */
+MUST_USE err takes_decide(struct jobs *j);
+
+/* ------------------------------------------------------------------ workers.c */
+
+/* Writes our row and picks up the wish to drain. `state`: active, draining or gone. */
+MUST_USE err worker_announce(struct jobs *j, const char *state);
+const char *worker_state(const struct jobs *j);
+int64_t worker_beat_interval_ms(const struct jobs *j);
+
 /* ------------------------------------------------------------------ the other files */
 
-void *jobs_worker_main(void *jobs);
+/* The store failed us just now, if `e` says so: silence of others is no sign of death for a while.
+ */
+void jobs_note_trouble(struct jobs *j, const err *e);
+
+/* worker.c */
+struct job_places {
+    const struct job_kind *kinds[JOBS_KINDS_MAX]; /* with a place free */
+    size_t indexes[JOBS_KINDS_MAX];
+    int rooms[JOBS_KINDS_MAX]; /* places that were reserved */
+    size_t count;
+};
+/* Reserves up to `most` places in every kind that has one free. */
+void job_places_take(struct jobs *j, int most, struct job_places *p);
+/* Gives back all but those that jobs were taken for. */
+void job_places_return(struct jobs *j, const struct job_places *p, struct job *const *taken,
+                       size_t count);
+MUST_USE err job_new(struct job **ret_job);
+void job_free(struct job *job);                      /* accepts NULL */
+void job_enter(struct jobs *j, struct job *job);     /* it was claimed: it runs here */
+void job_run(struct jobs *j, struct job *job);       /* from execute to its place's end */
+void job_give_back(struct jobs *j, struct job *job); /* the same without execute: we are closing */
 /* Claims and runs one job in this thread. */
 MUST_USE err jobs_work_once(struct jobs *j, str scope, bool *ret_worked);
+
+/* crew.c */
+void *jobs_worker_main(void *jobs);
 void *jobs_keeper_main(void *jobs);
 MUST_USE err jobs_keeper_start(struct jobs *j);
 /* Something may have become due: workers and waiters look again. Call with the lock held. */

@@ -8,10 +8,42 @@
  */
 #include "platform/jobs/jobs_internal.h"
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t beat_interval_ms(const struct jobs *j)
 {
     int64_t third = j->options.lease_ms / 3;
     return third < JOBS_HEARTBEAT_MS ? third : JOBS_HEARTBEAT_MS;
+}
+
+static int64_t trouble_ns(const struct jobs *j)
+{
+    return j->options.lease_ms * 1000000 / 3;
+}
+
+void jobs_note_trouble(struct jobs *j, const err *e)
+{
+    if (e->code == ERR_BUSY || e->code == ERR_IO || e->code == ERR_NO_SPACE ||
+        e->code == ERR_TIMEOUT)
+        atomic_store(&j->trouble_ns, clock_mono_ns());
+}
+
+/* A call that hung for a third of a lease hung for the others, too. */
+static void note_hang(struct jobs *j, int64_t start_ns)
+{
+    if (clock_mono_ns() - start_ns > trouble_ns(j))
+        atomic_store(&j->trouble_ns, clock_mono_ns());
+}
+
+/* While the store was away nobody could renew a lease. Whoever reaches it first must not take the
+ * others for dead before they had time to come back. */
+static bool is_after_trouble(const struct jobs *j)
+{
+    int64_t at_ns = atomic_load(&j->trouble_ns);
+    return at_ns && clock_mono_ns() - at_ns < trouble_ns(j);
 }
 
 void jobs_note_due(struct jobs *j, int64_t at_ms)
@@ -111,8 +143,11 @@ static void heartbeat(struct jobs *j)
     size_t count = beats_collect(j, beats);
     if (!count)
         return;
+    int64_t start_ns = clock_mono_ns();
     err e = job_beat_all(j, beats, count, clock_wall_ms());
+    note_hang(j, start_ns);
     if (e.code) {
+        jobs_note_trouble(j, &e);
         jobs_warn(j, "jobs.heartbeat_failed", NULL, &e);
         return;
     }
@@ -134,7 +169,10 @@ static err look_at_store(struct jobs *j, int64_t now_ms, struct sight *ret_sight
     if (j->worker_count > 0)
         TRY(jobs_schedules_fire(j, now_ms, &schedule_ms));
     TRY(jobs_next_due(j, now_ms, &due));
-    if (due.has_expired) {
+    if (due.has_expired && is_after_trouble(j)) {
+        due.has_expired = false;
+        due.next_ms = sooner(due.next_ms, now_ms + JOBS_POLL_MS);
+    } else if (due.has_expired) {
         size_t count = 0;
         TRY(jobs_reap(j, now_ms, STR_NONE, now_ms, &count));
     }
@@ -154,8 +192,11 @@ static void look(struct jobs *j)
     if (!is_due)
         return;
     struct sight sight = { .next_ms = INT64_MAX };
+    int64_t start_ns = clock_mono_ns();
     err e = look_at_store(j, now_ms, &sight);
+    note_hang(j, start_ns);
     if (e.code) {
+        jobs_note_trouble(j, &e);
         jobs_warn(j, "jobs.look_failed", NULL, &e);
         sight.next_ms = now_ms + JOBS_POLL_MS;
     }
@@ -166,6 +207,42 @@ static void look(struct jobs *j)
         wake_workers(j);
     else
         jobs_changed(j);
+}
+
+/* ------------------------------------------------------------------ our row among the workers */
+
+static void announce(struct jobs *j, int64_t *next_ns)
+{
+    pthread_mutex_lock(&j->lock);
+    bool is_due = j->worker_count && (j->must_announce || clock_mono_ns() >= *next_ns);
+    j->must_announce = false;
+    pthread_mutex_unlock(&j->lock);
+    if (!is_due)
+        return;
+    err e = worker_announce(j, worker_state(j));
+    if (e.code) {
+        jobs_note_trouble(j, &e);
+        jobs_warn(j, "jobs.announce_failed", NULL, &e);
+    }
+    /* Every second after a failure: the others wait for a sign of life. */
+    *next_ns = clock_mono_ns() +
+               (e.code ? JOBS_POLL_MS : worker_beat_interval_ms(j)) * INT64_C(1000000);
+}
+
+void jobs_drain(struct jobs *j, bool is_wanted)
+{
+    atomic_store(&j->drains, is_wanted);
+    pthread_mutex_lock(&j->lock);
+    j->must_announce = true;
+    j->keeper_is_poked = true;
+    pthread_cond_signal(&j->keeper);
+    jobs_wake_locked(j);
+    pthread_mutex_unlock(&j->lock);
+}
+
+bool jobs_is_draining(const struct jobs *j)
+{
+    return atomic_load(&j->drains) || atomic_load(&j->is_told_to_drain);
 }
 
 /* ------------------------------------------------------------------ ticks for a command line */
@@ -192,11 +269,6 @@ static void tick(struct jobs *j)
 }
 
 /* ------------------------------------------------------------------ the thread */
-
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Sleeps until the next beat, tick or due time. Returns false when the thread must end. */
 static bool keeper_sleep(struct jobs *j, int64_t beat_ns, int64_t tick_ns)
@@ -226,6 +298,7 @@ void *jobs_keeper_main(void *arg)
 {
     struct jobs *j = arg;
     int64_t beat_ns = 0, tick_ns = 0;
+    int64_t announce_ns = clock_mono_ns() + worker_beat_interval_ms(j) * INT64_C(1000000);
     while (keeper_sleep(j, beat_ns, tick_ns)) {
         int64_t now_ns = clock_mono_ns();
         if (now_ns >= beat_ns) {
@@ -237,6 +310,7 @@ void *jobs_keeper_main(void *arg)
             tick(j);
             tick_ns = now_ns + (int64_t)JOBS_TICK_MS * 1000000;
         }
+        announce(j, &announce_ns);
         look(j);
     }
     return NULL;

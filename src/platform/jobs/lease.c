@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* lease.c -- taking a job, keeping it, giving it back.
+/* lease.c -- keeping a job that was taken (claim.c), giving it back.
  *
- * A claim is one UPDATE: it finds the best due job, passing over those that others are taking at
- * this moment, marks it running and numbers the lease. All
- * later statements of the worker carry that number, so when somebody else has taken the job
- * meanwhile they match no row, and the transaction fails with ERR_CONFLICT. That, not the clock,
- * keeps effects single; the clock only says when a silent worker may be taken for dead.
+ * A claim numbers the lease. All later statements of the worker carry that number, so when somebody
+ * else has taken the job meanwhile they match no row, and the transaction fails with ERR_CONFLICT.
+ * That, not the clock, keeps effects single; the clock only says when a silent worker may be taken
+ * for dead.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -14,110 +13,18 @@
 #include "base/buf.h"
 #include "platform/jobs/jobs_internal.h"
 
+int64_t job_lease_end_ms(const struct jobs *j, int64_t now_ms)
+{
+    int64_t spare_ms = j->options.lease_ms / 8;
+    return now_ms + j->options.lease_ms - (spare_ms < JOBS_SPARE_MS ? spare_ms : JOBS_SPARE_MS);
+}
+
 static err lease_lost(const char *id)
 {
     return ERR(ERR_CONFLICT,
                "job %s is no longer ours: its lease ran out and it was given to another "
                "worker (this try changes nothing any more)",
                id);
-}
-
-/* ------------------------------------------------------------------ claim */
-
-/* Values 1..4 are worker, lease end, now and scope; the kinds follow. */
-enum { CLAIM_FIXED = 4 };
-
-static void claim_sql(const struct job_claim *c, struct buf *sql)
-{
-    buf_add_cstr(sql, "UPDATE jobs SET state = 'running', worker = ?1, lease_until_ms = ?2, "
-                      "lease_no = lease_no + 1, lease_moved = 0, attempts = attempts + 1, "
-                      "started_ms = COALESCE(started_ms, ?3), eta_s = -1 "
-                      "WHERE state = 'queued' AND id = (SELECT id FROM jobs "
-                      "WHERE state = 'queued' AND next_try_ms <= ?3 AND kind IN (");
-    for (size_t i = 0; i < c->kind_count; i++)
-        buf_add_fmt(sql, "%s?%zu", i ? "," : "", CLAIM_FIXED + 1 + i);
-    buf_add_cstr(sql, ") AND (?4 IS NULL OR id = ?4 OR id IN (WITH RECURSIVE below (id) AS ("
-                      "SELECT needs_id FROM job_needs WHERE job_id = ?4 UNION "
-                      "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
-                      "SELECT id FROM below)) "
-                      "ORDER BY priority DESC, next_try_ms, job_no LIMIT 1 @skip_locked) "
-                      "RETURNING " JOB_COLUMNS ", lease_no");
-}
-
-struct claim_tx {
-    struct jobs *jobs;
-    const struct job_claim *claim;
-    struct job *job;
-    str sql;
-    struct store_args args;
-    bool is_claimed;
-};
-
-static err claim_write(struct store_tx *tx, void *arg)
-{
-    struct claim_tx *c = arg;
-    struct job *job = c->job;
-    arena_reset(&job->mem);
-    c->is_claimed = false;
-    struct store_rows *rows;
-    TRY(store_query_dynamic(store_tx_read(tx), c->sql, c->args, &rows));
-    bool found = store_next(rows);
-    err e = OK;
-    if (found) {
-        e = job_row_read(rows, &job->mem, &job->info);
-        job->lease_no = store_col_int(rows, JOB_COLUMN_COUNT);
-    }
-    e = err_first(e, store_rows_close(rows));
-    if (e.code || !found)
-        return e;
-    job->kind = jobs_kind(c->jobs, str_of(job->info.kind));
-    assert(job->kind); /* the statement asked for known kinds only */
-    job->waited_ms = c->claim->now_ms - job->info.next_try_ms;
-    c->is_claimed = true;
-    struct job_event_row row = {
-        .job_id = str_of(job->info.id),
-        .event = "job.started",
-        .from = JOB_QUEUED,
-        .to = JOB_RUNNING,
-        .attempt = job->info.attempts,
-        .took_ms = job->waited_ms,
-    };
-    return job_event_add(c->jobs, tx, &row, c->claim->now_ms);
-}
-
-err job_claim(struct jobs *j, const struct job_claim *claim, struct job *job, bool *ret_claimed)
-{
-    assert(claim->kind_count <= JOBS_KINDS_MAX);
-    if (!claim->kind_count) {
-        *ret_claimed = false;
-        return OK;
-    }
-    struct store_value values[CLAIM_FIXED + JOBS_KINDS_MAX] = {
-        sql_cstr(j->worker),
-        sql_int(claim->now_ms + j->options.lease_ms),
-        sql_int(claim->now_ms),
-        sql_text_opt(claim->scope),
-    };
-    for (size_t i = 0; i < claim->kind_count; i++)
-        values[CLAIM_FIXED + i] = sql_cstr(claim->kinds[i]->name);
-    struct buf sql;
-    buf_init(&sql, 16 * 1024);
-    claim_sql(claim, &sql);
-    struct claim_tx c = {
-        .jobs = j,
-        .claim = claim,
-        .job = job,
-        .sql = buf_str(&sql),
-        .args = { values, CLAIM_FIXED + claim->kind_count },
-    };
-    err e = buf_check(&sql);
-    if (!e.code)
-        e = store_write_claim(j->options.store, claim_write, &c);
-    buf_deinit(&sql);
-    if (e.code)
-        return err_wrap(e, "claiming a job");
-    *ret_claimed = c.is_claimed;
-    return OK;
 }
 
 /* ------------------------------------------------------------------ the end of a try */
@@ -135,7 +42,7 @@ static err try_read(struct store_tx *tx, const struct job *job, struct job_try *
 {
     struct store_rows *rows;
     TRY(store_query(store_tx_read(tx),
-                    "SELECT attempts, tries_max, stop_wanted, pause_wanted FROM jobs "
+                    "SELECT attempts, tries_max, stop_wanted, pause_wanted, kills FROM jobs "
                     "WHERE id = ?1 AND lease_no = ?2 AND state = 'running'",
                     ARGS(sql_cstr(job->info.id), sql_int(job->lease_no)), &rows));
     bool found = store_next(rows);
@@ -145,6 +52,7 @@ static err try_read(struct store_tx *tx, const struct job *job, struct job_try *
         t.tries_max = (int)store_col_int(rows, 1);
         t.stop_wanted = store_col_int(rows, 2) != 0;
         t.pause_wanted = store_col_int(rows, 3) != 0;
+        t.kills = (int)store_col_int(rows, 4);
     }
     TRY(store_rows_close(rows));
     if (!found)
@@ -159,18 +67,18 @@ static bool is_failure(const struct finish_tx *f)
     return f->result.code && (f->result.code != ERR_CANCELLED || f->outcome.to == JOB_FAILED);
 }
 
-static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
+static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts, int kills)
 {
     struct job *job = f->job;
     const struct job_outcome *o = &f->outcome;
     bool has_error = is_failure(f);
-    int64_t delay_ms = o->has_backoff
-                           ? job_backoff_ms(attempts, job->jobs->options.retry_base_ms, f->jitter)
-                           : 0;
+    int64_t delay_ms = o->has_backoff ? job_backoff_ms(attempts + kills,
+                                                       job->jobs->options.retry_base_ms, f->jitter)
+                                      : 0;
     bool is_success = o->to == JOB_SUCCEEDED;
     return store_exec(
         tx,
-        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, kills = 0, next_try_ms = ?5, "
+        "UPDATE jobs SET state = ?3, attempts = ?4, crashes = 0, kills = ?13, next_try_ms = ?5, "
         "finished_ms = ?6, "
         "result = ?7, error = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?9, error) END, "
         "error_code = CASE WHEN ?8 = 1 THEN NULL ELSE COALESCE(?10, error_code) END, "
@@ -182,7 +90,7 @@ static err finish_row(struct store_tx *tx, struct finish_tx *f, int attempts)
              is_success ? sql_text_opt(job->result) : sql_null(), sql_int(is_success),
              sql_cstr(has_error ? f->result.msg : NULL),
              sql_cstr(has_error ? err_code_name(f->result.code) : NULL),
-             sql_int(atomic_load(&job->done)), sql_int(atomic_load(&job->total))),
+             sql_int(atomic_load(&job->done)), sql_int(atomic_load(&job->total)), sql_int(kills)),
         NULL);
 }
 
@@ -194,9 +102,11 @@ static err finish_write(struct store_tx *tx, void *arg)
     TRY(try_read(tx, job, &t));
     unsigned told = JOB_FLAG_TOLD | JOB_FLAG_STOP | JOB_FLAG_PAUSE;
     t.was_told = (atomic_load(&job->flags) & told) != 0 || atomic_load(&job->jobs->is_closing);
+    t.was_hindered = atomic_load(&job->had_trouble) || f->result.code == ERR_NO_SPACE ||
+                     atomic_load(&job->jobs->trouble_ns) >= job->started_ns;
     f->outcome = job_outcome_of(&t, f->result.code);
     int attempts = f->outcome.is_spent || t.attempts < 1 ? t.attempts : t.attempts - 1;
-    TRY(finish_row(tx, f, attempts));
+    TRY(finish_row(tx, f, attempts, f->outcome.is_hindered ? t.kills + 1 : 0));
     struct job_event_row row = {
         .job_id = str_of(job->info.id),
         .event = f->outcome.event,
@@ -246,6 +156,44 @@ err job_cursor_save(struct job *job, struct store_tx *tx, str cursor)
     return lease_lost(job->info.id);
 }
 
+err job_fence(struct job *job, struct store_tx *tx)
+{
+    int64_t one = 0;
+    err e = store_get_int(store_tx_read(tx),
+                          "SELECT 1 FROM jobs WHERE id = ?1 AND lease_no = ?2 "
+                          "AND state = 'running'",
+                          ARGS(sql_cstr(job->info.id), sql_int(job->lease_no)), &one);
+    if (e.code != ERR_NOT_FOUND)
+        return e;
+    atomic_fetch_or(&job->flags, JOB_FLAG_LOST);
+    return lease_lost(job->info.id);
+}
+
+struct fenced_write {
+    struct job *job;
+    store_write_fn fn;
+    void *arg;
+};
+
+static err fenced_write(struct store_tx *tx, void *arg)
+{
+    const struct fenced_write *w = arg;
+    TRY(job_fence(w->job, tx));
+    return w->fn(tx, w->arg);
+}
+
+err job_write(struct job *job, struct store *s, store_write_fn fn, void *arg)
+{
+    if (!job)
+        return store_write(s, fn, arg);
+    struct fenced_write w = { job, fn, arg };
+    err e = store_write(s, fenced_write, &w);
+    /* What a store answers that is away, or full; our own statements have other mistakes. */
+    if (e.code == ERR_BUSY || e.code == ERR_IO || e.code == ERR_NO_SPACE)
+        atomic_store(&job->had_trouble, true);
+    return e;
+}
+
 struct cursor_write {
     struct job *job;
     str cursor;
@@ -260,7 +208,7 @@ static err cursor_write(struct store_tx *tx, void *arg)
 err job_cursor_commit(struct job *job, str cursor)
 {
     struct cursor_write w = { job, cursor };
-    return store_write(job->jobs->options.store, cursor_write, &w);
+    return job_write(job, job->jobs->options.store, cursor_write, &w);
 }
 
 /* ------------------------------------------------------------------ heartbeat */
@@ -299,7 +247,7 @@ static err beats_write(struct store_tx *tx, void *arg)
 
 err job_beat_all(struct jobs *j, struct job_beat *beats, size_t count, int64_t now_ms)
 {
-    struct beats_tx b = { beats, count, now_ms + j->options.lease_ms };
+    struct beats_tx b = { beats, count, job_lease_end_ms(j, now_ms) };
     return store_write(j->options.store, beats_write, &b);
 }
 
@@ -320,13 +268,18 @@ struct reap_tx {
     size_t count;
 };
 
-/* A process of this machine that is gone, and did not say that it crashed. One that lives and is
- * silent hangs in its job; of other machines nothing is known. */
+/* A process of this data folder that is gone, and did not say that it crashed; or one of another,
+ * of which only the silence is known: its machine or the network went away, more likely than that
+ * it crashed and nobody started it again. One of ours that lives and is silent hangs in its job. */
 static bool was_killed(const struct jobs *j, str worker)
 {
     const char *folder = j->options.crash_folder;
-    return folder && process_is_dead(worker, str_of(j->worker)) &&
-           !crash_note_exists(folder, worker);
+    str own = str_of(j->worker);
+    if (!folder)
+        return false;
+    if (!process_is_kin(worker, own))
+        return true;
+    return process_is_dead(worker, own) && !crash_note_exists(folder, worker);
 }
 
 static err reap_list(struct store_tx *tx, struct reap_tx *r)
@@ -363,7 +316,8 @@ static err reap_one(struct store_tx *tx, struct reap_tx *r, const struct reaped 
     int crashes = x->t.crashes + !x->t.was_killed, kills = x->t.kills + x->t.was_killed;
     char detail[400];
     snprintf(detail, sizeof(detail), "its worker %s %s (%d in a row without progress%s)", x->worker,
-             x->t.was_killed ? "died: killed, or the machine went down" : "died or fell silent",
+             x->t.was_killed ? "died or fell silent: killed, cut off, or its machine went down"
+                             : "died or fell silent",
              x->t.was_killed ? kills : crashes,
              o.to == JOB_FAILED ? "; given up: look for the cause, then replay it" : "");
     TRY(store_exec(tx,

@@ -109,8 +109,8 @@ static err fail_above(struct jobs *j, struct store_tx *tx, str id, enum job_stat
     char reason[160];
     snprintf(reason, sizeof(reason), "needs job %.*s, which is %s: replay that one", STR_ARG(id),
              job_state_name(to));
-    struct store_args args =
-        ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker), sql_cstr(reason));
+    struct store_args args = ARGS(sql_text(id), sql_int(now_ms), sql_cstr(j->worker),
+                                  sql_cstr(reason));
     TRY(store_exec(tx,
                    ABOVE
                    "INSERT INTO job_events " EVENT_COLUMNS

@@ -84,6 +84,14 @@ void process_name(const char *label, char out[PROCESS_NAME_BYTES])
         snprintf(out, PROCESS_NAME_BYTES, "%s", label);
 }
 
+bool process_is_kin(str name, str own)
+{
+    str host, own_host;
+    int64_t pid = 0, own_pid = 0, start = -1;
+    return name_split(name, &host, &pid, &start) && name_split(own, &own_host, &own_pid, &start) &&
+           str_eq(host, own_host);
+}
+
 bool process_is_dead(str name, str own)
 {
     str host, own_host;

@@ -100,8 +100,8 @@ static err schedule_read(struct store_tx *tx, const char *name, struct schedule_
         row.next_ms = store_col_int(rows, 0);
         snprintf(row.last_job_id, sizeof(row.last_job_id), "%.*s",
                  STR_ARG(store_col_text(rows, 1)));
-        row.is_last_unfinished =
-            job_state_parse(store_col_text(rows, 2), &state) && !job_state_is_finished(state);
+        row.is_last_unfinished = job_state_parse(store_col_text(rows, 2), &state) &&
+                                 !job_state_is_finished(state);
     }
     TRY(store_rows_close(rows));
     *ret_row = row;
@@ -182,10 +182,10 @@ err jobs_schedules_fire(struct jobs *j, int64_t now_ms, int64_t *ret_next_ms)
             if (e.code)
                 return err_wrap(e, "firing schedule '%s'", t.schedules[i]->name);
             if (f.is_overlapping || f.is_refused) {
-                err why =
-                    ERR(ERR_BUSY, "schedule '%s' lets this time pass: %s", t.schedules[i]->name,
-                        f.is_refused ? "too many jobs of its kind are waiting"
-                                     : "its last job is unfinished");
+                err why = ERR(ERR_BUSY, "schedule '%s' lets this time pass: %s",
+                              t.schedules[i]->name,
+                              f.is_refused ? "too many jobs of its kind are waiting"
+                                           : "its last job is unfinished");
                 jobs_warn(j, "schedule.skipped", NULL, &why);
             }
             t.next_ms[i] = f.next_ms;

@@ -74,6 +74,24 @@ const struct store_migration jobs_migrations[] = {
       ") @strict;" },
     /* crashes counts those of the job's own making, kills the other deaths of its worker */
     { 2, "ALTER TABLE jobs ADD COLUMN kills @int NOT NULL DEFAULT 0;" },
+    { 3, "ALTER TABLE jobs ADD COLUMN place @text;" /* only processes of this data folder */
+         "CREATE TABLE workers ("
+         "  worker       @text NOT NULL PRIMARY KEY," /* as in leases */
+         "  name         @text NOT NULL,"
+         "  role         @text NOT NULL,"
+         "  version      @text NOT NULL,"
+         "  place        @text NOT NULL,"
+         "  cores        @int NOT NULL,"
+         "  memory_bytes @int NOT NULL,"
+         "  gpu          @text NOT NULL," /* empty: none */
+         "  kinds        @text NOT NULL," /* ",chess.train,core.collect," */
+         "  places       @int NOT NULL,"  /* jobs at once */
+         "  state        @text NOT NULL CHECK (state IN ('active', 'draining', 'gone')),"
+         "  drain_wanted @int NOT NULL,"
+         "  started_ms   @int NOT NULL,"
+         "  seen_ms      @int NOT NULL,"
+         "  until_ms     @int NOT NULL" /* silent after it: gone */
+         ") @strict;" },
     { 0, NULL },
 };
 
@@ -108,6 +126,7 @@ err job_row_read(struct store_rows *rows, arena *keep, struct job_info *ret_info
     info.total = store_col_int(rows, 21);
     info.eta_s = store_col_real(rows, 22);
     info.error_code = store_col_text_keep(rows, 23, keep);
+    info.place = store_col_text_keep(rows, 24, keep);
     *ret_info = info;
     return OK;
 }

@@ -93,6 +93,14 @@ struct job_outcome job_outcome_of(const struct job_try *t, enum err_code code)
         return (struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused" };
     if (code == ERR_CANCELLED && t->was_told)
         return (struct job_outcome){ .to = JOB_QUEUED, .event = "job.requeued" };
+    /* A database that is away or a disk that is full is not the job's fault: it may take an hour.
+     */
+    if (is_worth_retrying(code) && t->was_hindered && t->kills + 1 < JOB_KILLS_MAX)
+        return t->pause_wanted ? (struct job_outcome){ .to = JOB_PAUSED, .event = "job.paused" }
+                               : (struct job_outcome){ .to = JOB_QUEUED,
+                                                       .event = "job.retried",
+                                                       .has_backoff = true,
+                                                       .is_hindered = true };
     if (!is_worth_retrying(code) || t->attempts >= t->tries_max)
         return (struct job_outcome){ .to = JOB_FAILED, .event = "job.failed", .is_spent = true };
     if (t->pause_wanted)

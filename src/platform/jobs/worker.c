@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* worker.c -- one thread takes a job, runs it, stores how it ended, takes the next.
+/* worker.c -- a job that was taken runs, and how it ended is stored.
  *
- * The same code serves the worker threads and a command line that works in its own thread. Kinds
- * may limit how many of them run at once in this process: before a claim, a place in every kind
- * that has one free is reserved; after it, the places that were not used are given back. So no lock
- * is held while the store works.
+ * The same code serves the worker threads (crew.c) and a command line that works in its own thread.
+ * Kinds may limit how many of them run at once in this process: before a claim, a place in every
+ * kind that has one free is reserved; after it, the places that were not used are given back. So no
+ * lock is held while the store works.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -68,6 +68,11 @@ err job_check(struct job *job)
     return ERR(ERR_TIMEOUT, "job %s took longer than the %d s of one try", job->info.id, timeout_s);
 }
 
+bool job_is_lost(const struct job *job)
+{
+    return (atomic_load(&job->flags) & JOB_FLAG_LOST) != 0;
+}
+
 bool job_pause_wanted(const struct job *job)
 {
     unsigned flags = atomic_load(&job->flags);
@@ -99,37 +104,36 @@ void job_result_set(struct job *job, str json)
 
 /* ------------------------------------------------------------------ places */
 
-struct places {
-    const struct job_kind *kinds[JOBS_KINDS_MAX]; /* with a place free */
-    size_t indexes[JOBS_KINDS_MAX];
-    size_t count;
-};
-
-static void places_take(struct jobs *j, struct places *p)
+void job_places_take(struct jobs *j, int most, struct job_places *p)
 {
     p->count = 0;
     pthread_mutex_lock(&j->lock);
     for (size_t i = 0; i < j->kind_count; i++) {
-        int max = j->kinds[i]->concurrent_max;
-        if (max > 0 && j->running_by_kind[i] >= max)
+        int max = j->kinds[i]->concurrent_max, room = most;
+        if (max > 0 && room > max - j->running_by_kind[i])
+            room = max - j->running_by_kind[i];
+        if (!j->takes[i] || room <= 0)
             continue;
         if (max > 0)
-            j->running_by_kind[i]++;
+            j->running_by_kind[i] += room;
         p->kinds[p->count] = j->kinds[i];
+        p->rooms[p->count] = room;
         p->indexes[p->count++] = i;
     }
     pthread_mutex_unlock(&j->lock);
 }
 
-/* Gives back all places but that of `used` (NULL: all). */
-static void places_return(struct jobs *j, const struct places *p, const struct job_kind *used)
+void job_places_return(struct jobs *j, const struct job_places *p, struct job *const *taken,
+                       size_t count)
 {
     pthread_mutex_lock(&j->lock);
-    for (size_t i = 0; i < p->count; i++) {
-        if (p->kinds[i]->concurrent_max > 0 && p->kinds[i] != used)
-            j->running_by_kind[p->indexes[i]]--;
-    }
-    if (used) {
+    for (size_t i = 0; i < p->count; i++)
+        if (p->kinds[i]->concurrent_max > 0)
+            j->running_by_kind[p->indexes[i]] -= p->rooms[i];
+    for (size_t i = 0; i < count; i++)
+        if (taken[i]->kind->concurrent_max > 0)
+            j->running_by_kind[jobs_kind_index(j, taken[i]->kind)]++;
+    if (count) {
         /* A worker that looked meanwhile may have seen a place taken that was only reserved. */
         jobs_wake_locked(j);
     }
@@ -147,7 +151,24 @@ static void place_leave(struct jobs *j, const struct job_kind *kind)
 
 /* ------------------------------------------------------------------ one job */
 
-static void job_enter(struct jobs *j, struct job *job)
+err job_new(struct job **ret_job)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return ERR(ERR_NO_MEMORY, "no memory for taking a job");
+    arena_init(&job->mem, JOB_ARENA_BYTES);
+    *ret_job = job;
+    return OK;
+}
+
+void job_free(struct job *job)
+{
+    if (job)
+        arena_deinit(&job->mem);
+    free(job);
+}
+
+void job_enter(struct jobs *j, struct job *job)
 {
     int timeout_s = job->kind->timeout_s > 0 ? job->kind->timeout_s : JOB_TIMEOUT_DEFAULT_S;
     job->jobs = j;
@@ -163,7 +184,7 @@ static void job_enter(struct jobs *j, struct job *job)
     job->deadline_ns = job->started_ns + (int64_t)timeout_s * 1000000000;
     atomic_store(&job->done, job->info.done);
     atomic_store(&job->total, job->info.total);
-    jobs_note_due(j, clock_wall_ms() + j->options.lease_ms + 1);
+    jobs_note_due(j, job_lease_end_ms(j, clock_wall_ms()) + 1);
     pthread_mutex_lock(&j->lock);
     list_push(&j->running, &job->link);
     j->running_count++;
@@ -196,6 +217,7 @@ static void job_finish_surely(struct jobs *j, struct job *job, const err *result
                   &e);
         if (e.code == ERR_CONFLICT || atomic_load(&j->is_closing))
             return;
+        jobs_note_trouble(j, &e);
         pthread_mutex_lock(&j->lock);
         struct timespec until = clock_deadline(wait_ms);
         while (!atomic_load(&j->is_closing) &&
@@ -206,25 +228,35 @@ static void job_finish_surely(struct jobs *j, struct job *job, const err *result
     }
 }
 
-static void job_run(struct jobs *j, struct job *job)
+static void job_end(struct jobs *j, struct job *job, const err *result)
+{
+    job_finish_surely(j, job, result);
+    job_leave(j, job);
+    jobs_changed(j);
+    if (result->code) /* a retry may have been put off: let the keeper look when it is due */
+        jobs_note_due(j, 0);
+    place_leave(j, job->kind);
+}
+
+void job_run(struct jobs *j, struct job *job)
 {
     jobs_changed(j); /* job.started */
     err result = j->options.execute(j->options.arg, job, job->kind);
-    job_finish_surely(j, job, &result);
-    job_leave(j, job);
-    jobs_changed(j);
-    if (result.code) /* a retry may have been put off: let the keeper look when it is due */
-        jobs_note_due(j, 0);
+    job_end(j, job, &result);
+}
+
+void job_give_back(struct jobs *j, struct job *job)
+{
+    err result = ERR(ERR_CANCELLED, "this process shuts down");
+    job_end(j, job, &result);
 }
 
 err jobs_work_once(struct jobs *j, str scope, bool *ret_worked)
 {
-    struct job *job = calloc(1, sizeof(*job));
-    if (!job)
-        return ERR(ERR_NO_MEMORY, "no memory for taking a job");
-    arena_init(&job->mem, JOB_ARENA_BYTES);
-    struct places places;
-    places_take(j, &places);
+    struct job *job = NULL;
+    TRY(job_new(&job));
+    struct job_places places;
+    job_places_take(j, 1, &places);
     struct job_claim claim = {
         .kinds = places.kinds,
         .kind_count = places.count,
@@ -237,49 +269,14 @@ err jobs_work_once(struct jobs *j, str scope, bool *ret_worked)
      */
     if (!e.code && is_claimed)
         job_enter(j, job);
-    places_return(j, &places, !e.code && is_claimed ? job->kind : NULL);
-    if (!e.code && is_claimed) {
-        const struct job_kind *kind = job->kind;
+    job_places_return(j, &places, &job, !e.code && is_claimed);
+    if (!e.code && is_claimed)
         job_run(j, job);
-        place_leave(j, kind);
-    }
-    arena_deinit(&job->mem);
-    free(job);
+    job_free(job);
     if (e.code)
         return e;
     *ret_worked = is_claimed;
     return OK;
-}
-
-/* ------------------------------------------------------------------ threads */
-
-/* Sleeps until something may have become due, or shutdown. */
-static void worker_sleep(struct jobs *j, uint64_t seen, const err *trouble)
-{
-    struct timespec until = clock_deadline(trouble->code ? JOBS_POLL_MS : JOBS_SLEEP_MAX_MS);
-    pthread_mutex_lock(&j->lock);
-    while (!atomic_load(&j->is_closing) && (trouble->code || j->wake_count == seen)) {
-        if (pthread_cond_timedwait(&j->work, &j->lock, &until) != 0)
-            break;
-    }
-    pthread_mutex_unlock(&j->lock);
-}
-
-void *jobs_worker_main(void *arg)
-{
-    struct jobs *j = arg;
-    while (!atomic_load(&j->is_closing)) {
-        pthread_mutex_lock(&j->lock);
-        uint64_t seen = j->wake_count;
-        pthread_mutex_unlock(&j->lock);
-        bool worked = false;
-        err e = jobs_work_once(j, STR_NONE, &worked);
-        if (e.code)
-            jobs_warn(j, "jobs.claim_failed", NULL, &e);
-        if (!worked)
-            worker_sleep(j, seen, &e);
-    }
-    return NULL;
 }
 
 /* ------------------------------------------------------------------ the command line */

@@ -327,3 +327,20 @@ int64_t fixture_int(struct fixture *f, const char *sql)
     must(store_read(f->store, int_query, &r));
     return r.value;
 }
+
+int fixture_set_up(void **state)
+{
+    struct fixture *f = malloc(sizeof(*f));
+    if (!f)
+        return -1;
+    fixture_init(f);
+    *state = f;
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    fixture_deinit(*state);
+    free(*state);
+    return 0;
+}

@@ -44,6 +44,9 @@ err fixture_execute(void *fixture, struct job *job, const struct job_kind *kind)
 
 void fixture_init(struct fixture *f);
 void fixture_deinit(struct fixture *f);
+/* The same for cmocka: *state is a struct fixture. */
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
 /* Another struct jobs on the same store. */
 struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_ms,
                           bool sole_worker);

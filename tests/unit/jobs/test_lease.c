@@ -14,23 +14,6 @@
 
 #include "jobs_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof(*f));
-    if (!f)
-        return -1;
-    fixture_init(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* A job taken by hand, as a worker would, at a time of our choosing. */
 struct taken {
     struct job job;
@@ -90,27 +73,27 @@ static void a_silent_worker_loses_its_job_and_changes_nothing(void **state)
     struct jobs *other = fixture_jobs(f, "two", 1000, false);
     struct added a = fixture_note(f, "t.steps", "{\"count\":3}");
     int64_t now_ms = clock_wall_ms();
-    struct taken *first = take(f, f->jobs, now_ms); /* lease of 30 s */
+    struct taken *first = take(f, f->jobs, now_ms); /* 30 s, less half a second */
     assert_true(first->is_taken);
     assert_int_equal(effect(f, first, 1), ERR_NONE);
     assert_false(take(f, other, now_ms)->is_taken); /* it is held */
 
     /* While the lease lasts nobody takes it; a renewal makes it last longer. */
     size_t count = 99;
-    assert_int_equal(jobs_reap(other, now_ms + 30000, STR_NONE, now_ms + 30000, &count).code,
+    assert_int_equal(jobs_reap(other, now_ms + 29500, STR_NONE, now_ms + 29500, &count).code,
                      ERR_NONE);
     assert_int_equal(count, 0);
     assert_false(beat(f->jobs, first, now_ms + 20000).is_lost);
-    assert_int_equal(jobs_reap(other, now_ms + 40000, STR_NONE, now_ms + 40000, &count).code,
+    assert_int_equal(jobs_reap(other, now_ms + 49500, STR_NONE, now_ms + 49500, &count).code,
                      ERR_NONE);
     assert_int_equal(count, 0);
     struct job_info info = fixture_get(f, a.id);
     assert_int_equal(info.done, 7);
     assert_int_equal(info.total, 9);
-    assert_int_equal(info.lease_until_ms, now_ms + 50000);
+    assert_int_equal(info.lease_until_ms, now_ms + 49500);
 
     /* Then it is silent for too long, and another goes on where it was. */
-    assert_int_equal(jobs_reap(other, now_ms + 50001, STR_NONE, now_ms + 50001, &count).code,
+    assert_int_equal(jobs_reap(other, now_ms + 49501, STR_NONE, now_ms + 49501, &count).code,
                      ERR_NONE);
     assert_int_equal(count, 1);
     fixture_state_is(f, a.id, JOB_QUEUED);
@@ -253,6 +236,33 @@ static void leases_of_dead_processes_are_dropped_at_once(void **state)
     fixture_state_is(f, jobs[3].id, JOB_RUNNING);
     jobs_close(verb, 0);
     jobs_close(server, 0);
+}
+
+static err bind_elsewhere(struct store_tx *tx, void *arg)
+{
+    (void)arg;
+    return store_exec(tx, "UPDATE jobs SET place = 'elsewhere'", NO_ARGS, NULL);
+}
+
+static void a_restored_store_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct jobs *old = fixture_jobs(f, "far~0123456789abcdef:12@34", 3600 * 1000, false);
+    struct added bound = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note", .payload = STR("{\"name\":\"b\"}") });
+    struct added ended = fixture_note(f, "t.claim", "{}");
+    struct taken *t = take(f, old, clock_wall_ms());
+    assert_true(t->is_taken);
+    drop(t);
+    assert_int_equal(store_write(f->store, bind_elsewhere, NULL).code, ERR_NONE);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(jobs_adopt(f->store, f->jobs->options.self.place, "t.claim").code,
+                         ERR_NONE);
+    assert_int_equal(jobs_start(f->jobs, 1).code, ERR_NONE);
+    fixture_wait_state(f, bound.id, JOB_SUCCEEDED);
+    fixture_wait_state(f, ended.id, JOB_STOPPED);
+    assert_string_equal(f->trail, "b");
+    jobs_close(old, 0);
 }
 
 static void a_job_that_kills_the_process_ends_as_failed(void **state)
@@ -511,12 +521,13 @@ static void the_keeper_fires_schedules(void **state)
     fail_msg("the schedule did not fire twice");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_silent_worker_loses_its_job_and_changes_nothing),
+        T(a_restored_store_waits_for_nobody),
         T(work_that_hangs_is_done_by_another),
         cmocka_unit_test(a_process_is_known_by_more_than_its_number),
         T(leases_of_dead_processes_are_dropped_at_once),

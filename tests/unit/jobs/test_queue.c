@@ -11,23 +11,6 @@
 
 #include "jobs_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof(*f));
-    if (!f)
-        return -1;
-    fixture_init(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* ------------------------------------------------------------------ adding */
 
 /* If this fails, what was sent is not what the work gets, or a reply names a run that never comes.
@@ -228,11 +211,11 @@ static void higher_priority_first_then_older(void **state)
         added[i] = fixture_add(f, &(struct job_spec){ .kind = "t.note",
                                                       .payload = str_of(adds[i].payload),
                                                       .priority = adds[i].priority });
-    struct added later =
-        fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                           .priority = 10,
-                                           .payload = STR("{\"name\":\"later\"}"),
-                                           .not_before_ms = clock_wall_ms() + 3600000 });
+    struct added later = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note",
+                               .priority = 10,
+                               .payload = STR("{\"name\":\"later\"}"),
+                               .not_before_ms = clock_wall_ms() + 3600000 });
     assert_int_equal(jobs_start(f->jobs, 1).code, ERR_NONE);
     for (size_t i = 0; i < COUNT_OF(adds); i++)
         fixture_wait_state(f, added[i].id, JOB_SUCCEEDED);
@@ -251,10 +234,10 @@ static void a_command_runs_its_job_and_what_that_needs(void **state)
     struct added b = fixture_add(f, &(struct job_spec){ .kind = "t.note",
                                                         .payload = STR("{\"name\":\"b\"}"),
                                                         .needs = (const char *[]){ a.id, NULL } });
-    struct added c =
-        fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                           .payload = STR("{\"name\":\"c\"}"),
-                                           .needs = (const char *[]){ b.id, a.id, NULL } });
+    struct added c = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note",
+                               .payload = STR("{\"name\":\"c\"}"),
+                               .needs = (const char *[]){ b.id, a.id, NULL } });
     fixture_state_is(f, c.id, JOB_WAITING);
     assert_int_equal(fixture_run(f, c.id).state, JOB_SUCCEEDED);
     assert_string_equal(f->trail, "a b c");
@@ -438,6 +421,41 @@ static void running_jobs_are_told(void **state)
     assert_string_equal(f->trail, "");
 }
 
+/* What stands for itself in the list: its state, and whether it says when it changed. */
+static void assert_news(struct fixture *f, int64_t after, const char *wanted, int64_t *ret_newest)
+{
+    struct job_news *news;
+    size_t count;
+    struct buf said;
+    buf_init(&said, 1024);
+    assert_int_equal(job_news_since(f->jobs, after, &f->mem, &news, &count).code, ERR_NONE);
+    for (size_t i = 0; i < count; i++) {
+        buf_add_fmt(&said, "%s%s ", job_state_name(news[i].info.state),
+                    news[i].event_no ? "!" : "");
+        assert_null(news[i].info.payload.ptr);
+    }
+    assert_true(str_eq(buf_str(&said), str_of(wanted)));
+    buf_deinit(&said);
+    assert_int_equal(job_news_newest(f->jobs, ret_newest).code, ERR_NONE);
+}
+
+static void who_follows_hears_of_changes_and_of_what_runs(void **state)
+{
+    struct fixture *f = *state;
+    int64_t none, queued, running;
+    assert_news(f, 0, "", &none);
+    assert_int_equal(none, 0);
+    struct added done = fixture_note(f, "t.note", "{}"), held = fixture_note(f, "t.hold", "{}");
+    assert_news(f, 0, "queued! queued! ", &queued);
+    fixture_run(f, done.id);
+    assert_news(f, queued, "succeeded! ", &queued);
+    assert_int_equal(jobs_start(f->jobs, 1).code, ERR_NONE);
+    fixture_wait_state(f, held.id, JOB_RUNNING);
+    assert_news(f, queued, "running! running ", &running);
+    assert_true(running > queued);
+    assert_news(f, running, "running ", &running);
+}
+
 static void waiting_has_an_end(void **state)
 {
     struct fixture *f = *state;
@@ -455,14 +473,14 @@ static void what_stands_on_a_failure_fails_with_a_reason(void **state)
 {
     struct fixture *f = *state;
     struct added base = fixture_note(f, "t.fail", "{\"code\":\"invalid\",\"name\":\"base\"}");
-    struct added mid =
-        fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                           .payload = STR("{\"name\":\"mid\"}"),
-                                           .needs = (const char *[]){ base.id, NULL } });
-    struct added top =
-        fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                           .payload = STR("{\"name\":\"top\"}"),
-                                           .needs = (const char *[]){ mid.id, base.id, NULL } });
+    struct added mid = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note",
+                               .payload = STR("{\"name\":\"mid\"}"),
+                               .needs = (const char *[]){ base.id, NULL } });
+    struct added top = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note",
+                               .payload = STR("{\"name\":\"top\"}"),
+                               .needs = (const char *[]){ mid.id, base.id, NULL } });
     assert_int_equal(fixture_run(f, base.id).state, JOB_FAILED);
     struct job_info info = fixture_get(f, top.id);
     assert_int_equal(info.state, JOB_FAILED);
@@ -489,10 +507,10 @@ static void a_job_waits_for_all_it_needs(void **state)
     struct fixture *f = *state;
     struct added a = fixture_note(f, "t.note", "{\"name\":\"a\"}");
     struct added b = fixture_note(f, "t.note", "{\"name\":\"b\"}");
-    struct added c =
-        fixture_add(f, &(struct job_spec){ .kind = "t.note",
-                                           .payload = STR("{\"name\":\"c\"}"),
-                                           .needs = (const char *[]){ a.id, b.id, a.id, NULL } });
+    struct added c = fixture_add(
+        f, &(struct job_spec){ .kind = "t.note",
+                               .payload = STR("{\"name\":\"c\"}"),
+                               .needs = (const char *[]){ a.id, b.id, a.id, NULL } });
     fixture_run(f, a.id);
     fixture_state_is(f, c.id, JOB_WAITING);
     assert_int_equal(job_pause(f->jobs, str_of(c.id)).code, ERR_NONE);
@@ -740,7 +758,7 @@ static void nonsense_kinds_and_workers_are_refused(void **state)
     jobs_close(NULL, 0);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
 {
@@ -763,6 +781,7 @@ int main(void)
         T(a_result_is_kept_or_refused_aloud),
         T(jobs_that_nobody_runs_obey_at_once),
         T(running_jobs_are_told),
+        T(who_follows_hears_of_changes_and_of_what_runs),
         T(waiting_has_an_end),
         T(what_stands_on_a_failure_fails_with_a_reason),
         T(a_job_waits_for_all_it_needs),

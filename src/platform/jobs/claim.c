@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* claim.c -- taking jobs off the queue: one, or several at once.
+ *
+ * One job is one UPDATE: it finds the best due one, passing over those that others are taking at
+ * this moment, marks it running and numbers the lease. For several, the best due ones are locked
+ * first, because a kind may have less room than the queue has jobs of it: those over its limit are
+ * left to others, and the rest is marked by one UPDATE. The row that tells of it is the last
+ * statement of either and travels with the commit.
+ */
+#include <assert.h>
+
+#include "base/buf.h"
+#include "platform/jobs/jobs_internal.h"
+
+enum { CLAIM_SQL_BYTES = 16 * 1024, ONE_FIXED = 5, LOCK_FIXED = 2, IDS_FIXED = 3 };
+
+/* ?1 now, ?2 worker, ?3 the end of the lease */
+#define MARK                                                                \
+    "UPDATE jobs SET state = 'running', worker = ?2, lease_until_ms = ?3, " \
+    "lease_no = lease_no + 1, lease_moved = 0, attempts = attempts + 1, "   \
+    "started_ms = COALESCE(started_ms, ?1), eta_s = -1 "
+#define BEST_FIRST "ORDER BY priority DESC, next_try_ms, job_no LIMIT "
+
+struct claim_tx {
+    struct jobs *jobs;
+    const struct job_claim *claim;
+    struct job *const *into;
+    size_t max, count;
+    bool has_more;
+    str sql;
+    struct store_args args;
+    char ids[JOBS_CLAIM_MAX][UUID_BYTES]; /* of those that were locked */
+};
+
+/* ?1 is now; the kinds come after `fixed` values. */
+static void add_due(const struct job_claim *c, int place, int fixed, struct buf *sql)
+{
+    buf_add_fmt(sql,
+                "WHERE state = 'queued' AND next_try_ms <= ?1 AND (place IS NULL OR place = ?%d) "
+                "AND kind IN (",
+                place);
+    for (size_t i = 0; i < c->kind_count; i++)
+        buf_add_fmt(sql, "%s?%zu", i ? "," : "", (size_t)fixed + 1 + i);
+    buf_add_cstr(sql, ") ");
+}
+
+/* Into the next place of `into`. */
+static err row_take(struct claim_tx *c, struct store_rows *rows)
+{
+    struct job *job = c->into[c->count];
+    arena_reset(&job->mem);
+    TRY(job_row_read(rows, &job->mem, &job->info));
+    job->lease_no = store_col_int(rows, JOB_COLUMN_COUNT);
+    job->kind = jobs_kind(c->jobs, str_of(job->info.kind));
+    assert(job->kind); /* the statement asked for known kinds only */
+    job->waited_ms = c->claim->now_ms - job->info.next_try_ms;
+    c->count++;
+    return OK;
+}
+
+static err rows_take(struct claim_tx *c, struct store_rows *rows)
+{
+    err e = OK;
+    while (!e.code && c->count < c->max && store_next(rows))
+        e = row_take(c, rows);
+    return err_first(e, store_rows_close(rows));
+}
+
+/* ------------------------------------------------------------------ one */
+
+static void one_sql(const struct job_claim *c, struct buf *sql)
+{
+    buf_add_cstr(sql, MARK "WHERE state = 'queued' AND id = (SELECT id FROM jobs ");
+    add_due(c, 4, ONE_FIXED, sql);
+    buf_add_cstr(sql, "AND (?5 IS NULL OR id = ?5 OR id IN (WITH RECURSIVE below (id) AS ("
+                      "SELECT needs_id FROM job_needs WHERE job_id = ?5 UNION "
+                      "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
+                      "SELECT id FROM below)) " BEST_FIRST "1 @skip_locked) "
+                      "RETURNING " JOB_COLUMNS ", lease_no");
+}
+
+static err one_write(struct store_tx *tx, void *arg)
+{
+    struct claim_tx *c = arg;
+    struct store_rows *rows;
+    c->count = 0;
+    TRY(store_query_dynamic(store_tx_read(tx), c->sql, c->args, &rows));
+    TRY(rows_take(c, rows));
+    if (!c->count)
+        return OK;
+    const struct job *job = c->into[0];
+    struct job_event_row row = {
+        .job_id = str_of(job->info.id),
+        .event = "job.started",
+        .from = JOB_QUEUED,
+        .to = JOB_RUNNING,
+        .attempt = job->info.attempts,
+        .took_ms = job->waited_ms,
+    };
+    return job_event_add_last(c->jobs, tx, &row, c->claim->now_ms);
+}
+
+/* ------------------------------------------------------------------ several */
+
+static void lock_sql(const struct job_claim *c, size_t max, struct buf *sql)
+{
+    buf_add_cstr(sql, "SELECT id, kind FROM jobs ");
+    add_due(c, 2, LOCK_FIXED, sql);
+    buf_add_fmt(sql, BEST_FIRST "%zu @skip_locked", max);
+}
+
+static err due_lock(struct store_tx *tx, struct claim_tx *c, size_t *ret_count)
+{
+    struct store_rows *rows;
+    int taken[JOBS_KINDS_MAX] = { 0 };
+    size_t n = 0;
+    c->has_more = false;
+    TRY(store_query_dynamic(store_tx_read(tx), c->sql, c->args, &rows));
+    while (n < c->max && store_next(rows)) {
+        str kind = store_col_text(rows, 1);
+        size_t k = 0;
+        while (!str_eq(str_of(c->claim->kinds[k]->name), kind))
+            k++; /* the statement asked for these only */
+        if (taken[k] >= c->claim->rooms[k]) {
+            c->has_more = true;
+            continue;
+        }
+        taken[k]++;
+        snprintf(c->ids[n++], UUID_BYTES, "%.*s", STR_ARG(store_col_text(rows, 0)));
+    }
+    *ret_count = n;
+    return store_rows_close(rows);
+}
+
+/* As many as JOBS_CLAIM_MAX: one text, prepared once. Those that are not there are NULL. */
+#define IDS                                                                                    \
+    "(?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,"  \
+    "?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?39,?40,?41,?42,?43,?44,?45,?46,?47,?48," \
+    "?49,?50,?51,?52,?53,?54,?55,?56,?57,?58,?59,?60,?61,?62,?63,?64,?65,?66,?67) "
+
+static err several_write(struct store_tx *tx, void *arg)
+{
+    struct claim_tx *c = arg;
+    struct store_rows *rows;
+    size_t locked = 0;
+    c->count = 0;
+    TRY(due_lock(tx, c, &locked));
+    if (!locked)
+        return OK;
+    struct store_value values[IDS_FIXED + JOBS_CLAIM_MAX] = {
+        sql_int(c->claim->now_ms),
+        sql_cstr(c->jobs->worker),
+        sql_int(job_lease_end_ms(c->jobs, c->claim->now_ms)),
+    };
+    for (size_t i = 0; i < JOBS_CLAIM_MAX; i++)
+        values[IDS_FIXED + i] = i < locked ? sql_cstr(c->ids[i]) : sql_null();
+    struct store_args args = { values, COUNT_OF(values) };
+    /* Their state was asked when they were locked: their ids are the shortest way to them. */
+    TRY(store_query(store_tx_read(tx),
+                    MARK "WHERE id IN " IDS "RETURNING " JOB_COLUMNS ", lease_no", args, &rows));
+    TRY(rows_take(c, rows));
+    values[2] = sql_cstr(job_state_name(JOB_RUNNING));
+    return store_exec_last(
+        tx,
+        "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, took_ms, "
+        "by_worker) SELECT id, ?1, 'job.started', 'queued', ?3, attempts, ?1 - next_try_ms, ?2 "
+        "FROM jobs WHERE id IN " IDS,
+        args);
+}
+
+/* ------------------------------------------------------------------ both */
+
+static err claim(struct claim_tx *c)
+{
+    const struct job_claim *claim = c->claim;
+    struct store_value values[ONE_FIXED + JOBS_KINDS_MAX] = { sql_int(claim->now_ms) };
+    struct buf sql;
+    bool is_one = c->max == 1;
+    buf_init(&sql, CLAIM_SQL_BYTES);
+    if (is_one) {
+        one_sql(claim, &sql);
+        values[1] = sql_cstr(c->jobs->worker);
+        values[2] = sql_int(job_lease_end_ms(c->jobs, claim->now_ms));
+        values[4] = sql_text_opt(claim->scope);
+    } else {
+        lock_sql(claim, c->max, &sql);
+    }
+    size_t fixed = is_one ? ONE_FIXED : LOCK_FIXED;
+    values[is_one ? 3 : 1] = sql_cstr(c->jobs->options.self.place);
+    for (size_t i = 0; i < claim->kind_count; i++)
+        values[fixed + i] = sql_cstr(claim->kinds[i]->name);
+    c->sql = buf_str(&sql);
+    c->args = (struct store_args){ values, fixed + claim->kind_count };
+    err e = buf_check(&sql);
+    if (!e.code)
+        e = store_write_claim(c->jobs->options.store, is_one ? one_write : several_write, c);
+    buf_deinit(&sql);
+    return e.code ? err_wrap(e, "claiming a job") : OK;
+}
+
+err job_claim(struct jobs *j, const struct job_claim *one, struct job *job, bool *ret_claimed)
+{
+    struct job *into[] = { job };
+    struct claim_tx c = { .jobs = j, .claim = one, .into = into, .max = 1 };
+    assert(one->kind_count <= JOBS_KINDS_MAX);
+    if (one->kind_count)
+        TRY(claim(&c));
+    *ret_claimed = c.count == 1;
+    return OK;
+}
+
+err job_claim_several(struct jobs *j, const struct job_claim *several, struct job *const *into,
+                      size_t max, struct job_claimed *ret_claimed)
+{
+    struct claim_tx c = { .jobs = j, .claim = several, .into = into, .max = max };
+    assert(several->kind_count <= JOBS_KINDS_MAX && !several->scope.len);
+    assert(max >= 1 && max <= JOBS_CLAIM_MAX);
+    if (several->kind_count)
+        TRY(claim(&c));
+    *ret_claimed = (struct job_claimed){ c.count, c.has_more };
+    return OK;
+}

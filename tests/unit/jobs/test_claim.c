@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Several jobs in one claim: if these fail, threads run fewer jobs than they could, or a kind more
+ * than its limit, or ten jobs cost ten transactions again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "jobs_fixture.h"
+
+enum { THREADS = 4 };
+
+struct some {
+    struct jobs *jobs;
+    const char *kind;
+    int count, priority;
+};
+
+static err some_add(struct store_tx *tx, void *arg)
+{
+    const struct some *s = arg;
+    for (int i = 0; i < s->count; i++) {
+        char id[UUID_BYTES];
+        bool is_new = false;
+        const struct job_spec spec = { .kind = s->kind, .priority = s->priority };
+        TRY(job_add_tx(s->jobs, tx, &spec, id, &is_new));
+    }
+    return OK;
+}
+
+/* All at once, without a word to the workers. */
+static void add(struct fixture *f, const char *kind, int count, int priority)
+{
+    struct some s = { f->jobs, kind, count, priority };
+    assert_int_equal(store_write(f->store, some_add, &s).code, ERR_NONE);
+}
+
+/* ------------------------------------------------------------------ by hand */
+
+struct hand {
+    struct job *jobs[JOBS_CLAIM_MAX];
+    struct job_claimed got;
+};
+
+static void take(struct fixture *f, struct hand *h, int gate_room, size_t max, int64_t now_ms)
+{
+    const struct job_kind *kinds[] = { jobs_kind(f->jobs, STR("t.gate")),
+                                       jobs_kind(f->jobs, STR("t.note")) };
+    const int rooms[] = { gate_room, (int)max };
+    const struct job_claim claim = {
+        .kinds = kinds, .rooms = rooms, .kind_count = 2, .now_ms = now_ms
+    };
+    for (size_t i = 0; i < max; i++)
+        if (!h->jobs[i])
+            assert_int_equal(job_new(&h->jobs[i]).code, ERR_NONE);
+    err e = job_claim_several(f->jobs, &claim, h->jobs, max, &h->got);
+    if (e.code)
+        fail_msg("%s", e.msg);
+}
+
+static size_t count_of(const struct hand *h, const char *kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < h->got.count; i++)
+        count += strcmp(h->jobs[i]->kind->name, kind) == 0;
+    return count;
+}
+
+static void drop(struct hand *h)
+{
+    for (size_t i = 0; i < JOBS_CLAIM_MAX; i++)
+        job_free(h->jobs[i]);
+}
+
+static void the_best_are_taken_within_their_limits(void **state)
+{
+    struct fixture *f = *state;
+    struct hand h = { { NULL }, { 0 } };
+    int64_t now_ms = clock_wall_ms() + 1000;
+    add(f, "t.gate", 3, 5);
+    add(f, "t.note", 2, 1);
+    add(f, "t.note", 2, 9);
+    add(f, "t.hold", 1, 9); /* not asked for */
+
+    /* Two of priority 9, then the gates, of which one has room; the others fill the window. */
+    take(f, &h, 1, 5, now_ms);
+    assert_int_equal(h.got.count, 3);
+    assert_true(h.got.has_more);
+    assert_int_equal(count_of(&h, "t.gate"), 1);
+    for (size_t i = 0; i < h.got.count; i++) {
+        const struct job *job = h.jobs[i];
+        assert_int_equal(job->info.priority, job->kind->concurrent_max ? 5 : 9);
+        assert_int_equal(job->info.state, JOB_RUNNING);
+        assert_int_equal(job->info.attempts, 1);
+        assert_int_equal(job->lease_no, 1);
+        assert_int_equal(job->info.lease_until_ms, job_lease_end_ms(f->jobs, now_ms));
+        assert_int_equal(job->waited_ms, now_ms - job->info.next_try_ms);
+    }
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'running'"), 3);
+    /* Each is told of as a claim of one tells. */
+    assert_int_equal(fixture_int(f,
+                                 "SELECT count(*) FROM job_events e JOIN jobs j ON j.id = job_id "
+                                 "WHERE event = 'job.started' AND from_state = 'queued' AND "
+                                 "to_state = 'running' AND attempt = 1 AND by_worker = worker "
+                                 "AND took_ms = at_ms - next_try_ms AND state = 'running'"),
+                     3);
+
+    take(f, &h, 2, 64, now_ms);
+    assert_int_equal(h.got.count, 4);
+    assert_false(h.got.has_more);
+    assert_int_equal(count_of(&h, "t.gate"), 2);
+    take(f, &h, 2, 64, now_ms);
+    assert_int_equal(h.got.count, 0);
+    drop(&h);
+}
+
+static void what_is_not_due_is_left(void **state)
+{
+    struct fixture *f = *state;
+    struct hand h = { { NULL }, { 0 } };
+    add(f, "t.note", 2, 0);
+    take(f, &h, 1, 8, clock_wall_ms() - 60000);
+    assert_int_equal(h.got.count, 0);
+    take(f, &h, 1, 8, clock_wall_ms() + 60000);
+    assert_int_equal(h.got.count, 2);
+    drop(&h);
+}
+
+/* ------------------------------------------------------------------ by threads */
+
+/* All threads sleep, and none is about to look. */
+static void wait_for_sleep(struct fixture *f)
+{
+    bool sleeps = false;
+    for (int i = 0; i < 6000 && !sleeps; i++) {
+        clock_sleep_ms(10);
+        pthread_mutex_lock(&f->jobs->lock);
+        sleeps = f->jobs->idle_count == THREADS && !f->jobs->is_taking;
+        pthread_mutex_unlock(&f->jobs->lock);
+    }
+    assert_true(sleeps);
+}
+
+static void wait_for_running(struct fixture *f, size_t count)
+{
+    for (int i = 0; i < 6000 && jobs_running_count(f->jobs) < count; i++)
+        clock_sleep_ms(10);
+    assert_int_equal(jobs_running_count(f->jobs), count);
+}
+
+static int64_t claims(struct fixture *f)
+{
+    const struct metric_family *family = jobs_metrics;
+    while (strcmp(family->name, "skerry_job_claims_total") != 0)
+        family++;
+    return (int64_t)metric_value(metric_cell_plain(f->metrics, family));
+}
+
+static void one_thread_takes_for_all_that_sleep(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(jobs_start(f->jobs, THREADS).code, ERR_NONE);
+    wait_for_sleep(f);
+    add(f, "t.hold", THREADS, 0);
+    jobs_wake(f->jobs);
+    wait_for_running(f, THREADS);
+    assert_int_equal(claims(f), 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'running'"), THREADS);
+}
+
+static void a_full_kind_does_not_keep_others_waiting(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(jobs_start(f->jobs, THREADS).code, ERR_NONE);
+    wait_for_sleep(f);
+    add(f, "t.gate", 2 * THREADS, 5); /* at most one at a time */
+    add(f, "t.hold", 2, 0);
+    jobs_wake(f->jobs);
+    wait_for_running(f, 3);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'running' AND kind = 't.gate'"), 1);
+    fixture_gate(f, true);
+    for (int i = 0;
+         i < 6000 && fixture_int(f, "SELECT count(*) FROM jobs WHERE state <> 'succeeded' "
+                                    "AND kind = 't.gate'");
+         i++)
+        clock_sleep_ms(10);
+    assert_int_equal(f->inside_max, 1);
+}
+
+/* What was handed out when the end came goes back, and no try of it is spent. */
+static void what_nobody_is_left_for_goes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct hand h = { { NULL }, { 0 } };
+    add(f, "t.note", 2, 0);
+    take(f, &h, 1, 2, clock_wall_ms() + 1000);
+    assert_int_equal(h.got.count, 2);
+    atomic_store(&f->jobs->is_closing, true);
+    for (int i = 0; i < 2; i++) {
+        job_enter(f->jobs, h.jobs[i]);
+        pthread_mutex_lock(&f->jobs->lock);
+        list_push(&f->jobs->handed, &h.jobs[i]->hand);
+        pthread_mutex_unlock(&f->jobs->lock);
+    }
+    jobs_worker_main(f->jobs); /* as a thread that finds it closing; it frees them */
+    assert_int_equal(jobs_running_count(f->jobs), 0);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'queued' AND attempts = 0"), 2);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_best_are_taken_within_their_limits), T(what_is_not_due_is_left),
+        T(one_thread_takes_for_all_that_sleep),    T(a_full_kind_does_not_keep_others_waiting),
+        T(what_nobody_is_left_for_goes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
