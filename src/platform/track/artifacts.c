@@ -32,7 +32,7 @@ static err artifact_store(struct run *r, const char *path, const struct blob_inf
     struct artifact_write w = { r->id, str_of(path), blob };
     err e = track_check_path(w.path);
     if (!e.code)
-        e = store_write(r->track->store, artifact_tx, &w);
+        e = job_write(r->job, r->track->store, artifact_tx, &w);
     if (e.code)
         return err_wrap(e, "storing artifact '%s' of run %s", path, r->id);
     metric_add(TRACK_CELL(r->track->metrics, TRACK_M_ARTIFACT_BYTES, str_of(r->component)),

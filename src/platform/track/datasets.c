@@ -214,7 +214,7 @@ err dataset_finish(struct track *t, str id, const struct dataset_result *result)
     for (size_t i = 0; !e.code && i < result->parent_count; i++)
         e = blob_stat(t->blobs, &result->parents[i], &there);
     if (!e.code)
-        e = store_write(t->store, finish_fn, &c);
+        e = job_write(result->job, t->store, finish_fn, &c);
     if (e.code)
         return err_wrap(e, "finishing dataset %.*s", STR_ARG(id));
     blob_unpin(t->blobs, &result->blob.id);
@@ -237,10 +237,10 @@ static err fail_fn(struct store_tx *tx, void *arg)
                       ARGS(sql_text(c->id), sql_text(c->reason), sql_int(clock_wall_ms())), NULL);
 }
 
-err dataset_fail(struct track *t, str id, str reason)
+err dataset_fail(struct track *t, struct job *job, str id, str reason)
 {
     struct dataset_change c = { .id = id, .reason = str_sub(reason, 0, 1000) };
-    TRY(store_write(t->store, fail_fn, &c));
+    TRY(job_write(job, t->store, fail_fn, &c));
     change_told(t, &c, LOG_ERROR, "failed", "dataset.failed", STR_NONE);
     return OK;
 }
@@ -346,7 +346,9 @@ static err find_version(struct store_read *rd, struct dataset_find *f, str name,
         return find_one(rd, f,
                         "SELECT " DATASET_COLUMNS " FROM datasets"
                         " WHERE name = ?1 AND state <> 'deleted'"
-                        " ORDER BY CASE state WHEN 'ready' THEN 0 ELSE 1 END,"
+                        /* a client's dataset has no bytes: it never stands for one of ours */
+                        " ORDER BY CASE kind WHEN '" DATASET_KIND_CLIENT "' THEN 1 ELSE 0 END,"
+                        " CASE state WHEN 'ready' THEN 0 ELSE 1 END,"
                         " created_ms DESC, id DESC LIMIT 1",
                         ARGS(sql_text(name)));
     return find_one(rd, f,
@@ -518,5 +520,25 @@ err dataset_count(struct track *t, int64_t *ret_names, int64_t *ret_versions)
     TRY(store_read(t->store, count_fn, &c));
     *ret_names = c.names;
     *ret_versions = c.versions;
+    return OK;
+}
+
+struct versions_read {
+    str name;
+    int64_t count;
+};
+
+static err versions_fn(struct store_read *rd, void *arg)
+{
+    struct versions_read *v = arg;
+    return store_get_int(rd, "SELECT COUNT(*) FROM datasets WHERE name = ?1 AND state <> 'deleted'",
+                         ARGS(sql_text(v->name)), &v->count);
+}
+
+err dataset_count_versions(struct track *t, str name, int64_t *ret_count)
+{
+    struct versions_read v = { .name = name };
+    TRY(store_read(t->store, versions_fn, &v));
+    *ret_count = v.count;
     return OK;
 }

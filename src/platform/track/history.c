@@ -237,8 +237,8 @@ static err sample_locked(struct history *h, int64_t now_ms)
     if (h->last_ts_ms == 0)
         TRY(store_read(h->store, last_ts_read, &h->last_ts_ms));
     r.now_ms = now_ms > h->last_ts_ms ? now_ms : h->last_ts_ms + 1;
-    r.everything =
-        h->session_id == 0 || r.now_ms / HISTORY_DAY_MS != h->last_ts_ms / HISTORY_DAY_MS;
+    r.everything = h->session_id == 0 ||
+                   r.now_ms / HISTORY_DAY_MS != h->last_ts_ms / HISTORY_DAY_MS;
     r.changes = calloc(HISTORY_SERIES_MAX, sizeof *r.changes);
     if (!r.changes)
         return ERR(ERR_NO_MEMORY, "sampling metrics: out of memory");

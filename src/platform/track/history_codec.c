@@ -112,8 +112,8 @@ bool history_tick_next(struct history_tick_reader *r, struct history_entry *ret_
     if (cursor_left(&r->cursor) == 0)
         return false;
     uint64_t head = cursor_varint(&r->cursor);
-    double value =
-        head & 1 ? bits_value(cursor_u64(&r->cursor)) : (double)unzigzag(cursor_varint(&r->cursor));
+    double value = head & 1 ? bits_value(cursor_u64(&r->cursor))
+                            : (double)unzigzag(cursor_varint(&r->cursor));
     if (r->cursor.bad)
         return false;
     r->series_id += head >> 1;

@@ -6,12 +6,12 @@
 #include "platform/track/track_internal.h"
 
 enum {
-    HISTORY_SERIES_MAX = 8192, /* sampled at once */
-    HISTORY_QUERY_SERIES_MAX = 2000,
+    HISTORY_SERIES_MAX = 8192,        /* sampled at once */
+    HISTORY_QUERY_SERIES_MAX = 8192,  /* of one question: a histogram of every route may match */
     HISTORY_SELECT_SERIES_MAX = 8192, /* for query languages: all that are sampled at once */
-    HISTORY_POINTS_MAX = 11000,  /* of one answer, as Prometheus has it */
-    HISTORY_SESSIONS_MAX = 4096, /* looked at: restarts within the time that is kept */
-    HISTORY_SLICE = 512,         /* series that one transaction of maintenance moves */
+    HISTORY_POINTS_MAX = 11000,       /* of one answer, as Prometheus has it */
+    HISTORY_SESSIONS_MAX = 4096,      /* looked at: restarts within the time that is kept */
+    HISTORY_SLICE = 512,              /* series that one transaction of maintenance moves */
     HISTORY_THIN_BATCH = 64,
     HISTORY_CHUNK_BYTES_MAX = 1024 * 1024,
 };

@@ -2,9 +2,11 @@
 /* lineage.c -- what was made from what, by which run.
  *
  * run_assets holds the edges: a run read an asset ("in") or made it ("out"). So a graph alternates
- * runs and assets, and everything between two assets is a run. Finding the neighbourhood of
+ * runs and assets, and everything between two assets is a run. What was there before the first
+ * dataset, imports, only apps know: they say it in queries. Finding the neighbourhood of
  * something is a walk in breadth with three bounds: depth, number of nodes, neighbours of one node.
  */
+#include "platform/track/registry.h"
 #include "platform/track/track_internal.h"
 
 #include <stdlib.h>
@@ -57,7 +59,7 @@ static err edge_add(struct run *r, const char *direction, const char *kind, str 
     struct edge_write w = { str_of(r->id), asset_id, str_of(context), direction, kind };
     if (w.context.len)
         TRY(track_check_name("context", w.context, 500, ""));
-    return store_write(r->track->store, edge_fn, &w);
+    return job_write(r->job, r->track->store, edge_fn, &w);
 }
 
 err run_dataset_in(struct run *r, str dataset_id, const char *context)
@@ -82,6 +84,10 @@ err run_model_out(struct run *r, str model_version_id)
 
 /* ------------------------------------------------------------------ walking */
 
+/* A version that a client registers names its run itself: it is no output to MLflow, which knows
+ * logged models as such, so it has no edge of its own. */
+#define OF_CLIENT "kind = '" REGISTRY_KIND_CLIENT "'"
+
 enum node_type { NODE_RUN, NODE_DATASET, NODE_MODEL };
 
 struct node {
@@ -92,6 +98,7 @@ struct node {
 
 struct walk {
     struct store_read *rd;
+    const struct lineage_sources *sources; /* never NULL */
     arena memory;
     struct map by_id;
     struct node nodes[NODES_MAX];
@@ -126,6 +133,7 @@ static err start_node(struct walk *w, str id)
         { "SELECT COUNT(*) FROM runs WHERE run_id = ?1", NODE_RUN },
         { "SELECT COUNT(*) FROM datasets WHERE id = ?1", NODE_DATASET },
         { "SELECT COUNT(*) FROM model_versions WHERE id = ?1", NODE_MODEL },
+        { "SELECT COUNT(*) FROM logged_models WHERE model_id = ?1", NODE_MODEL },
     };
     for (size_t i = 0; i < COUNT_OF(places); i++) {
         int64_t there = 0;
@@ -136,19 +144,12 @@ static err start_node(struct walk *w, str id)
     return ERR(ERR_NOT_FOUND, "no run, dataset or model version has the id '%.*s'", STR_ARG(id));
 }
 
-static err expand(struct walk *w, const struct node *n)
+/* What a query finds beside a node: an id and what it is of, in each row. */
+static err add_found(struct walk *w, const struct node *n, const char *sql)
 {
     struct store_rows *rows;
     int64_t seen = 0;
-    if (n->type == NODE_RUN)
-        TRY(store_query(w->rd,
-                        "SELECT DISTINCT asset_id, kind FROM run_assets WHERE run_id = ?1 LIMIT ?2",
-                        ARGS(sql_text(n->id), sql_int(NEIGHBOURS_MAX + 1)), &rows));
-    else
-        TRY(store_query(w->rd,
-                        "SELECT run_id, 'run' FROM run_assets WHERE asset_id = ?1"
-                        " GROUP BY run_id ORDER BY MAX(at_ms) DESC LIMIT ?2",
-                        ARGS(sql_text(n->id), sql_int(NEIGHBOURS_MAX + 1)), &rows));
+    TRY(store_query(w->rd, sql, ARGS(sql_text(n->id), sql_int(NEIGHBOURS_MAX + 1)), &rows));
     err e = OK;
     while (!e.code && store_next(rows)) {
         if (++seen > NEIGHBOURS_MAX) {
@@ -164,6 +165,26 @@ static err expand(struct walk *w, const struct node *n)
     return err_first(e, store_rows_close(rows));
 }
 
+static err expand(struct walk *w, const struct node *n)
+{
+    if (n->type == NODE_RUN)
+        TRY(add_found(w, n,
+                      "SELECT asset_id, kind FROM run_assets WHERE run_id = ?1"
+                      " UNION SELECT id, 'model' FROM model_versions WHERE run_id = ?1"
+                      " AND " OF_CLIENT " LIMIT ?2"));
+    else
+        TRY(add_found(w, n,
+                      "SELECT run_id, 'run' FROM (SELECT run_id, at_ms FROM run_assets"
+                      " WHERE asset_id = ?1 UNION ALL SELECT run_id, created_ms"
+                      " FROM model_versions WHERE id = ?1 AND run_id <> ''"
+                      " AND " OF_CLIENT ") near"
+                      " GROUP BY run_id ORDER BY MAX(at_ms) DESC LIMIT ?2"));
+    for (const struct lineage_sources *s = w->sources; s->of_dataset; s++)
+        if (n->type != NODE_MODEL)
+            TRY(add_found(w, n, n->type == NODE_RUN ? s->of_run : s->of_dataset));
+    return OK;
+}
+
 /* ------------------------------------------------------------------ writing */
 
 static const char *const node_sql[] = {
@@ -174,14 +195,15 @@ static const char *const node_sql[] = {
     [NODE_MODEL] =
         "SELECT name, CASE stage WHEN 'Deleted_Internal' THEN 'deleted' ELSE 'ready' END,"
         " kind, CAST(version AS @text), created_ms, digest, 0, bytes, version"
-        " FROM model_versions WHERE id = ?1",
+        " FROM model_versions WHERE id = ?1"
+        /* what MLflow's clients log, before it is a version of anything */
+        " UNION ALL SELECT name, CASE lifecycle_stage WHEN 'deleted' THEN 'deleted'"
+        " ELSE 'ready' END, 'mlflow', '', created_ms, '', 0, 0, 0"
+        " FROM logged_models WHERE model_id = ?1",
 };
 
 static void node_row_json(struct store_rows *rows, const struct node *n, struct json_out *out)
 {
-    static const char *const types[] = { "run", "dataset", "model" };
-    json_kv_str(out, "id", n->id);
-    json_kv_cstr(out, "type", types[n->type]);
     json_kv_str(out, "name", store_col_text(rows, 0));
     json_kv_str(out, n->type == NODE_RUN ? "status" : "state", store_col_text(rows, 1));
     json_kv_str(out, n->type == NODE_RUN ? "component" : "kind", store_col_text(rows, 2));
@@ -202,14 +224,19 @@ static err node_json(struct walk *w, const struct node *n, struct json_out *out)
     str name = STR_NONE, aliases = STR_NONE;
     int64_t version = 0;
 
+    static const char *const types[] = { "run", "dataset", "model" };
     TRY(store_query(w->rd, node_sql[n->type], ARGS(sql_text(n->id)), &rows));
     json_object_begin(out);
+    json_kv_str(out, "id", n->id);
+    json_kv_cstr(out, "type", types[n->type]);
     if (store_next(rows)) {
         node_row_json(rows, n, out);
         if (n->type == NODE_MODEL) {
             name = store_col_text_keep(rows, 0, &w->memory);
             version = store_col_int(rows, 8);
         }
+    } else { /* a client may name models that it never logged */
+        json_kv_str(out, "name", n->id);
     }
     err e = store_rows_close(rows);
     if (!e.code && n->type == NODE_MODEL) {
@@ -225,8 +252,9 @@ static err edges_json(struct walk *w, const struct node *run, int *left, struct 
 {
     struct store_rows *rows;
     TRY(store_query(w->rd,
-                    "SELECT asset_id, direction, context FROM run_assets WHERE run_id = ?1"
-                    " ORDER BY at_ms, asset_id",
+                    "SELECT asset_id, direction, context, at_ms FROM run_assets WHERE run_id = ?1"
+                    " UNION ALL SELECT id, 'out', 'registered', created_ms FROM model_versions"
+                    " WHERE run_id = ?1 AND " OF_CLIENT " ORDER BY 4, 1",
                     ARGS(sql_text(run->id)), &rows));
     while (store_next(rows)) {
         str asset = store_col_text(rows, 0);
@@ -245,6 +273,41 @@ static err edges_json(struct walk *w, const struct node *run, int *left, struct 
         json_object_end(out);
     }
     return store_rows_close(rows);
+}
+
+/* From the imports that a dataset was made from to the run that made it of them, or to itself where
+ * that run is not in the picture. */
+static err import_edges_json(struct walk *w, const struct node *dataset, int *left,
+                             struct json_out *out)
+{
+    str to = STR_NONE;
+    for (const struct lineage_sources *s = w->sources; s->of_dataset; s++) {
+        struct store_rows *rows;
+        if (!to.len) {
+            TRY(store_get_text(w->rd, "SELECT COALESCE(run_id, '') FROM datasets WHERE id = ?1",
+                               ARGS(sql_text(dataset->id)), &w->memory, &to));
+            to = map_find(&w->by_id, to) ? to : dataset->id;
+        }
+        TRY(store_query(w->rd, s->of_dataset, ARGS(sql_text(dataset->id), sql_int(NEIGHBOURS_MAX)),
+                        &rows));
+        while (store_next(rows)) {
+            str run = store_col_text(rows, 0);
+            if (!map_find(&w->by_id, run))
+                continue;
+            if ((*left)-- <= 0) {
+                w->truncated = true;
+                break;
+            }
+            json_object_begin(out);
+            json_kv_str(out, "from", run);
+            json_kv_str(out, "to", to);
+            json_kv_str(out, "run_id", run);
+            json_kv_cstr(out, "context", "import");
+            json_object_end(out);
+        }
+        TRY(store_rows_close(rows));
+    }
+    return OK;
 }
 
 struct lineage_read {
@@ -270,6 +333,8 @@ static err walk_write(struct walk *w, struct json_out *out)
     for (size_t i = 0; !e.code && i < w->count; i++)
         if (w->nodes[i].type == NODE_RUN)
             e = edges_json(w, &w->nodes[i], &edges_left, out);
+        else if (w->nodes[i].type == NODE_DATASET)
+            e = import_edges_json(w, &w->nodes[i], &edges_left, out);
     json_array_end(out);
     json_kv_bool(out, "truncated", w->truncated);
     json_object_end(out);
@@ -288,11 +353,14 @@ static err lineage_fn(struct store_read *rd, void *arg)
     return walk_write(w, l->out);
 }
 
-err track_lineage_json(struct track *t, str id, int depth, struct json_out *out)
+err track_lineage_json(struct track *t, str id, int depth, const struct lineage_sources *sources,
+                       struct json_out *out)
 {
+    static const struct lineage_sources none[] = { { 0 } };
     struct walk *w = calloc(1, sizeof *w);
     if (!w)
         return ERR(ERR_NO_MEMORY, "lineage of '%.*s': out of memory", STR_ARG(id));
+    w->sources = sources ? sources : none;
     arena_init(&w->memory, LINEAGE_ARENA_BYTES);
     map_init(&w->by_id, NODES_MAX);
     struct lineage_read l = {

@@ -14,6 +14,7 @@
 /* ------------------------------------------------------------------ register */
 
 struct model_add {
+    struct track *track;
     const struct model_spec *spec;
     const struct json *tags; /* parsed, or NULL */
     arena *keep;
@@ -109,7 +110,7 @@ static err register_fn(struct store_tx *tx, void *arg)
     TRY(tags_put(tx, m));
     if (s->run_id.len)
         TRY(track_edge_add(tx, s->run_id, "out", "model", str_of(m->id), STR_NONE));
-    return OK;
+    return track_tell_version(m->track, tx, s, str_of(m->id), m->version);
 }
 
 static err spec_check(const struct model_spec *s, arena *keep, const struct json **ret_tags)
@@ -134,7 +135,7 @@ static err spec_check(const struct model_spec *s, arena *keep, const struct json
 err model_register(struct track *t, const struct model_spec *spec, arena *keep,
                    struct model_version_info *ret_info)
 {
-    struct model_add m = { .spec = spec, .keep = keep };
+    struct model_add m = { .track = t, .spec = spec, .keep = keep };
     struct blob_info there;
     char version[24];
 
@@ -142,7 +143,7 @@ err model_register(struct track *t, const struct model_spec *spec, arena *keep,
     if (!e.code)
         e = blob_stat(t->blobs, &spec->blob.id, &there);
     if (!e.code)
-        e = store_write(t->store, register_fn, &m);
+        e = job_write(spec->job, t->store, register_fn, &m);
     if (e.code)
         return err_wrap(e, "registering model '%.*s'", STR_ARG(spec->name));
     blob_unpin(t->blobs, &spec->blob.id);
@@ -163,7 +164,7 @@ err model_register(struct track *t, const struct model_spec *spec, arena *keep,
 
 #define MODEL_COLUMNS                                                                            \
     "v.id, v.name, v.version, v.kind, m.display_name, v.metrics, v.blob, v.bytes, v.created_ms," \
-    " v.run_id, v.dataset_id"
+    " v.run_id, v.dataset_id, v.source, m.kind"
 #define MODEL_TABLES "model_versions v JOIN registered_models m ON m.name = v.name"
 
 static err model_row(struct store_rows *rows, arena *keep, struct model_version_info *ret_info)
@@ -178,6 +179,8 @@ static err model_row(struct store_rows *rows, arena *keep, struct model_version_
         .created_ms = store_col_int(rows, 8),
         .run_id = store_col_text_keep(rows, 9, keep),
         .dataset_id = store_col_text_keep(rows, 10, keep),
+        .source = store_col_text_keep(rows, 11, keep),
+        .name_kind = store_col_text_keep(rows, 12, keep),
     };
     snprintf(info.id, sizeof info.id, "%.*s", STR_ARG(store_col_text(rows, 0)));
     if (!store_col_is_null(rows, 6))
@@ -285,8 +288,9 @@ static err model_find_fn(struct store_read *rd, void *arg)
     if (e.code)
         return e;
     if (!found)
-        return ERR(ERR_NOT_FOUND, "no model '%.*s'%s%.*s", STR_ARG(f->name),
-                   f->version.len ? " with version or alias " : "", STR_ARG(f->version));
+        return ERR(
+            ERR_NOT_FOUND, "no model '%.*s'%s%.*s: 'skerry models' or GET /v1/models lists them",
+            STR_ARG(f->name), f->version.len ? " with version or alias " : "", STR_ARG(f->version));
     return model_fill(rd, &f->info, f->keep);
 }
 
@@ -297,6 +301,44 @@ err model_get(struct track *t, str name, str version, arena *keep,
     TRY(store_read(t->store, model_find_fn, &f));
     TRY(arena_check(keep));
     *ret_info = f.info;
+    return OK;
+}
+
+struct model_holder {
+    str kind, alias;
+    arena *keep;
+    struct model_version_info info;
+};
+
+static err model_holder_fn(struct store_read *rd, void *arg)
+{
+    struct model_holder *h = arg;
+    struct store_rows *rows;
+    TRY(store_query(rd,
+                    "SELECT " MODEL_COLUMNS " FROM " MODEL_TABLES
+                    " JOIN model_aliases a ON a.name = v.name AND a.version = v.version"
+                    " WHERE a.alias = ?1 AND v.kind = ?2 ORDER BY COALESCE((SELECT MAX(p.id)"
+                    " FROM model_promotions p WHERE p.name = a.name AND p.alias = a.alias), 0) DESC"
+                    " LIMIT 1",
+                    ARGS(sql_text(h->alias), sql_text(h->kind)), &rows));
+    err e = OK;
+    bool found = store_next(rows);
+    if (found)
+        e = model_row(rows, h->keep, &h->info);
+    TRY(err_first(e, store_rows_close(rows)));
+    if (!found)
+        return ERR(ERR_NOT_FOUND, "no model of kind '%.*s' has the alias %.*s", STR_ARG(h->kind),
+                   STR_ARG(h->alias));
+    return model_fill(rd, &h->info, h->keep);
+}
+
+err model_alias_holder(struct track *t, str kind, str alias, arena *keep,
+                       struct model_version_info *ret_info)
+{
+    struct model_holder h = { .kind = kind, .alias = alias, .keep = keep };
+    TRY(store_read(t->store, model_holder_fn, &h));
+    TRY(arena_check(keep));
+    *ret_info = h.info;
     return OK;
 }
 
@@ -326,7 +368,15 @@ static err model_list_fn(struct store_read *rd, void *arg)
         track_query_and(&q, "v.kind = ", sql_text(f->kind), "");
     if (f->newest_only)
         track_query_add(&q, " AND v.version = (SELECT MAX(n.version) FROM model_versions n"
-                            " WHERE n.name = v.name AND n.stage <> 'Deleted_Internal')");
+                            " WHERE n.name = v.name AND n.stage <> 'Deleted_Internal'");
+    if (f->newest_only && f->kind.len) /* a client may have added versions to a name of ours */
+        track_query_add(&q, " AND n.kind = v.kind");
+    if (f->newest_only)
+        track_query_add(&q, ")");
+    if (!f->name.len) /* texts, not models, though clients keep them among models */
+        track_query_add(&q, " AND NOT EXISTS (SELECT 1 FROM registered_model_tags p"
+                            " WHERE p.name = v.name AND p.key = 'mlflow.prompt.is_prompt'"
+                            " AND p.value = 'true')");
     track_query_add(&q, " ORDER BY v.created_ms DESC, v.id DESC");
     track_query_page(&q, f->limit, f->offset);
     err e = track_query_run(&q, rd, &rows);

@@ -186,8 +186,8 @@ static err series_of(struct run *r, str key, uint32_t *ret_index)
     slot->num = index;
     r->series[index] = (struct run_series){ .key = kept };
     if (index < RUN_LIVE_KEYS_MAX)
-        r->series[index].live =
-            TRACK_CELL(r->track->metrics, TRACK_M_RUN_METRIC, str_of(r->id), kept);
+        r->series[index].live = TRACK_CELL(r->track->metrics, TRACK_M_RUN_METRIC, str_of(r->id),
+                                           kept);
     r->series_count++;
     *ret_index = index;
     return OK;
@@ -239,7 +239,8 @@ err run_result(struct run *r, str json)
 
 struct run_span run_span_begin(struct run *r, const char *name)
 {
-    return (struct run_span){ .span = log_span_begin(r->track->log, &r->labels, name, 0) };
+    struct log *log = r->track->log;
+    return (struct run_span){ .span = log_span_begin(log, &r->labels, name, r->span.span_id) };
 }
 
 void run_span_end(struct run_span *s, const err *e)

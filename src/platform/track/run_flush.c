@@ -69,9 +69,9 @@ static err write_param(struct store_tx *tx, struct batch_write *w, const struct 
                       "SELECT COUNT(*) FROM params WHERE run_id = ?1 AND key = ?2 AND value = ?3",
                       ARGS(sql_cstr(w->run->id), sql_text(t->key), sql_text(t->value)), &same));
     if (!same && !w->conflict.code)
-        w->conflict =
-            ERR(ERR_CONFLICT, "param '%.*s' of run %s was set to another value by somebody else",
-                STR_ARG(t->key), w->run->id);
+        w->conflict = ERR(ERR_CONFLICT,
+                          "param '%.*s' of run %s was set to another value by somebody else",
+                          STR_ARG(t->key), w->run->id);
     return OK;
 }
 
@@ -178,7 +178,7 @@ static err write_outgoing(struct run *r)
 
     r->flushing = true;
     pthread_mutex_unlock(&r->lock);
-    err e = store_write(r->track->store, batch_write_tx, w);
+    err e = job_write(r->job, r->track->store, batch_write_tx, w);
     if (e.code)
         metric_add(metric_cell_plain(r->track->metrics, &track_metrics[TRACK_M_FLUSH_ERRORS]), 1);
     pthread_mutex_lock(&r->lock);

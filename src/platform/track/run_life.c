@@ -105,6 +105,7 @@ err track_run_schedule_tx(struct track *t, struct store_tx *tx, const struct run
 }
 
 struct abandonment {
+    struct track *track;
     str run_id, reason;
     const char *status;
 };
@@ -112,17 +113,22 @@ struct abandonment {
 static err abandon_tx(struct store_tx *tx, void *arg)
 {
     const struct abandonment *a = arg;
-    return store_exec(tx,
-                      "UPDATE runs SET status = ?2, end_ms = ?3, error = ?4 WHERE run_id = ?1"
-                      " AND status IN ('RUNNING', 'SCHEDULED')",
-                      ARGS(sql_text(a->run_id), sql_cstr(a->status), sql_int(clock_wall_ms()),
-                           sql_text(a->reason)),
-                      NULL);
+    int64_t changed = 0;
+    TRY(store_exec(tx,
+                   "UPDATE runs SET status = ?2, end_ms = ?3, error = ?4 WHERE run_id = ?1"
+                   " AND status IN ('RUNNING', 'SCHEDULED')",
+                   ARGS(sql_text(a->run_id), sql_cstr(a->status), sql_int(clock_wall_ms()),
+                        sql_text(a->reason)),
+                   &changed));
+    if (!changed)
+        return OK;
+    bool is_killed = strcmp(a->status, "KILLED") == 0;
+    return track_tell_run(a->track, tx, is_killed ? "run.killed" : "run.failed", a->run_id);
 }
 
 err track_run_abandon(struct track *t, str run_id, const char *status, str reason)
 {
-    struct abandonment a = { run_id, str_sub(reason, 0, 1000), status };
+    struct abandonment a = { t, run_id, str_sub(reason, 0, 1000), status };
     return store_write(t->store, abandon_tx, &a);
 }
 
@@ -146,7 +152,7 @@ static err begin_tx(struct store_tx *tx, void *arg)
     TRY(store_get_int(store_tx_read(tx), "SELECT attempts FROM runs WHERE run_id = ?1",
                       ARGS(sql_text(row->run_id)), &attempts));
     row->attempts = (int)attempts;
-    return OK;
+    return track_tell_run(row->track, tx, "run.started", row->run_id);
 }
 
 /* ------------------------------------------------------------------ the run in memory */
@@ -261,7 +267,7 @@ err run_begin(struct track *t, const struct run_options *options, struct run **r
     };
     err e = plan_check(&row);
     if (!e.code)
-        e = store_write(t->store, begin_tx, &row);
+        e = job_write(r->job, t->store, begin_tx, &row);
     if (!e.code && row.existed)
         e = store_read(t->store, earlier_read, r);
     if (e.code) {
@@ -276,6 +282,8 @@ err run_begin(struct track *t, const struct run_options *options, struct run **r
     metric_add(TRACK_CELL(t->metrics, TRACK_M_RUNS_ACTIVE, str_of(r->component)), 1);
     RUN_LOG(r, LOG_INFO, "run.started", NULL, F_STR("kind", row.job_kind),
             F_STR("job_id", row.job_id), F_INT("attempt", r->attempt));
+    r->span = log_span_begin(t->log, &r->labels, r->job ? job_kind_of(r->job)->name : r->component,
+                             0);
     track_runs_add(t, r);
     *ret_run = r;
     return OK;
@@ -295,7 +303,11 @@ static void outcome_of(const struct run *r, const err *e, struct run_outcome *o)
     *o = (struct run_outcome){
         .run = r, .status = "FAILED", .event = "run.failed", .level = LOG_ERROR
     };
-    if (!e->code) {
+    if (e->code && r->job && job_is_lost(r->job)) { /* it goes on elsewhere: nothing is stored */
+        o->status = "LOST";
+        o->event = "run.lost";
+        o->level = LOG_WARN;
+    } else if (!e->code) {
         o->status = "FINISHED";
         o->event = "run.finished";
         o->level = LOG_INFO;
@@ -316,11 +328,12 @@ static err end_tx(struct store_tx *tx, void *arg)
 {
     const struct run_outcome *o = arg;
     bool goes_on = strcmp(o->status, "SCHEDULED") == 0;
-    return store_exec(tx, "UPDATE runs SET status = ?2, end_ms = ?3, error = ?4 WHERE run_id = ?1",
-                      ARGS(sql_cstr(o->run->id), sql_cstr(o->status),
-                           goes_on ? sql_null() : sql_int(clock_wall_ms()),
-                           goes_on ? sql_null() : sql_text_opt(str_of(o->error))),
-                      NULL);
+    TRY(store_exec(tx, "UPDATE runs SET status = ?2, end_ms = ?3, error = ?4 WHERE run_id = ?1",
+                   ARGS(sql_cstr(o->run->id), sql_cstr(o->status),
+                        goes_on ? sql_null() : sql_int(clock_wall_ms()),
+                        goes_on ? sql_null() : sql_text_opt(str_of(o->error))),
+                   NULL));
+    return track_tell_run(o->run->track, tx, o->event, str_of(o->run->id));
 }
 
 err run_end(struct run *r, const err *result)
@@ -334,7 +347,7 @@ err run_end(struct run *r, const err *result)
     err final = err_first(result ? *result : OK, stored);
     struct run_outcome outcome;
     outcome_of(r, &final, &outcome);
-    stored = err_first(stored, store_write(t->store, end_tx, &outcome));
+    stored = err_first(stored, job_write(r->job, t->store, end_tx, &outcome));
 
     double seconds = (double)(clock_mono_ns() - r->started_ns) / 1e9;
     str component = str_of(r->component);
@@ -349,6 +362,8 @@ err run_end(struct run *r, const err *result)
                 F_INT("line", final.line), F_REAL("seconds", seconds));
     else
         RUN_LOG(r, outcome.level, outcome.event, NULL, F_REAL("seconds", seconds));
+    /* Stopped or paused is how somebody wanted it: no failure. */
+    log_span_end(&r->span, final.code == ERR_CANCELLED ? NULL : &final);
     run_free(r);
     return stored;
 }

@@ -251,26 +251,25 @@ static err points_fn(struct store_read *rd, void *arg)
 {
     struct points_read *p = arg;
     struct store_rows *rows;
-    int64_t there = 0;
+    int64_t there = 0, metric_id;
 
     p->count = 0;
+    /* Not a join: points may be on another machine (store_spread), where one owner is found. */
+    err e = store_get_int(rd, "SELECT metric_id FROM latest_metrics WHERE run_id = ?1 AND key = ?2",
+                          ARGS(sql_text(p->run_id), sql_text(p->key)), &metric_id);
+    if (e.code)
+        return e.code == ERR_NOT_FOUND ? OK : e;
     /* Counted first: room for the most points would be 2 MB a call. */
-    TRY(store_get_int(rd,
-                      "SELECT COUNT(*) FROM metrics m JOIN latest_metrics l"
-                      " ON l.metric_id = m.metric_id"
-                      " WHERE l.run_id = ?1 AND l.key = ?2 AND m.ts_ms >= ?3",
-                      ARGS(sql_text(p->run_id), sql_text(p->key), sql_int(p->since_ms)), &there));
+    TRY(store_get_int(rd, "SELECT COUNT(*) FROM metrics WHERE metric_id = ?1 AND ts_ms >= ?2",
+                      ARGS(sql_int(metric_id), sql_int(p->since_ms)), &there));
     size_t room = (size_t)there < p->limit ? (size_t)there : p->limit;
     p->points = NEW_ARRAY(p->keep, struct metric_point, room);
     ARENA_TRY(p->points);
     TRY(store_query(
         rd,
-        "SELECT m.value, m.step, m.ts_ms, m.is_nan FROM metrics m"
-        " JOIN latest_metrics l ON l.metric_id = m.metric_id"
-        " WHERE l.run_id = ?1 AND l.key = ?2 AND m.ts_ms >= ?3"
-        " ORDER BY m.ts_ms, m.step, m.value LIMIT ?4",
-        ARGS(sql_text(p->run_id), sql_text(p->key), sql_int(p->since_ms), sql_int((int64_t)room)),
-        &rows));
+        "SELECT value, step, ts_ms, is_nan FROM metrics WHERE metric_id = ?1 AND ts_ms >= ?2"
+        " ORDER BY ts_ms, step, value LIMIT ?3",
+        ARGS(sql_int(metric_id), sql_int(p->since_ms), sql_int((int64_t)room)), &rows));
     while (p->count < room && store_next(rows))
         p->points[p->count++] = (struct metric_point){
             .value = store_col_int(rows, 3) ? NAN : store_col_real(rows, 0),

@@ -183,7 +183,8 @@ static const char SCHEMA_ASSETS[] =
     " FOREIGN KEY (name, version) REFERENCES model_versions (name, version)) @strict;"
     "CREATE INDEX model_aliases_by_version ON model_aliases (name, version);"
 
-    /* The ledger: one row for each time an alias moved. Nothing here is ever changed. */
+    /* The ledger: one row for each time an alias moved. Nothing here is ever changed, but for the
+     * name when the model is renamed. */
     "CREATE TABLE model_promotions ("
     " id @id,"
     " name @text NOT NULL,"
@@ -225,5 +226,11 @@ const struct store_migration track_migrations[] = {
     { 1, SCHEMA_RUNS },
     { 2, SCHEMA_ASSETS },
     { 3, SCHEMA_HISTORY },
+    { 4, track_schema_inputs },
+    { 5, track_schema_logged_models },
+    { 6, track_schema_traces },
+    { 7, track_schema_files },
+    { 8, track_schema_search },
+    { 9, track_schema_retention },
     { 0, NULL },
 };

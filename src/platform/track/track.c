@@ -2,14 +2,16 @@
 /* track.c -- opening and closing tracking, its metric families, and the flusher.
  *
  * Runs buffer what a stage tells them. Full buffers are written by the stage itself; the flusher,
- * one thread for all runs, writes what has waited for up to a second. It holds no lock while it
- * writes: it marks the run as held, and the end of a run waits for that mark to go.
+ * one thread for all runs, writes what has waited for up to a second; it also keeps the data of
+ * runs that were read (client_data.c). It holds no lock while it writes: it marks the run as held,
+ * and the end of a run waits for that mark to go.
  */
 #include "platform/track/track_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -55,6 +57,11 @@ const struct metric_family track_metrics[] = {
     [TRACK_M_FLUSH_ERRORS] = { "skerry_run_flush_errors_total", METRIC_COUNTER,
                                "Batches of params and metrics that the store refused; they are "
                                "kept and tried again." },
+    [TRACK_M_RUN_READS] = { "skerry_run_reads_total",
+                            METRIC_COUNTER,
+                            "Runs that clients have read, from the text that is kept of one that "
+                            "has ended or from its rows.",
+                            { "from" } },
     [TRACK_M_HISTORY_SAMPLES] = { "skerry_history_samples_total", METRIC_COUNTER,
                                   "Samples of our own metrics written to the history." },
     [TRACK_M_HISTORY_SERIES] = { "skerry_history_series", METRIC_GAUGE,
@@ -123,19 +130,51 @@ static void flush_round(struct track *t)
     }
 }
 
+/* Keeps what readers asked for. t->lock is held on entry and exit, but not while it writes. */
+static void keep_wanted(struct track *t)
+{
+    enum { AT_ONCE = 32 }; /* others wait some milliseconds for it */
+    char ids[AT_ONCE][HEX_ID_BYTES];
+    str texts[AT_ONCE];
+    while (t->wanted_count && !t->stop) {
+        size_t count = 0;
+        struct map seen; /* two readers of the same page */
+        map_init(&seen, AT_ONCE);
+        while (t->wanted_count && count < AT_ONCE) {
+            union map_value *slot;
+            bool is_new = false;
+            memcpy(ids[count], t->wanted[--t->wanted_count], HEX_ID_BYTES);
+            texts[count] = str_of(ids[count]);
+            err e = map_put(&seen, texts[count], &slot, &is_new);
+            count += !e.code && is_new;
+        }
+        map_deinit(&seen);
+        pthread_mutex_unlock(&t->lock);
+        err e = client_data_fill(t, texts, count);
+        if (e.code)
+            log_error(t->log, NULL, "track.keep_failed", &e);
+        pthread_mutex_lock(&t->lock);
+        if (e.code)
+            t->wanted_count = 0; /* whoever reads them next asks again */
+    }
+}
+
 static void *flusher_main(void *arg)
 {
     struct track *t = arg;
 
     pthread_mutex_lock(&t->lock);
     while (!t->stop) {
+        keep_wanted(t);
+        if (t->stop)
+            break;
         if (list_is_empty(&t->runs)) {
             pthread_cond_wait(&t->changed, &t->lock);
             continue;
         }
         struct timespec deadline = clock_deadline(RUN_FLUSH_MS);
         while (!t->stop && pthread_cond_timedwait(&t->changed, &t->lock, &deadline) == 0)
-            continue;
+            keep_wanted(t);
         if (!t->stop)
             flush_round(t);
     }
@@ -243,6 +282,16 @@ static err first_rows(struct store_tx *tx, void *arg)
                       ARGS(sql_int(clock_wall_ms())), NULL);
 }
 
+/* Points of metrics are the rows that there are most of. In pieces of ninety days, because times
+ * are the clients', and one of them may write any: each piece is a table to the engine. A refusal
+ * costs speed later and nothing now, so it is said and no more. */
+static void spread_metrics(struct track *t)
+{
+    err e = store_spread(t->store, "metrics", "metric_id", "ts_ms", 90 * 86400000LL);
+    if (e.code)
+        log_error(t->log, NULL, "track.spread_failed", &e);
+}
+
 err track_open(const struct track_options *options, struct track **ret_track)
 {
     struct track *t = calloc(1, sizeof *t);
@@ -252,14 +301,17 @@ err track_open(const struct track_options *options, struct track **ret_track)
     t->blobs = options->blobs;
     t->log = options->log;
     t->metrics = options->metrics;
+    t->outbox = options->outbox;
     t->ctx = options->ctx;
     list_init(&t->runs);
     pthread_mutex_init(&t->lock, NULL);
     thread_cond_init(&t->changed);
 
     err e = store_migrate(t->store, "track", track_migrations);
-    if (!e.code)
+    if (!e.code) {
+        spread_metrics(t);
         e = store_write(t->store, first_rows, NULL);
+    }
     if (!e.code && options->sole_worker)
         e = recover(t, options->jobs, options->is_shared);
     if (!e.code) {
@@ -305,6 +357,7 @@ static err roots_read(struct store_read *rd, void *arg)
 
     TRY(store_query(rd,
                     "SELECT blob FROM artifacts"
+                    " UNION SELECT blob FROM files"
                     " UNION SELECT blob FROM datasets WHERE blob IS NOT NULL"
                     " UNION SELECT blob FROM dataset_blobs"
                     " UNION SELECT blob FROM model_versions WHERE blob IS NOT NULL",
@@ -322,49 +375,11 @@ static err roots_read(struct store_read *rd, void *arg)
 err track_roots(void *track, blob_mark_fn mark, void *mark_arg)
 {
     struct track *t = track;
-    struct roots roots = { mark, mark_arg };
-    return store_read(t->store, roots_read, &roots);
+    return track_roots_in(t->store, mark, mark_arg);
 }
 
-/* ------------------------------------------------------------------ experiments */
-
-err track_experiment_need(struct store_tx *tx, str name, int64_t *ret_id)
+err track_roots_in(struct store *s, blob_mark_fn mark, void *mark_arg)
 {
-    struct store_read *rd = store_tx_read(tx);
-    int64_t id = 0;
-
-    if (name.len == 0) {
-        *ret_id = 0;
-        return OK;
-    }
-    TRY(track_check_name("experiment name", name, 500, ""));
-    struct store_rows *rows;
-    TRY(store_query(rd, "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?1",
-                    ARGS(sql_text(name)), &rows));
-    bool found = store_next(rows);
-    bool deleted = false;
-    if (found) {
-        id = store_col_int(rows, 0);
-        deleted = str_eq(store_col_text(rows, 1), STR("deleted"));
-    }
-    TRY(store_rows_close(rows));
-    if (deleted)
-        return ERR(ERR_CONFLICT, "experiment '%.*s' is deleted: restore it or use another name",
-                   STR_ARG(name));
-    if (found) {
-        *ret_id = id;
-        return OK;
-    }
-    TRY(store_get_int(rd, "SELECT COALESCE(MAX(experiment_id), 0) + 1 FROM experiments", NO_ARGS,
-                      &id));
-    char location[48];
-    snprintf(location, sizeof location, "mlflow-artifacts:/%lld", (long long)id);
-    TRY(store_exec(tx,
-                   "INSERT INTO experiments (experiment_id, name, artifact_location,"
-                   " lifecycle_stage, creation_time, last_update_time)"
-                   " VALUES (?1, ?2, ?3, 'active', ?4, ?4)",
-                   ARGS(sql_int(id), sql_text(name), sql_cstr(location), sql_int(clock_wall_ms())),
-                   NULL));
-    *ret_id = id;
-    return OK;
+    struct roots roots = { mark, mark_arg };
+    return store_read(s, roots_read, &roots);
 }

@@ -23,26 +23,32 @@
 
 struct track;
 
+struct outbox; /* platform/outbox/outbox.h */
+
 struct track_options {
     struct store *store;
     struct blobs *blobs;
     struct log *log;
     struct metrics *metrics;
-    struct jobs *jobs; /* tells which runs will go on; NULL: no run has a job */
-    bool sole_worker;  /* runs that are under way were left by a dead process: see track_open */
-    bool is_shared;    /* but other servers work on the store: runs without a job may be theirs */
-    void *ctx;         /* handed to stages by run_ctx */
+    struct jobs *jobs;     /* tells which runs will go on; NULL: no run has a job */
+    struct outbox *outbox; /* is told of runs and promotions in their transactions; may be NULL */
+    bool sole_worker;      /* runs that are under way were left by a dead process: see track_open */
+    bool is_shared; /* but other servers work on the store: runs without a job may be theirs */
+    void *ctx;      /* handed to stages by run_ctx */
 };
 /* Families of this room, of history too: registered by the owner of `metrics` before track_open. */
 extern const struct metric_family track_metrics[];
+extern const struct store_migration track_migrations[]; /* of the owner "track" */
 /* Migrates its tables; makes experiment "0", Default. A sole worker also fails the runs that a dead
  * process left and whose job will not run again; runs of unfinished jobs stay: the next try goes on
  * with them. */
 MUST_USE err track_open(const struct track_options *options, struct track **ret_track);
 void track_close(struct track *t); /* all runs have ended; accepts NULL */
 
-/* Marks every blob that tracking refers to: artifacts, datasets, model versions. */
+/* Marks every blob that tracking refers to: artifacts, files, datasets, model versions. */
 err track_roots(void *track, blob_mark_fn mark, void *mark_arg);
+/* The same for a store that nobody tracks in: a backup's, a copy's. */
+MUST_USE err track_roots_in(struct store *s, blob_mark_fn mark, void *mark_arg);
 
 /* ------------------------------------------------------------------ runs, read */
 
@@ -89,6 +95,20 @@ struct metric_point {
 MUST_USE err track_metric_history(struct track *t, str run_id, str key, int64_t since_ms,
                                   size_t limit, arena *keep, struct metric_point **ret_points,
                                   size_t *ret_count);
+/* A history of any length as a chart shows it: `limit` points at most, among them the first, the
+ * last, and the lowest and highest of each part of the axis. All of them when there are no more. */
+enum { REDUCED_POINTS_MIN = 4, REDUCED_POINTS_MAX = 10000 };
+struct metric_reduction {
+    size_t limit; /* REDUCED_POINTS_MIN to REDUCED_POINTS_MAX */
+    bool by_time; /* the axis is time, in ms; else steps */
+    bool has_range;
+    int64_t from, to; /* on the axis, both included */
+};
+/* Rising along the axis. *ret_total: how many points there are in the range. */
+MUST_USE err track_metric_reduce(struct track *t, str run_id, str key,
+                                 const struct metric_reduction *how, arena *keep,
+                                 struct metric_point **ret_points, size_t *ret_count,
+                                 int64_t *ret_total);
 struct artifact_info {
     str path;
     struct blob_id blob;
@@ -100,6 +120,9 @@ MUST_USE err track_artifact_get(struct track *t, str run_id, str path, arena *ke
                                 struct artifact_info *ret_info);
 
 /* ------------------------------------------------------------------ datasets */
+
+/* The kind of datasets that clients log: a name and a digest, ready at once, without bytes. */
+#define DATASET_KIND_CLIENT "mlflow"
 
 /* JSON texts are "{}" when there is nothing, never empty. */
 struct dataset_info {
@@ -139,11 +162,13 @@ struct dataset_result {
     const struct blob_id *parents; /* blobs that must stay as long as it does; not unpinned */
     size_t parent_count;
     str run_id;
+    struct job *job; /* that builds it, and must still hold its lease; NULL: nobody's */
 };
 /* Makes it ready, in one transaction: nobody sees half of it. Also adds the edge run -> dataset.
  * Works on a failed one, too: a later try of the build. ERR_CONFLICT when it is ready already. */
 MUST_USE err dataset_finish(struct track *t, str id, const struct dataset_result *result);
-MUST_USE err dataset_fail(struct track *t, str id, str reason);
+/* job: as in dataset_result. */
+MUST_USE err dataset_fail(struct track *t, struct job *job, str id, str reason);
 /* By id, by "name" or by "name@version". A name alone is its newest ready version; when none is
  * ready, its newest: look at .state. An id with another version means that version of the same
  * name. A deleted dataset is not found. */
@@ -161,6 +186,7 @@ struct dataset_filter {
 MUST_USE err dataset_list(struct track *t, const struct dataset_filter *filter, arena *keep,
                           struct dataset_info **ret_infos, size_t *ret_count);
 MUST_USE err dataset_count(struct track *t, int64_t *ret_names, int64_t *ret_versions);
+MUST_USE err dataset_count_versions(struct track *t, str name, int64_t *ret_count);
 /* Its blobs are left to collection, its row stays for lineage. ERR_CONFLICT while a registered
  * model needs it. */
 MUST_USE err dataset_delete(struct track *t, str id);
@@ -172,11 +198,13 @@ struct model_version_info {
     str name;        /* registered model */
     int64_t version; /* 1, 2, ... */
     str kind;        /* "chess.policy": names the app code that loads it */
+    str name_kind;   /* of the name: clients may add versions of theirs to a name of ours */
     str display_name;
-    str tags;    /* JSON object, never empty, nor is metrics */
-    str metrics; /* JSON object: the evaluation numbers at registration */
-    str aliases; /* comma list: "prod,staging" */
-    struct blob_id blob;
+    str tags;            /* JSON object, never empty, nor is metrics */
+    str metrics;         /* JSON object: the evaluation numbers at registration */
+    str aliases;         /* comma list: "prod,staging" */
+    str source;          /* of a client's: where its files are */
+    struct blob_id blob; /* hex[0] == 0 for those of clients, which only name their files */
     int64_t bytes, created_ms;
     str run_id, dataset_id;
 };
@@ -186,6 +214,7 @@ struct model_spec {
     str display_name, metrics, tags; /* or empty */
     struct blob_info blob;           /* unpinned on success */
     str run_id, dataset_id;
+    struct job *job; /* that made it, and must still hold its lease; NULL: nobody's */
 };
 /* Adds the next version of `name` (and the name itself the first time), and the edge run -> model.
  * Numbers of deleted versions are not given again. ERR_CONFLICT when the name is of another kind,
@@ -197,12 +226,14 @@ MUST_USE err model_register(struct track *t, const struct model_spec *spec, aren
 MUST_USE err model_get(struct track *t, str name, str version, arena *keep,
                        struct model_version_info *ret_info);
 struct model_filter {
-    str name, kind; /* empty: any */
-    bool newest_only;
+    str name, kind;   /* empty: any, but no prompts of clients */
+    bool newest_only; /* of each name: of the kind that is asked for */
     int64_t limit, offset;
 };
 MUST_USE err model_list(struct track *t, const struct model_filter *filter, arena *keep,
                         struct model_version_info **ret_infos, size_t *ret_count);
+/* May an alias be called so? ERR_INVALID, in MLflow's words. */
+MUST_USE err model_alias_check(str alias);
 /* Points alias at a version and writes the ledger row (who, from, to, why) in the same transaction.
  * Where it points already: OK, and no row. */
 MUST_USE err model_promote(struct track *t, str name, int64_t version, str alias, str username,
@@ -215,6 +246,34 @@ struct promotion {
     str name, alias, username, reason;
     int64_t from_version, to_version, at_ms; /* from 0: there was none; to 0: removed */
 };
+/* model_promote for an alias that says what serves for all models of a kind: others of the kind
+ * lose it in the same transaction. ret_taken: from whom (name, from_version), in `keep`. */
+MUST_USE err model_promote_alone(struct track *t, str kind, const struct promotion *move,
+                                 arena *keep, struct promotion **ret_taken, size_t *ret_count);
+/* The version of that kind that has the alias, whichever model it is of; of several (stores of
+ * before model_promote_alone) the one that got it last. ERR_NOT_FOUND. */
+MUST_USE err model_alias_holder(struct track *t, str kind, str alias, arena *keep,
+                                struct model_version_info *ret_info);
+/* The same for several moves in a transaction of the caller: all of them, or none. Sets
+ * from_version. Call model_promoted for each after the commit: it logs and counts. */
+MUST_USE err model_promote_tx(struct track *t, struct store_tx *tx, struct promotion *move);
+void model_promoted(struct track *t, const struct promotion *move);
+
+/* Heard (store_listen) by whoever serves, on all servers of the store, when an alias moved. */
+#define MODEL_ALIAS_TOPIC "models.alias"
+
+/* Where an alias points, and since when: `tenure` is the number of the ledger row that pointed it
+ * there, so it grows with every move of any alias; 0 where the ledger knows of none. */
+struct model_alias {
+    str alias;
+    int64_t version, tenure, since_ms;
+    char version_id[UUID_BYTES];
+};
+/* All aliases of a name, by alias; none for a name that is not there. */
+MUST_USE err model_aliases_read(struct track *t, str name, arena *keep,
+                                struct model_alias **ret_aliases, size_t *ret_count);
+MUST_USE err model_aliases_read_in(struct store_read *rd, str name, arena *keep,
+                                   struct model_alias **ret_aliases, size_t *ret_count);
 /* Newest first; limit 0: 100. */
 MUST_USE err model_promotions(struct track *t, str name, int64_t limit, arena *keep,
                               struct promotion **ret_rows, size_t *ret_count);
@@ -223,8 +282,14 @@ MUST_USE err model_promotions(struct track *t, str name, int64_t limit, arena *k
 
 /* Writes {"nodes":[{id,type,name,...}],"edges":[{from,to,run_id,context}],"truncated":false} around
  * one run, dataset or model version, as an object. Nodes are runs, datasets and models up to
- * `depth` edges away (1 to 10); deleted assets are there with their state. At most 500 nodes. */
-MUST_USE err track_lineage_json(struct track *t, str id, int depth, struct json_out *out);
+ * `depth` edges away (1 to 10); deleted assets are there with their state. At most 500 nodes.
+ * sources: what apps know of imports; ends with an empty one; NULL: nothing. */
+struct lineage_sources {
+    const char *of_dataset; /* SQL: 'run' beside each run that imported something of dataset ?1 */
+    const char *of_run;     /* SQL: 'dataset' beside each dataset that has something of run ?1 */
+};                          /* both give the newest first, ?2 at most */
+MUST_USE err track_lineage_json(struct track *t, str id, int depth,
+                                const struct lineage_sources *sources, struct json_out *out);
 
 /* ------------------------------------------------------------------ history of our own metrics */
 

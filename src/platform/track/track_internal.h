@@ -20,9 +20,10 @@ enum {
     TRACK_KEY_BYTES_MAX = 250,    /* of params, metrics, tags; as MLflow */
     TRACK_PARAM_BYTES_MAX = 6000, /* as MLflow */
     TRACK_TAG_BYTES_MAX = 8000,   /* as MLflow */
-    TRACK_PATH_BYTES_MAX = 500,   /* of artifacts */
+    TRACK_PATH_BYTES_MAX = 1024,  /* of artifacts */
     TRACK_JSON_SMALL_MAX = 64 * 1024,
     TRACK_JSON_LARGE_MAX = 4 * 1024 * 1024, /* a manifest with the digests of 40,000 files */
+    TRACK_WANTED_MAX = 128,                 /* runs whose data the flusher is asked to keep */
 };
 
 /* Rows of track_metrics[], in its order. */
@@ -36,6 +37,7 @@ enum track_metric {
     TRACK_M_MODEL_VERSIONS,
     TRACK_M_PROMOTIONS,
     TRACK_M_FLUSH_ERRORS,
+    TRACK_M_RUN_READS,
     TRACK_M_HISTORY_SAMPLES,
     TRACK_M_HISTORY_SERIES,
     TRACK_M_HISTORY_ERRORS,
@@ -46,6 +48,7 @@ struct track {
     struct blobs *blobs;
     struct log *log;
     struct metrics *metrics;
+    struct outbox *outbox; /* may be NULL */
     void *ctx;
 
     /* The flusher writes what runs have buffered once a second, so that a stage that computes in
@@ -57,9 +60,14 @@ struct track {
     struct list runs;       /* guarded by lock: active runs, by run.link */
     uint64_t round;         /* guarded by lock: counts the flusher's wake-ups */
     bool stop;              /* guarded by lock */
+
+    /* And it keeps the data of these (client_data.c). Guarded by lock. */
+    char wanted[TRACK_WANTED_MAX][HEX_ID_BYTES];
+    size_t wanted_count;
 };
 
-extern const struct store_migration track_migrations[];
+extern const char track_schema_inputs[], track_schema_logged_models[], track_schema_traces[],
+    track_schema_files[], track_schema_search[], track_schema_retention[];
 
 /* The cell of a family of track_metrics[]. */
 struct metric_cell *track_cell(struct metrics *m, enum track_metric which, const str *labels,
@@ -69,6 +77,10 @@ struct metric_cell *track_cell(struct metrics *m, enum track_metric which, const
                sizeof((const str[]){ __VA_ARGS__ }) / sizeof(str))
 
 void track_runs_add(struct track *t, struct run *r);
+/* Keeps the data of runs that have ended as texts, for those who read them next. */
+MUST_USE err client_data_fill(struct track *t, const str *run_ids, size_t count);
+/* Whoever changes a metric, param or tag of a client's run that may have ended does this, too. */
+MUST_USE err client_data_forget(struct store_tx *tx, str run_id);
 /* Returns once the flusher does not touch r any more. */
 void track_runs_remove(struct track *t, struct run *r);
 
@@ -112,6 +124,12 @@ MUST_USE err track_like_part(arena *keep, str part, str *ret_pattern);
 
 /* ------------------------------------------------------------------ between files */
 
+/* Above all that there are, and were. */
+#define EXPERIMENT_NEXT_ID                                                \
+    "SELECT COALESCE(MAX(n.experiment_id), 0) + 1 FROM"                   \
+    " (SELECT MAX(experiment_id) AS experiment_id FROM experiments UNION" \
+    " SELECT MAX(experiment_id) AS experiment_id FROM purged_experiments) n"
+
 /* Gives the id of an experiment, making it when it is new. */
 MUST_USE err track_experiment_need(struct store_tx *tx, str name, int64_t *ret_id);
 
@@ -122,6 +140,11 @@ MUST_USE err track_edge_add(struct store_tx *tx, str run_id, const char *directi
 /* Comma list of the aliases of a model version. */
 MUST_USE err model_aliases_text(struct store_read *rd, str name, int64_t version, arena *keep,
                                 str *ret_text);
+
+/* Takes all aliases of a version away, of all versions when it is 0; a row in the ledger for each.
+ */
+MUST_USE err model_aliases_drop_tx(struct track *t, struct store_tx *tx, str name, int64_t version,
+                                   str username, str reason, arena *scratch);
 
 /* ------------------------------------------------------------------ a run */
 
@@ -173,6 +196,7 @@ struct run {
     arena memory;
     struct log_labels labels;
     int64_t started_ns;
+    struct log_span span; /* of this try: the parent of what the stage begins */
     int attempt;
 
     struct map params;         /* key -> str * with the value; the stage's thread only */
@@ -199,5 +223,27 @@ void run_batch_free(struct run_batch *b); /* accepts NULL */
 MUST_USE err run_queue_text(struct run *r, bool is_tag, str key, str value);
 MUST_USE err run_queue_point(struct run *r, const struct run_point *point);
 void run_queue_labels(struct run *r);
+
+/* ------------------------------------------------------------------ events.c */
+
+/* Tell the outbox, in the transaction of what they tell of. Do nothing when nobody takes events. */
+MUST_USE err track_tell_run(struct track *t, struct store_tx *tx, const char *type, str run_id);
+MUST_USE err track_tell_version(struct track *t, struct store_tx *tx, const struct model_spec *spec,
+                                str id, int64_t version);
+MUST_USE err track_tell_promotion(struct track *t, struct store_tx *tx, const struct promotion *p);
+/* What clients did to a name, or to a version of it. Empty what does not apply. */
+struct model_news {
+    const char *type; /* "model.registered", "model.changed", "model.renamed", "model.deleted" */
+    str name, id;     /* id: of the version; empty: the name is meant */
+    int64_t version;
+    const char *what; /* changed: "description", "tag" or "stage" */
+    str key;          /* of the tag */
+    str from;         /* renamed: the name before */
+    str run_id, source;
+};
+MUST_USE err track_tell_model(struct track *t, struct store_tx *tx, const struct model_news *n);
+/* "logged_model.finished", "logged_model.changed", "logged_model.deleted". */
+MUST_USE err track_tell_logged(struct track *t, struct store_tx *tx, const char *type,
+                               str model_id);
 
 #endif

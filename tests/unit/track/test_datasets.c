@@ -86,7 +86,7 @@ static void states_follow_the_machine(void **state)
     assert_string_equal(get(f, d.id, "").profile.ptr, "{}");
     assert_string_equal(get(f, d.id, "").filter.ptr, "{\"min\":1}");
     assert_int_equal(get(f, d.id, "").blob.hex[0], '\0');
-    assert_ok(dataset_fail(f->track, str_of(d.id), STR("the disk was full")));
+    assert_ok(dataset_fail(f->track, NULL, str_of(d.id), STR("the disk was full")));
     assert_string_equal(get(f, d.id, "").state.ptr, "failed");
     assert_string_equal(get(f, d.id, "").reason.ptr, "the disk was full");
     assert_ok(dataset_finish(f->track, str_of(d.id), &result));
@@ -97,12 +97,12 @@ static void states_follow_the_machine(void **state)
     assert_int_equal(ready.bytes, 5);
     assert_int_equal(ready.rows, 3);
     assert_err(dataset_finish(f->track, str_of(d.id), &result), ERR_CONFLICT);
-    assert_err(dataset_fail(f->track, str_of(d.id), STR("late")), ERR_CONFLICT);
+    assert_err(dataset_fail(f->track, NULL, str_of(d.id), STR("late")), ERR_CONFLICT);
     assert_ok(dataset_delete(f->track, str_of(d.id)));
     assert_err(dataset_get(f->track, str_of(d.id), STR_NONE, &f->mem, &d), ERR_NOT_FOUND);
     assert_err(dataset_finish(f->track, str_of(ready.id), &result), ERR_NOT_FOUND);
     assert_err(dataset_delete(f->track, str_of(ready.id)), ERR_NOT_FOUND);
-    assert_err(dataset_fail(f->track, STR("nobody"), STR("x")), ERR_NOT_FOUND);
+    assert_err(dataset_fail(f->track, NULL, STR("nobody"), STR("x")), ERR_NOT_FOUND);
     /* The number stays taken. */
     assert_string_equal(make(f, "games", "").version.ptr, "2");
     assert_int_equal(fixture_logged(f, "dataset.ready", NULL), 1);

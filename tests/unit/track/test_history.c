@@ -103,8 +103,8 @@ static double increase(struct h_fixture *f, const char *name, const char *label,
                        int64_t to_ms)
 {
     size_t count;
-    struct metric_point *p =
-        query(f, name, label, HISTORY_RATE, from_ms, to_ms, to_ms - from_ms, &count);
+    struct metric_point *p = query(f, name, label, HISTORY_RATE, from_ms, to_ms, to_ms - from_ms,
+                                   &count);
     return count ? p[0].value * (double)(to_ms - from_ms) / 1000.0 : 0;
 }
 
@@ -186,8 +186,8 @@ static void a_rate_is_what_was_counted(void **state)
         sample(f, T0 + i * 15 * SECOND);
     }
     size_t count;
-    struct metric_point *p =
-        query(f, "t_requests_total", NULL, HISTORY_RATE, T0, T0 + 10 * MINUTE, MINUTE, &count);
+    struct metric_point *p = query(f, "t_requests_total", NULL, HISTORY_RATE, T0, T0 + 10 * MINUTE,
+                                   MINUTE, &count);
     assert_int_equal(count, 10);
     for (size_t i = 0; i < count; i++) {
         assert_true(near(p[i].value, 12.0 / 60));
@@ -272,8 +272,8 @@ static void a_gauge_holds_until_it_is_gone(void **state)
     sample(f, T0 + 6 * MINUTE);
     sample(f, T0 + 10 * MINUTE);
     size_t count;
-    struct metric_point *p =
-        query(f, "t_size", NULL, HISTORY_VALUE, T0, T0 + 10 * MINUTE, MINUTE, &count);
+    struct metric_point *p = query(f, "t_size", NULL, HISTORY_VALUE, T0, T0 + 10 * MINUTE, MINUTE,
+                                   &count);
     assert_int_equal(count, 10);
     assert_true(p[0].value == 15.5 && p[4].value == 15.5);
     assert_true(p[5].value == 10.5 && p[9].value == 10.5);
@@ -385,17 +385,17 @@ static void packing_changes_no_answer(void **state)
         sample(f, ts += 15 * SECOND);
     }
     size_t count, again;
-    struct metric_point *before =
-        query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts, 5 * MINUTE, &count);
-    struct metric_point *gauge =
-        query(f, "t_size", NULL, HISTORY_VALUE, T0, ts, 5 * MINUTE, &again);
+    struct metric_point *before = query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts,
+                                        5 * MINUTE, &count);
+    struct metric_point *gauge = query(f, "t_size", NULL, HISTORY_VALUE, T0, ts, 5 * MINUTE,
+                                       &again);
     assert_int_equal(count, 36);
     assert_int_equal(again, 36);
     for (int stage = 0; stage < 2; stage++) {
         maintain(f, stage == 0 ? ts + HISTORY_HOUR_MS : ts + 4 * HISTORY_DAY_MS);
         assert_int_equal(fixture_int(&f->base, "SELECT COUNT(*) FROM history_ticks"), 0);
-        struct metric_point *after =
-            query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts, 5 * MINUTE, &again);
+        struct metric_point *after = query(f, "t_requests_total", NULL, HISTORY_RATE, T0, ts,
+                                           5 * MINUTE, &again);
         assert_int_equal(again, count);
         double sum = 0;
         for (size_t i = 0; i < count; i++) {

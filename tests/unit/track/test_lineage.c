@@ -11,7 +11,7 @@ static const struct json *lineage(struct fixture *f, const char *id, int depth)
     const struct json *root;
     buf_init(&text, 4 * 1024 * 1024);
     json_out_init(&w, &text);
-    assert_ok(track_lineage_json(f->track, str_of(id), depth, &w));
+    assert_ok(track_lineage_json(f->track, str_of(id), depth, NULL, &w));
     assert_ok(json_parse(&f->mem, buf_str(&text), &root));
     buf_deinit(&text);
     return root;
@@ -112,7 +112,7 @@ static void depth_bounds_the_picture(void **state)
     struct json_out w;
     buf_init(&text, 4096);
     json_out_init(&w, &text);
-    assert_err(track_lineage_json(f->track, STR("nobody"), 3, &w), ERR_NOT_FOUND);
+    assert_err(track_lineage_json(f->track, STR("nobody"), 3, NULL, &w), ERR_NOT_FOUND);
     assert_int_equal(text.len, 0);
     buf_deinit(&text);
 }

@@ -51,6 +51,54 @@ static void versions_are_found_by_number_alias_and_newest(void **state)
     assert_int_equal(fixture_logged(f, "model.registered", NULL), 3);
 }
 
+struct two_moves {
+    struct fixture *f;
+    struct promotion moves[2];
+};
+
+static err two_moves_fn(struct store_tx *tx, void *arg)
+{
+    struct two_moves *t = arg;
+    for (size_t i = 0; i < COUNT_OF(t->moves); i++)
+        TRY(model_promote_tx(t->f->track, tx, &t->moves[i]));
+    return OK;
+}
+
+/* A swap is one change, or none; and whoever serves can tell when each alias last moved. */
+static void aliases_move_together_and_tell_their_tenure(void **state)
+{
+    struct fixture *f = *state;
+    struct model_alias *a;
+    size_t count;
+    add(f, "net", STR("w1"));
+    add(f, "net", STR("w2"));
+    assert_ok(model_promote(f->track, STR("net"), 1, STR("B"), STR("ada"), STR("")));
+    assert_ok(model_promote(f->track, STR("net"), 2, STR("A"), STR("ada"), STR("")));
+    assert_ok(model_aliases_read(f->track, STR("net"), &f->mem, &a, &count));
+    assert_int_equal(count, 2);
+    assert_true(str_eq(a[0].alias, STR("A")) && a[0].version == 2 && a[0].since_ms > 0);
+    assert_true(a[0].tenure > a[1].tenure && a[1].tenure > 0);
+    int64_t before[] = { a[0].tenure, a[1].tenure };
+    struct two_moves t = { f,
+                           { { .name = STR("net"), .alias = STR("A"), .to_version = 1 },
+                             { .name = STR("net"), .alias = STR("B"), .to_version = 7 } } };
+    assert_err(store_write(f->store, two_moves_fn, &t), ERR_NOT_FOUND);
+    assert_ok(model_aliases_read(f->track, STR("net"), &f->mem, &a, &count));
+    assert_true(a[0].tenure == before[0] && a[1].tenure == before[1]);
+    t.moves[1].to_version = 2;
+    assert_ok(store_write(f->store, two_moves_fn, &t));
+    model_promoted(f->track, &t.moves[0]);
+    assert_int_equal(t.moves[0].from_version, 2);
+    assert_ok(model_aliases_read(f->track, STR("net"), &f->mem, &a, &count));
+    assert_true(a[0].version == 1 && a[1].version == 2);
+    assert_true(a[0].tenure > before[0] && a[1].tenure > a[0].tenure);
+    struct model_version_info info;
+    assert_ok(model_get(f->track, STR("net"), STR("A"), &f->mem, &info));
+    assert_string_equal(info.id, a[0].version_id);
+    assert_ok(model_aliases_read(f->track, STR("nobody"), &f->mem, &a, &count));
+    assert_int_equal(count, 0);
+}
+
 static void bad_registrations_leave_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +201,62 @@ static void the_ledger_tells_every_move_once(void **state)
     assert_ok(model_promote(f->track, STR("net"), 1, STR("v1-stable"), STR("x"), STR("x")));
 }
 
+static struct promotion *promote_alone(struct fixture *f, const char *name, int64_t version,
+                                       size_t *ret_count)
+{
+    struct promotion *taken;
+    struct promotion move = { .name = str_of(name),
+                              .alias = STR("prod"),
+                              .username = STR("ada"),
+                              .reason = STR("better"),
+                              .to_version = version };
+    assert_ok(model_promote_alone(f->track, STR("t.net"), &move, &f->mem, &taken, ret_count));
+    return taken;
+}
+
+static const char *holder(struct fixture *f)
+{
+    struct model_version_info info;
+    assert_ok(model_alias_holder(f->track, STR("t.net"), STR("prod"), &f->mem, &info));
+    return info.name.ptr;
+}
+
+/* Else a restart would have to guess which of two models serves. */
+static void an_alias_for_a_kind_is_at_one_model_only(void **state)
+{
+    struct fixture *f = *state;
+    struct model_version_info info;
+    struct promotion *rows;
+    size_t count;
+    add(f, "a", STR("w1"));
+    add(f, "b", STR("w2"));
+    assert_err(model_alias_holder(f->track, STR("t.net"), STR("prod"), &f->mem, &info),
+               ERR_NOT_FOUND);
+    promote_alone(f, "a", 1, &count);
+    assert_int_equal(count, 0);
+    assert_string_equal(holder(f), "a");
+    rows = promote_alone(f, "b", 1, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].name.ptr, "a");
+    assert_int_equal(rows[0].from_version, 1);
+    assert_string_equal(holder(f), "b");
+    assert_err(model_get(f->track, STR("a"), STR("prod"), &f->mem, &info), ERR_NOT_FOUND);
+    promote_alone(f, "b", 1, &count); /* again: no move, no row */
+    assert_int_equal(count, 0);
+    promote_alone(f, "a", 1, &count);
+    assert_string_equal(holder(f), "a");
+    assert_ok(model_promotions(f->track, STR("b"), 0, &f->mem, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].to_version, 0);
+    assert_string_equal(rows[0].reason.ptr, "a@1 is prod now");
+    assert_int_equal(fixture_logged(f, "model.alias_removed", NULL), 2);
+    /* As older programs left it: the one that got it last. */
+    assert_ok(model_promote(f->track, STR("b"), 1, STR("prod"), STR("x"), STR("x")));
+    assert_string_equal(holder(f), "b");
+    assert_err(model_alias_holder(f->track, STR("t.tree"), STR("prod"), &f->mem, &info),
+               ERR_NOT_FOUND);
+}
+
 static void deleted_versions_keep_their_number_and_row(void **state)
 {
     struct fixture *f = *state;
@@ -235,6 +339,8 @@ int main(void)
         T(bad_registrations_leave_nothing),
         T(tags_and_names_are_kept),
         T(the_ledger_tells_every_move_once),
+        T(aliases_move_together_and_tell_their_tenure),
+        T(an_alias_for_a_kind_is_at_one_model_only),
         T(deleted_versions_keep_their_number_and_row),
         T(concurrent_promotions_form_one_chain),
     };

@@ -3,12 +3,14 @@
 #include "track_fixture.h"
 
 #include "base/clock.h"
+#include "platform/jobs/jobs_internal.h"
 
 struct job_fixture {
     struct fixture base;
     struct jobs *jobs;
     char seen[4][HEX_ID_BYTES]; /* run ids, in the order of the tries */
     int tries;
+    struct dataset_info made; /* in state building */
 };
 
 static err flaky(struct run *r, const struct json *payload)
@@ -37,6 +39,38 @@ static err hold(struct run *r, const struct json *payload)
     return e;
 }
 
+static err usurp_tx(struct store_tx *tx, void *arg)
+{
+    (void)arg;
+    return store_exec(tx, "UPDATE jobs SET lease_no = lease_no + 1, worker = 'another'", NO_ARGS,
+                      NULL);
+}
+
+/* While it works, its job is given to another: as after a pause, or a cut cable. */
+static err usurped(struct run *r, const struct json *payload)
+{
+    struct job_fixture *f = run_ctx(r);
+    struct fixture *b = &f->base;
+    struct dataset_info made = f->made;
+    struct blob_info blob = fixture_blob(b, STR("bytes"));
+    struct model_version_info model;
+    (void)payload;
+    assert_ok(run_artifact(r, "checkpoint", STR("mine")));
+    assert_ok(store_write(b->store, usurp_tx, NULL));
+    assert_err(run_artifact(r, "checkpoint", STR("late")), ERR_CONFLICT);
+    assert_err(run_artifact(r, "more", STR("late")), ERR_CONFLICT);
+    assert_err(run_dataset_in(r, str_of(made.id), "x"), ERR_CONFLICT);
+    struct dataset_result built = { .blob = blob, .rows = 1, .job = run_job(r) };
+    assert_err(dataset_finish(b->track, str_of(made.id), &built), ERR_CONFLICT);
+    assert_err(dataset_fail(b->track, run_job(r), str_of(made.id), STR("late")), ERR_CONFLICT);
+    struct model_spec spec = { .name = STR("m"), .kind = "k", .blob = blob, .job = run_job(r) };
+    assert_err(model_register(b->track, &spec, &b->mem, &model), ERR_CONFLICT);
+    blob_unpin(b->blobs, &blob.id);
+    TRY(run_metric(r, "late", 1, 1));
+    assert_err(run_flush(r), ERR_CONFLICT);
+    return run_check(r);
+}
+
 static const struct job_kind kinds[] = {
     { .name = "t.flaky",
       .help = "Fails some times.",
@@ -44,6 +78,7 @@ static const struct job_kind kinds[] = {
       .run = flaky,
       .tries_max = 3 },
     { .name = "t.hold", .help = "Works until asked to stop.", .component = "testing", .run = hold },
+    { .name = "t.usurped", .help = "Loses its job.", .component = "testing", .run = usurped },
     { 0 },
 };
 
@@ -134,6 +169,43 @@ static void tries_share_one_run(void **state)
         fixture_exposed(&f->base, "skerry_runs_total{component=\"testing\",status=\"FAILED\"} 2"));
     assert_true(fixture_exposed(&f->base,
                                 "skerry_runs_total{component=\"testing\",status=\"FINISHED\"} 1"));
+}
+
+/* A worker that was thought dead comes back: nothing of it may be seen but what it did in its time.
+ */
+static void who_lost_its_job_changes_nothing(void **state)
+{
+    struct job_fixture *f = *state;
+    struct fixture *b = &f->base;
+    char id[UUID_BYTES];
+    bool is_new, worked = false;
+    struct job_info info;
+    assert_ok(dataset_create(b->track, &(struct dataset_spec){ .name = STR("d"), .kind = "k" },
+                             &b->mem, &f->made));
+    assert_ok(job_add(f->jobs, &(struct job_spec){ .kind = "t.usurped" }, id, &is_new));
+    assert_ok(jobs_work_once(f->jobs, STR_NONE, &worked));
+    assert_true(worked);
+    assert_ok(job_get(f->jobs, str_of(id), &b->mem, &info));
+    assert_int_equal(info.state, JOB_RUNNING); /* the other's */
+    struct run_info run;
+    assert_ok(track_run_get(b->track, info.run_id, &b->mem, &run));
+    assert_string_equal(run.status.ptr, "RUNNING"); /* not FAILED by who is gone */
+    assert_int_equal(run.error.len, 0);
+    assert_int_equal(fixture_logged(b, "run.lost", NULL), 1);
+    assert_int_equal(fixture_logged(b, "run.failed", NULL), 0);
+    assert_int_equal(fixture_int(b, "SELECT COUNT(*) FROM artifacts"), 1);
+    assert_int_equal(fixture_int(b, "SELECT COUNT(*) FROM metrics"), 0);
+    assert_int_equal(fixture_int(b, "SELECT COUNT(*) FROM run_assets"), 0);
+    assert_int_equal(fixture_int(b, "SELECT COUNT(*) FROM model_versions"), 0);
+    assert_int_equal(fixture_int(b, "SELECT COUNT(*) FROM datasets WHERE state = 'building'"), 1);
+    arena keep;
+    str bytes;
+    struct artifact_info artifact;
+    arena_init(&keep, 1024 * 1024);
+    assert_ok(track_artifact_get(b->track, info.run_id, STR("checkpoint"), &keep, &artifact));
+    assert_ok(blob_get(b->blobs, &artifact.blob, &keep, 100, &bytes));
+    assert_true(str_eq(bytes, STR("mine")));
+    arena_deinit(&keep);
 }
 
 static void params_of_an_earlier_try_bind(void **state)
@@ -302,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, j_init, j_deinit)
         T(tries_share_one_run),
+        T(who_lost_its_job_changes_nothing),
         T(params_of_an_earlier_try_bind),
         T(a_planned_run_is_there_before_its_job_runs),
         T(pausing_and_stopping_show_in_the_run),

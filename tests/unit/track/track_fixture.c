@@ -110,6 +110,17 @@ static err text_fn(struct store_read *rd, void *arg)
     return store_get_text(rd, o->sql, NO_ARGS, &o->f->mem, &o->text);
 }
 
+static err exec_fn(struct store_tx *tx, void *arg)
+{
+    const char *const *sql = arg;
+    return store_exec(tx, *sql, NO_ARGS, NULL);
+}
+
+void fixture_exec(struct fixture *f, const char *sql)
+{
+    assert_ok(store_write(f->store, exec_fn, &sql));
+}
+
 int64_t fixture_int(struct fixture *f, const char *sql)
 {
     struct one_read o = { .f = f, .sql = sql };

@@ -47,6 +47,7 @@ int fixture_deinit(void **state);
 
 struct run *fixture_run(struct fixture *f, const char *component);
 void fixture_end(struct run *r, enum err_code code);
+void fixture_exec(struct fixture *f, const char *sql); /* a statement, behind tracking's back */
 int64_t fixture_int(struct fixture *f, const char *sql);
 str fixture_text(struct fixture *f, const char *sql);
 /* How many log lines have this event; *ret_last (may be NULL) is the newest. */
