@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "platform/app/app.h"
+#include "platform/serving/serving.h"
 
 enum { NAMES_MAX = 65536 };
 
@@ -26,6 +27,16 @@ static bool has_shape(const char *name, const char *extra)
     return name[0] != '\0';
 }
 
+static bool is_own_path(const struct app *app, const char *path)
+{
+    if (strncmp(path, "/v1/", 4) == 0)
+        return true;
+    for (const char *const *p = app->prefixes; p && *p; p++)
+        if (strncmp(path, *p, strlen(*p)) == 0)
+            return true;
+    return false;
+}
+
 static err check_routes(const struct app *app)
 {
     for (const struct route *r = app->routes; r && r->method; r++) {
@@ -41,10 +52,11 @@ static err check_routes(const struct app *app)
         if (r->path[0] != '/')
             return ERR(ERR_INVALID, "route '%s' of app %s does not start with /", r->path,
                        app->name);
-        /* Apps live in /v1; only the platform owns paths beside it. Aliases are free: they are the
-         * literal paths of the seeds. */
-        if (app != &app_core && strncmp(r->path, "/v1/", 4) != 0)
-            return ERR(ERR_INVALID, "route '%s' of app %s is outside /v1/", r->path, app->name);
+        /* Apps live in /v1 and below the prefixes that they state, where they speak a protocol of
+         * somebody else. Aliases are free: they are the literal paths of the seeds. */
+        if (app != &app_core && !is_own_path(app, r->path))
+            return ERR(ERR_INVALID, "route '%s' of app %s is outside /v1/ and its prefixes",
+                       r->path, app->name);
         if (r->is_inline && r->is_upload)
             return ERR(ERR_INVALID, "route '%s' of app %s cannot be inline and an upload", r->path,
                        app->name);
@@ -106,6 +118,17 @@ static err check_references(const struct app *const *apps, const struct app *app
     return OK;
 }
 
+/* An indented line that calls the program. */
+static bool has_example(const char *help)
+{
+    for (const char *line = strstr(help, "\n  "); line; line = strstr(line + 1, "\n  ")) {
+        const char *call = strstr(line, "skerry "), *end = strchr(line + 1, '\n');
+        if (call && (!end || call < end))
+            return true;
+    }
+    return false;
+}
+
 static err check_named_rows(const struct app *app, struct map *seen)
 {
     for (const struct job_kind *k = app->jobs; k && k->name; k++) {
@@ -128,10 +151,64 @@ static err check_named_rows(const struct app *app, struct map *seen)
                        "metric family '%s' of app %s needs a type, help and a lower-case name",
                        f->name, app->name);
     }
-    for (const struct verb *v = app->verbs; v && v->name; v++)
+    for (const struct page *p = app->pages; p && p->path; p++) {
+        TRY(add_name(seen, "page", p->path));
+        if (strncmp(p->path, "/ui/", 4) != 0 || !p->title || !p->title[0])
+            return ERR(ERR_INVALID, "page '%s' of app %s needs a path below /ui/ and a title",
+                       p->path, app->name);
+    }
+    for (const struct verb *v = app->verbs; v && v->name; v++) {
         if (!v->usage || !v->help || !v->run)
             return ERR(ERR_INVALID, "verb '%s' of app %s needs usage, help and run", v->name,
                        app->name);
+        if (!has_example(v->help))
+            return ERR(ERR_INVALID,
+                       "the help of verb '%s' of app %s needs an example: a line of its own, "
+                       "indented, with skerry in it",
+                       v->name, app->name);
+    }
+    return OK;
+}
+
+static bool has_setting(const struct app *const *apps, const char *name)
+{
+    for (size_t i = 0; apps[i]; i++)
+        for (const struct setting *s = apps[i]->settings; s && s->name; s++)
+            if (strcmp(s->name, name) == 0)
+                return s->type == SETTING_REAL;
+    return false;
+}
+
+static int count_families(const struct app *const *apps, const char *name)
+{
+    int count = 0;
+    for (size_t i = 0; apps[i]; i++)
+        for (const struct serving_family *f = apps[i]->families; f && f->name; f++)
+            count += strcmp(f->name, name) == 0;
+    return count;
+}
+
+static err check_families(const struct app *const *apps, const struct app *app)
+{
+    for (const struct serving_family *f = app->families; f && f->name; f++) {
+        if (count_families(apps, f->name) > 1)
+            return ERR(ERR_CONFLICT, "family '%s' stands in the app tables twice", f->name);
+        if (!has_shape(f->name, "_-") || !f->model || !f->help || !f->load || !f->drop ||
+            !f->predict)
+            return ERR(ERR_INVALID,
+                       "family '%s' of app %s needs a lower-case name, a model, help, load, drop "
+                       "and predict",
+                       f->name, app->name);
+        if (f->class_count < 2 || f->class_count > SERVING_CLASSES_MAX || f->feature_count < 0 ||
+            f->feature_count > SERVING_FEATURES_MAX || (f->feature_count && !f->watch))
+            return ERR(ERR_INVALID,
+                       "family '%s': 2 to %d classes, and up to %d features with a function that "
+                       "fills them in",
+                       f->name, SERVING_CLASSES_MAX, SERVING_FEATURES_MAX);
+        if (f->ratio_setting && !has_setting(apps, f->ratio_setting))
+            return ERR(ERR_INVALID, "family '%s': there is no setting '%s' of type REAL", f->name,
+                       f->ratio_setting);
+    }
     return OK;
 }
 
@@ -155,6 +232,8 @@ err app_check_all(const struct app *const *apps)
             e = check_named_rows(app, &seen);
         if (!e.code)
             e = check_references(apps, app);
+        if (!e.code)
+            e = check_families(apps, app);
     }
     map_deinit(&seen);
     return e;

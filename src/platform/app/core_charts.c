@@ -48,21 +48,41 @@ static void write_points(struct json_out *w, const char *label, const char *metr
     json_object_end(w);
 }
 
-/* One series of a registered family over the request's range. label may be empty. */
-static err query(struct http_request *rq, const char *name, str label,
-                 enum history_function function, struct metric_point **ret_points,
-                 size_t *ret_count)
+/* One series of a registered family over the request's range. */
+static err query_labelled(struct http_request *rq, const char *name, const str *labels,
+                          size_t label_count, enum history_function function,
+                          struct metric_point **ret_points, size_t *ret_count)
 {
     const struct range *range = range_of(rq);
     int64_t now = clock_wall_ms();
     struct history_query q = { .name = str_of(name),
-                               .labels = &label,
-                               .label_count = label.len ? 1 : 0,
+                               .labels = labels,
+                               .label_count = label_count,
                                .function = function,
                                .from_ms = now - range->span_s * 1000,
                                .to_ms = now,
                                .step_ms = range->step_s * 1000 };
     return history_query(house_history(rq_house(rq)), &q, http_arena(rq), ret_points, ret_count);
+}
+
+/* label may be empty. */
+static err query(struct http_request *rq, const char *name, str label,
+                 enum history_function function, struct metric_point **ret_points,
+                 size_t *ret_count)
+{
+    return query_labelled(rq, name, &label, label.len ? 1 : 0, function, ret_points, ret_count);
+}
+
+static void reply_points(struct http_reply *rp, const char *label, const char *metric,
+                         const struct metric_point *points, size_t count)
+{
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_key(w, "series");
+    json_array_begin(w);
+    write_points(w, label, metric, points, count);
+    json_array_end(w);
+    json_object_end(w);
 }
 
 static err reply_one(struct http_request *rq, struct http_reply *rp, const char *label,
@@ -71,35 +91,43 @@ static err reply_one(struct http_request *rq, struct http_reply *rp, const char 
     struct metric_point *points;
     size_t count;
     TRY(query(rq, metric, match, function, &points, &count));
-    struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "series");
-    json_array_begin(w);
-    write_points(w, label, metric, points, count);
-    json_array_end(w);
-    json_object_end(w);
+    reply_points(rp, label, metric, points, count);
     return OK;
 }
 
-/* 'run_id="<id>"' for the query parameter runId, or empty. */
-static err run_label(struct http_request *rq, str *ret_label)
+/* Steps a second of one training, between the points at which it said how far it was. Series of the
+ * process have no label for a run: they would grow with every training. */
+static err run_throughput(struct http_request *rq, struct http_reply *rp)
 {
     char run_id[HEX_ID_BYTES];
-    str given = http_query(rq, "runId");
-    *ret_label = STR_NONE;
-    if (!given.len)
-        return OK;
-    TRY(app_run_id_parse(given, run_id));
-    *ret_label = arena_fmt(http_arena(rq), "run_id=\"%s\"", run_id);
-    ARENA_TRY(ret_label->ptr);
+    struct run_info run;
+    struct metric_point *points;
+    size_t count, kept = 0;
+    struct track *t = house_track(rq_house(rq));
+    TRY(app_run_id_parse(http_query(rq, "runId"), run_id));
+    TRY(track_run_get(t, str_of(run_id), http_arena(rq), &run));
+    int64_t since = http_query(rq, "range").len ? clock_wall_ms() - range_of(rq)->span_s * 1000 : 0;
+    TRY(track_metric_history(t, str_of(run_id), STR("step"), since, 2000, http_arena(rq), &points,
+                             &count));
+    struct metric_point last = { .ts_ms = run.start_ms };
+    for (size_t i = 0; i < count; i++) {
+        struct metric_point now = points[i];
+        int64_t took_ms = now.ts_ms - last.ts_ms;
+        if (took_ms <= 0)
+            continue;
+        points[kept] = now;
+        points[kept++].value = (now.value - last.value) * 1000 / (double)took_ms;
+        last = now;
+    }
+    reply_points(rp, "steps_per_s", "step", points, kept);
     return OK;
 }
 
 err core_chart_throughput(struct http_request *rq, struct http_reply *rp)
 {
-    str label;
-    TRY(run_label(rq, &label));
-    return reply_one(rq, rp, "steps_per_s", "chs_training_step_duration_seconds_count", label,
+    if (http_query(rq, "runId").len)
+        return run_throughput(rq, rp);
+    return reply_one(rq, rp, "steps_per_s", "chs_training_step_duration_seconds_count", STR_NONE,
                      HISTORY_RATE);
 }
 
@@ -108,9 +136,26 @@ err core_chart_rps(struct http_request *rq, struct http_reply *rp)
     return reply_one(rq, rp, "rps", "chs_api_requests_total", STR_NONE, HISTORY_RATE);
 }
 
+/* Of the version that serves now: numbers of several versions make no sum. */
 err core_chart_elo(struct http_request *rq, struct http_reply *rp)
 {
-    return reply_one(rq, rp, "elo", "chs_engine_elo", STR_NONE, HISTORY_VALUE);
+    struct model_version_info prod;
+    struct metric_point *points = NULL;
+    size_t count = 0;
+    err e = core_prod_find(rq_house(rq), http_arena(rq), &prod);
+    if (!e.code) {
+        str labels[2] = {
+            arena_fmt(http_arena(rq), "model_id=\"%.*s\"", STR_ARG(prod.name)),
+            arena_fmt(http_arena(rq), "model_version=\"%lld\"", (long long)prod.version),
+        };
+        ARENA_TRY(labels[0].ptr && labels[1].ptr);
+        e = query_labelled(rq, "chs_engine_elo", labels, COUNT_OF(labels), HISTORY_VALUE, &points,
+                           &count);
+    }
+    if (e.code && e.code != ERR_NOT_FOUND)
+        return e;
+    reply_points(rp, "elo", "chs_engine_elo", points, count);
+    return OK;
 }
 
 /* Both a series and the newest value: the reference's clients disagree about which it is. */
@@ -146,13 +191,7 @@ err core_chart_error_rate(struct http_request *rq, struct http_reply *rp)
         double errors = f < failed_count && failed[f].ts_ms == all[i].ts_ms ? failed[f].value : 0;
         all[i].value = all[i].value > 0 ? errors / all[i].value : 0;
     }
-    struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_key(w, "series");
-    json_array_begin(w);
-    write_points(w, "error_rate", "chs_api_requests_total", all, count);
-    json_array_end(w);
-    json_object_end(w);
+    reply_points(rp, "error_rate", "chs_api_requests_total", all, count);
     return OK;
 }
 

@@ -52,8 +52,13 @@ static err find(struct http_request *rq, struct dataset_info *ret_info)
 static err find_kind(struct house *h, str name, const struct dataset_kind **ret_kind)
 {
     const struct dataset_kind *kind = house_dataset_kind(h, name);
+    if (str_eq(name, STR(DATASET_KIND_CLIENT)))
+        return ERR(ERR_INVALID,
+                   "datasets of kind '%.*s' are what clients log: their name and "
+                   "digest are here, their rows are not",
+                   STR_ARG(name));
     if (!kind)
-        return ERR(ERR_UNSUPPORTED, "this build has no code for datasets of kind '%.*s'",
+        return ERR(ERR_INVALID, "this build has no code for datasets of kind '%.*s'",
                    STR_ARG(name));
     *ret_kind = kind;
     return OK;
@@ -230,6 +235,83 @@ static void write_dataset(struct json_out *w, const struct dataset_info *d, aren
     json_kv_time_ms(w, "updatedAt", d->updated_ms);
 }
 
+/* ------------------------------------------------------------------ checks */
+
+struct check_counts {
+    int64_t passed, failed;
+};
+
+static void write_check(struct json_out *w, struct check_counts *counts, const char *check, str of,
+                        int64_t value, bool passed)
+{
+    *(passed ? &counts->passed : &counts->failed) += 1;
+    if (!w)
+        return;
+    json_object_begin(w);
+    json_kv_cstr(w, "check", check);
+    json_kv_str(w, "of", of);
+    json_kv_bool(w, "passed", passed);
+    json_kv_int(w, "value", value);
+    json_object_end(w);
+}
+
+/* What can be said of a dataset without an opinion: every split that was asked for has rows, and
+ * nothing that the filter matches had to be left out. Writes into an open array, or only counts. */
+static void write_checks(struct json_out *w, const struct json *manifest,
+                         struct check_counts *counts)
+{
+    const struct json *value, *splits = json_get(manifest, "splits");
+    void *iter = NULL;
+    str key;
+    while (json_next(splits, &iter, &key, &value)) {
+        int64_t rows = json_int(json_get(value, "rows"), 0);
+        if (json_num(json_get(value, "fraction"), 0) > 0)
+            write_check(w, counts, "split", key, rows, rows > 0);
+    }
+    iter = NULL;
+    while (json_next(json_get(manifest, "left_out"), &iter, &key, &value)) {
+        int64_t left_out = json_int(value, 0);
+        write_check(w, counts, "left_out", key, left_out, left_out == 0);
+    }
+}
+
+/* In a list: rows of each split, what was measured, how many checks passed. */
+static err write_judged(struct json_out *w, const struct dataset_info *d, arena *keep)
+{
+    const struct json *manifest = NULL, *profile = NULL, *value;
+    struct check_counts counts = { 0 };
+    void *iter = NULL;
+    str key;
+    if (d->manifest.len)
+        TRY(json_parse(keep, d->manifest, &manifest));
+    if (d->profile.len)
+        TRY(json_parse(keep, d->profile, &profile));
+    json_key(w, "splits");
+    json_object_begin(w);
+    while (json_next(json_get(manifest, "splits"), &iter, &key, &value)) {
+        json_key_str(w, key);
+        json_out_int(w, json_int(json_get(value, "rows"), 0));
+    }
+    json_object_end(w);
+    json_key(w, "quality");
+    json_object_begin(w);
+    iter = NULL;
+    while (json_next(json_get(profile, "quality"), &iter, &key, &value)) {
+        json_key_str(w, key);
+        json_out_real(w, json_num(value, 0));
+    }
+    json_object_end(w);
+    write_checks(NULL, manifest, &counts);
+    json_key(w, "checks");
+    json_object_begin(w);
+    json_kv_int(w, "passed", counts.passed);
+    json_kv_int(w, "failed", counts.failed);
+    json_object_end(w);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ lists */
+
 static err versions_of(struct http_request *rq, str name, struct dataset_info **ret_infos,
                        size_t *ret_count)
 {
@@ -248,6 +330,8 @@ err core_datasets_list(struct http_request *rq, struct http_reply *rp)
         return ERR(ERR_INVALID, "query parameter 'sort' must be size, rows or createdAt");
     struct dataset_filter filter = {
         .q = http_query(rq, "q"),
+        .kind = http_query(rq, "kind"),
+        .state = http_query(rq, "status"),
         .sort = str_eq(sort, STR("size"))   ? "size"
                 : str_eq(sort, STR("rows")) ? "rows"
                                             : "createdAt",
@@ -263,20 +347,22 @@ err core_datasets_list(struct http_request *rq, struct http_reply *rp)
     json_key(w, "items");
     json_array_begin(w);
     for (size_t i = 0; i < count && i < (size_t)limit; i++) {
-        struct dataset_info *all;
-        size_t version_count;
-        TRY(versions_of(rq, infos[i].name, &all, &version_count));
+        int64_t version_count;
+        TRY(dataset_count_versions(house_track(rq_house(rq)), infos[i].name, &version_count));
         json_object_begin(w);
         json_kv_cstr(w, "id", infos[i].id);
         json_kv_str(w, "name", infos[i].name);
+        json_kv_str(w, "kind", infos[i].kind);
         json_kv_str(w, "status", infos[i].state);
         json_kv_int(w, "rows", infos[i].rows);
         json_kv_int(w, "sizeBytes", infos[i].bytes);
+        TRY(write_judged(w, &infos[i], http_arena(rq)));
         json_key(w, "versions");
         json_object_begin(w);
-        json_kv_int(w, "count", (int64_t)version_count);
+        json_kv_int(w, "count", version_count);
         json_kv_str(w, "latest", infos[i].version);
         json_object_end(w);
+        json_kv_time_ms(w, "createdAt", infos[i].created_ms);
         json_kv_time_ms(w, "updatedAt", infos[i].updated_ms);
         json_object_end(w);
     }
@@ -344,9 +430,23 @@ err core_dataset_get(struct http_request *rq, struct http_reply *rp)
     write_dataset(w, &d, http_arena(rq));
     json_kv_raw(w, "manifest", d.manifest);
     json_kv_raw(w, "profile", d.profile);
-    const struct json *profile = NULL;
+    const struct json *profile = NULL, *manifest = NULL;
+    struct check_counts counts = { 0 };
     if (d.profile.len)
         TRY(json_parse(http_arena(rq), d.profile, &profile));
+    if (d.manifest.len)
+        TRY(json_parse(http_arena(rq), d.manifest, &manifest));
+    if (d.reason.len)
+        json_kv_str(w, "reason", d.reason);
+    else
+        json_kv_cstr(w, "reason", NULL);
+    json_key(w, "checks");
+    json_array_begin(w);
+    write_checks(w, manifest, &counts);
+    json_array_end(w);
+    const struct dataset_kind *kind = house_dataset_kind(rq_house(rq), d.kind);
+    json_key(w, "formats");
+    core_write_words(w, kind ? kind->formats : "");
     json_kv_int(w, "classes", json_int(json_get(json_get(profile, "stats"), "classes"), 0));
     json_object_end(w);
     return OK;

@@ -3,8 +3,12 @@
 #include <string.h>
 
 #include "platform/app/core.h"
+#include "platform/app/house_private.h"
+#include "platform/scoring/scoring.h"
+#include "platform/serving/serving.h"
+#include "platform/track/registry.h"
 
-enum { LIST_MAX = 1000 };
+enum { LIST_MAX = 1000, SETTLE_MAX = 16 };
 
 static err list(struct http_request *rq, const struct model_filter *filter,
                 struct model_version_info **ret_infos, size_t *ret_count)
@@ -54,8 +58,13 @@ static void write_version(struct json_out *w, const struct model_version_info *m
     json_kv_str(w, "aliases", m->aliases);
     json_kv_cstr(w, "digest", m->blob.hex);
     json_kv_int(w, "sizeBytes", m->bytes);
-    json_key(w, "artifactUri");
-    json_out_fmt(w, "models/%s", m->blob.hex);
+    if (m->blob.hex[0]) {
+        json_key(w, "artifactUri");
+        json_out_fmt(w, "models/%s", m->blob.hex);
+    } else { /* a client's, who keeps the files where it likes */
+        json_kv_str(w, "artifactUri", m->source);
+    }
+    json_kv_str(w, "kind", m->kind);
     json_kv_raw(w, "metrics", m->metrics);
     json_kv_str(w, "runId", m->run_id);
     json_kv_str(w, "datasetId", m->dataset_id);
@@ -87,7 +96,7 @@ static err kind_of(struct house *h, const struct model_version_info *m,
 {
     const struct model_kind *kind = house_model_kind(h, m->kind);
     if (m->kind.len == 0 || !kind)
-        return ERR(ERR_UNSUPPORTED,
+        return ERR(ERR_INVALID,
                    "model %.*s version %lld is of kind '%.*s', which this build cannot load",
                    STR_ARG(m->name), (long long)m->version, STR_ARG(m->kind));
     *ret_kind = kind;
@@ -151,29 +160,103 @@ err core_model_load(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
+/* "prod" of a kind is one place for all its models: what unqualified predictions use. */
+static bool is_shared(const struct model_kind *kind, str alias)
+{
+    return kind->loaded && str_eq(alias, STR("prod"));
+}
+
+/* Of two who promote at once, one moves the alias last and the other may load last. So whoever has
+ * loaded looks again: in the end what serves is what the alias says. */
+static err settle(struct house *h, const struct model_version_info *loaded, str alias, arena *keep)
+{
+    struct model_version_info now, last = *loaded;
+    const struct model_kind *kind = NULL;
+    TRY(kind_of(h, &last, &kind));
+    for (int i = 0; i < SETTLE_MAX; i++) {
+        err e = is_shared(kind, alias)
+                    ? model_alias_holder(house_track(h), last.kind, alias, keep, &now)
+                    : model_get(house_track(h), last.name, alias, keep, &now);
+        if (e.code == ERR_NOT_FOUND || (!e.code && strcmp(now.id, last.id) == 0))
+            return OK;
+        TRY(e);
+        TRY(kind_of(h, &now, &kind));
+        TRY(kind->load(h, &now, alias));
+        last = now;
+    }
+    return OK; /* someone else is at it, and looks again too */
+}
+
+/* What cannot be loaded must not stay promoted: the next start would have no model. `before` is
+ * where the alias was, with from_version 0 when it was nowhere. */
+static void promote_undo(struct house *h, const struct model_version_info *next,
+                         const struct model_kind *kind, const struct promotion *before, arena *keep)
+{
+    str alias = before->alias, why = STR("the new version could not be loaded");
+    struct promotion *taken, again = *before;
+    size_t count;
+    again.reason = why;
+    again.to_version = before->from_version;
+    err back = !again.to_version
+                   ? model_alias_remove(house_track(h), next->name, alias, before->username, why)
+               : is_shared(kind, alias)
+                   ? model_promote_alone(house_track(h), next->kind, &again, keep, &taken, &count)
+                   : model_promote(house_track(h), next->name, again.to_version, alias,
+                                   before->username, why);
+    if (back.code)
+        log_error(house_log(h), NULL, "model.promote_undo_failed", &back);
+}
+
+static err promote(struct house *h, str name, str version, str alias, str username, str reason,
+                   arena *keep, struct model_version_info *ret_info)
+{
+    struct model_version_info next, held;
+    const struct model_kind *kind = NULL;
+    struct promotion *taken = NULL;
+    size_t taken_count = 0;
+    TRY(model_get(house_track(h), name, version, keep, &next));
+    if (str_eq(next.name_kind, STR(REGISTRY_KIND_CLIENT))) { /* nothing here has it loaded */
+        *ret_info = next;
+        return model_promote(house_track(h), name, next.version, alias, username, reason);
+    }
+    TRY(kind_of(h, &next, &kind));
+    err found = model_get(house_track(h), name, alias, keep, &held);
+    if (found.code && found.code != ERR_NOT_FOUND)
+        return found;
+    struct promotion before = { .name = name,
+                                .alias = alias,
+                                .username = username,
+                                .from_version = found.code ? 0 : held.version };
+    if (is_shared(kind, alias))
+        TRY(model_promote_alone(house_track(h), next.kind,
+                                &(struct promotion){ .name = name,
+                                                     .alias = alias,
+                                                     .username = username,
+                                                     .reason = reason,
+                                                     .to_version = next.version },
+                                keep, &taken, &taken_count));
+    else
+        TRY(model_promote(house_track(h), name, next.version, alias, username, reason));
+    err e = kind->load(h, &next, alias);
+    if (e.code) {
+        if (taken_count) {
+            before.name = taken[0].name;
+            before.from_version = taken[0].from_version;
+        }
+        promote_undo(h, &next, kind, &before, keep);
+        return err_wrap(e, "promoting %.*s version %lld", STR_ARG(name), (long long)next.version);
+    }
+    *ret_info = next;
+    return settle(h, &next, alias, keep);
+}
+
 err house_promote(struct house *h, str name, str version, str alias, str username, str reason,
                   arena *keep, struct model_version_info *ret_info)
 {
-    struct model_version_info next, before;
-    const struct model_kind *kind = NULL;
-    TRY(model_get(house_track(h), name, version, keep, &next));
-    TRY(kind_of(h, &next, &kind));
-    err found = model_get(house_track(h), name, alias, keep, &before);
-    if (found.code && found.code != ERR_NOT_FOUND)
-        return found;
-    TRY(model_promote(house_track(h), name, next.version, alias, username, reason));
-    err e = kind->load(h, &next, alias);
-    if (e.code && !found.code) {
-        /* What cannot be loaded must not stay promoted: the next start would have no model. */
-        err back = model_promote(house_track(h), name, before.version, alias, username,
-                                 STR("the new version could not be loaded"));
-        if (back.code)
-            log_error(house_log(h), NULL, "model.promote_undo_failed", &back);
-    }
-    if (e.code)
-        return err_wrap(e, "promoting %.*s version %lld", STR_ARG(name), (long long)next.version);
-    *ret_info = next;
-    return OK;
+    pthread_rwlock_rdlock(&h->follow.promoting);
+    err e = promote(h, name, version, alias, username, reason, keep, ret_info);
+    pthread_rwlock_unlock(&h->follow.promoting);
+    return e;
 }
 
 /* The reference's clients name what to promote by the run that made it, or by its artifact. That
@@ -269,7 +352,10 @@ err core_models_active(struct http_request *rq, struct http_reply *rp)
     json_items_begin(w);
     for (size_t i = 0; house_apps(h)[i]; i++)
         for (const struct model_kind *k = house_apps(h)[i]->model_kinds; k && k->name; k++)
-            TRY(k->loaded(h, w));
+            if (k->loaded)
+                TRY(k->loaded(h, w));
+    scoring_loaded(house_scoring(h), w);
+    serving_loaded(house_serving(h), w);
     json_items_end(w);
     return OK;
 }

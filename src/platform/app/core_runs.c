@@ -70,20 +70,8 @@ err core_run_get(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-err core_run_metric(struct http_request *rq, struct http_reply *rp)
+static void write_points(struct json_out *w, const struct metric_point *points, size_t count)
 {
-    struct run_info run;
-    struct metric_point *points;
-    size_t count;
-    int64_t limit = 1000;
-    TRY(http_query_int(rq, "limit", 1, POINTS_MAX, &limit));
-    TRY(find_run(rq, &run));
-    TRY(track_metric_history(house_track(rq_house(rq)), run.run_id, http_param(rq, "key"), 0,
-                             (size_t)limit, http_arena(rq), &points, &count));
-    struct json_out *w = http_json(rp);
-    json_object_begin(w);
-    json_kv_str(w, "runId", run.run_id);
-    json_kv_str(w, "key", http_param(rq, "key"));
     json_key(w, "points");
     json_array_begin(w);
     for (size_t i = 0; i < count; i++) {
@@ -95,6 +83,53 @@ err core_run_metric(struct http_request *rq, struct http_reply *rp)
         json_object_end(w);
     }
     json_array_end(w);
+}
+
+/* ?points=N&by=step|time&from=&to=: what a chart of N points shows of the range. */
+static err reduction_read(struct http_request *rq, struct metric_reduction *how)
+{
+    int64_t limit = 0;
+    str by = http_query(rq, "by");
+    bool has_from = http_query(rq, "from").len > 0, has_to = http_query(rq, "to").len > 0;
+    TRY(http_query_int(rq, "points", REDUCED_POINTS_MIN, REDUCED_POINTS_MAX, &limit));
+    if (by.len && !str_eq(by, STR("step")) && !str_eq(by, STR("time")))
+        return ERR(ERR_INVALID, "query parameter 'by' must be step or time");
+    if (has_from != has_to)
+        return ERR(ERR_INVALID, "query parameters 'from' and 'to' go together: steps, or "
+                                "milliseconds since 1970 with by=time");
+    how->limit = (size_t)limit;
+    how->by_time = str_eq(by, STR("time"));
+    how->has_range = has_from;
+    TRY(http_query_int(rq, "from", INT64_MIN, INT64_MAX, &how->from));
+    return http_query_int(rq, "to", INT64_MIN, INT64_MAX, &how->to);
+}
+
+err core_run_metric(struct http_request *rq, struct http_reply *rp)
+{
+    struct run_info run;
+    struct metric_point *points;
+    size_t count;
+    int64_t limit = 1000, total = 0;
+    bool is_reduced = http_query(rq, "points").len > 0;
+    struct track *track = house_track(rq_house(rq));
+    struct metric_reduction how = { 0 };
+    TRY(http_query_int(rq, "limit", 1, POINTS_MAX, &limit));
+    TRY(find_run(rq, &run));
+    if (is_reduced) {
+        TRY(reduction_read(rq, &how));
+        TRY(track_metric_reduce(track, run.run_id, http_param(rq, "key"), &how, http_arena(rq),
+                                &points, &count, &total));
+    } else {
+        TRY(track_metric_history(track, run.run_id, http_param(rq, "key"), 0, (size_t)limit,
+                                 http_arena(rq), &points, &count));
+    }
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_str(w, "runId", run.run_id);
+    json_kv_str(w, "key", http_param(rq, "key"));
+    if (is_reduced)
+        json_kv_int(w, "total", total);
+    write_points(w, points, count);
     json_object_end(w);
     return OK;
 }
@@ -121,37 +156,6 @@ err core_run_artifacts(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-/* A blob on its way to a client. */
-struct blob_download {
-    struct blobs *blobs;
-    struct blob_id id;
-    struct blob_reader *reader;
-};
-
-static ptrdiff_t pull_blob(void *arg, char *out, size_t max)
-{
-    struct blob_download *download = arg;
-    size_t count;
-    err e = blob_read(download->reader, out, max, &count);
-    /* A digest that does not match ends the stream early: the client sees a broken transfer. */
-    return e.code || count == 0 ? -1 : (ptrdiff_t)count;
-}
-
-static err seek_blob(void *arg, int64_t offset)
-{
-    struct blob_download *download = arg;
-    blob_reader_close(download->reader);
-    download->reader = NULL;
-    return blob_reader_open(download->blobs, &download->id, offset, &download->reader, NULL);
-}
-
-static void close_blob(void *arg)
-{
-    struct blob_download *download = arg;
-    blob_reader_close(download->reader);
-    free(download);
-}
-
 static const char *content_type_of(str path)
 {
     static const struct {
@@ -172,43 +176,46 @@ err core_run_artifact(struct http_request *rq, struct http_reply *rp)
 {
     struct run_info run;
     struct artifact_info artifact;
-    struct blob_reader *reader;
-    int64_t bytes;
-    char etag[sizeof artifact.blob.hex + 2];
     TRY(find_run(rq, &run));
     TRY(track_artifact_get(house_track(rq_house(rq)), run.run_id, http_param(rq, "path"),
                            http_arena(rq), &artifact));
-    TRY(blob_reader_open(house_blobs(rq_house(rq)), &artifact.blob, 0, &reader, &bytes));
-    struct blob_download *download = calloc(1, sizeof *download);
-    if (!download) {
-        blob_reader_close(reader);
-        return ERR(ERR_NO_MEMORY, "sending an artifact: out of memory");
-    }
-    *download = (struct blob_download){ house_blobs(rq_house(rq)), artifact.blob, reader };
-    snprintf(etag, sizeof etag, "\"%s\"", artifact.blob.hex);
-    http_set_header(rp, "ETag", str_of(etag));
-    http_stream(rp, content_type_of(artifact.path),
-                (struct http_stream){ .pull = pull_blob,
-                                      .done = close_blob,
-                                      .arg = download,
-                                      .seek = seek_blob,
-                                      .bytes = bytes });
+    return house_send_blob(rq_house(rq), rp, &artifact.blob, content_type_of(artifact.path));
+}
+
+/* What the kinds of datasets of all apps know of their imports. */
+static err lineage_sources_of(const struct house *h, arena *keep,
+                              struct lineage_sources **ret_sources)
+{
+    size_t count = 0;
+    for (const struct app *const *a = house_apps(h); *a; a++)
+        for (const struct dataset_kind *k = (*a)->dataset_kinds; k && k->name; k++)
+            count++;
+    struct lineage_sources *sources = NEW_ARRAY(keep, struct lineage_sources, count + 1);
+    ARENA_TRY(sources);
+    count = 0;
+    for (const struct app *const *a = house_apps(h); *a; a++)
+        for (const struct dataset_kind *k = (*a)->dataset_kinds; k && k->name; k++)
+            if (k->sources.of_dataset)
+                sources[count++] = k->sources;
+    sources[count] = (struct lineage_sources){ 0 };
+    *ret_sources = sources;
     return OK;
 }
 
 err core_lineage(struct http_request *rq, struct http_reply *rp)
 {
     int64_t depth = 3;
+    struct lineage_sources *sources = NULL;
     TRY(http_query_int(rq, "depth", 1, 20, &depth));
-    return track_lineage_json(house_track(rq_house(rq)), http_param(rq, "id"), (int)depth,
+    TRY(lineage_sources_of(rq_house(rq), http_arena(rq), &sources));
+    return track_lineage_json(house_track(rq_house(rq)), http_param(rq, "id"), (int)depth, sources,
                               http_json(rp));
 }
 
 /* ------------------------------------------------------------------ jobs */
 
-static void write_job(struct json_out *w, const struct job_info *j)
+static void write_members(struct json_out *w, const struct job_info *j)
 {
-    json_object_begin(w);
     json_kv_cstr(w, "id", j->id);
     json_kv_cstr(w, "kind", j->kind);
     json_kv_cstr(w, "status", job_state_name(j->state));
@@ -233,6 +240,12 @@ static void write_job(struct json_out *w, const struct job_info *j)
     json_kv_time_ms(w, "startedAt", j->started_ms);
     json_kv_time_ms(w, "finishedAt", j->finished_ms);
     json_kv_time_ms(w, "nextTryAt", j->next_try_ms);
+}
+
+void core_write_job(struct json_out *w, const struct job_info *j)
+{
+    json_object_begin(w);
+    write_members(w, j);
     json_object_end(w);
 }
 
@@ -250,7 +263,60 @@ err core_jobs_list(struct http_request *rq, struct http_reply *rp)
     struct json_out *w = http_json(rp);
     json_items_begin(w);
     for (size_t i = 0; i < count; i++)
-        write_job(w, &jobs[i]);
+        core_write_job(w, &jobs[i]);
+    json_items_end(w);
+    return OK;
+}
+
+/* Of all jobs, or of one kind, and how many there are in each state. */
+err core_jobs_count(struct http_request *rq, struct http_reply *rp)
+{
+    struct job_counts counts;
+    int64_t all = 0;
+    TRY(job_counts(house_jobs(rq_house(rq)), http_query(rq, "kind"), &counts));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_key(w, "byStatus");
+    json_object_begin(w);
+    for (int state = JOB_WAITING; state <= JOB_STOPPED; state++) {
+        json_kv_int(w, job_state_name((enum job_state)state), counts.by_state[state]);
+        all += counts.by_state[state];
+    }
+    json_object_end(w);
+    json_kv_int(w, "count", all);
+    json_object_end(w);
+    return OK;
+}
+
+/* Each change of state, newest first: every try with what became of it. */
+err core_job_history(struct http_request *rq, struct http_reply *rp)
+{
+    struct jobs *jobs = house_jobs(rq_house(rq));
+    str id = http_param(rq, "id");
+    struct job_info job;
+    struct job_event *events;
+    size_t count;
+    TRY(job_get(jobs, id, http_arena(rq), &job));
+    TRY(job_events_list(jobs, id, http_arena(rq), &events, &count));
+    struct json_out *w = http_json(rp);
+    json_items_begin(w);
+    for (size_t i = 0; i < count; i++) {
+        const struct job_event *ev = &events[i];
+        json_object_begin(w);
+        json_kv_time_ms(w, "at", ev->at_ms);
+        json_kv_str(w, "event", ev->event);
+        json_kv_str(w, "from", ev->from);
+        json_kv_str(w, "to", ev->to);
+        json_kv_int(w, "attempt", ev->attempt);
+        json_key(w, "tookMs"); /* how long the state before lasted */
+        if (ev->took_ms >= 0)
+            json_out_int(w, ev->took_ms);
+        else
+            json_out_null(w);
+        json_kv_str(w, "worker", ev->worker);
+        json_kv_str(w, "detail", ev->detail);
+        json_object_end(w);
+    }
     json_items_end(w);
     return OK;
 }
@@ -259,7 +325,13 @@ err core_job_get(struct http_request *rq, struct http_reply *rp)
 {
     struct job_info job;
     TRY(job_get(house_jobs(rq_house(rq)), http_param(rq, "id"), http_arena(rq), &job));
-    write_job(http_json(rp), &job);
+    str why;
+    TRY(job_why_waiting(house_jobs(rq_house(rq)), &job, http_arena(rq), &why));
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    write_members(w, &job);
+    json_kv_str(w, "waitsFor", why);
+    json_object_end(w);
     return OK;
 }
 
@@ -283,73 +355,11 @@ err core_job_control(struct http_request *rq, struct http_reply *rp)
     struct job_info job;
     TRY(job_get(jobs, id, http_arena(rq), &job));
     http_status(rp, 202);
-    write_job(http_json(rp), &job);
+    core_write_job(http_json(rp), &job);
     return OK;
 }
 
-/* ------------------------------------------------------------------ live progress */
-
-struct job_watch {
-    struct jobs *jobs;
-    char id[UUID_BYTES];
-    int64_t last_done;
-    enum job_state last_state;
-    bool sent_any, ended;
-};
-
-static ptrdiff_t pull_job(void *arg, char *out, size_t max)
-{
-    struct job_watch *watch = arg;
-    struct job_info job;
-    arena keep;
-    struct buf text;
-    struct json_out w;
-    if (watch->ended)
-        return -1;
-    arena_init(&keep, 1024 * 1024);
-    buf_init(&text, max);
-    ptrdiff_t count = 0;
-    err e = job_get(watch->jobs, str_of(watch->id), &keep, &job);
-    bool changed = !watch->sent_any || job.state != watch->last_state ||
-                   job.done != watch->last_done;
-    if (e.code) {
-        count = -1;
-    } else if (changed) {
-        job.payload = job.cursor = STR_NONE; /* an event is small; the whole job is one GET away */
-        buf_add_fmt(&text, "event: %s\ndata: ", job_state_name(job.state));
-        json_out_init(&w, &text);
-        write_job(&w, &job);
-        buf_add_cstr(&text, "\n\n");
-        watch->sent_any = true;
-        watch->last_done = job.done;
-        watch->last_state = job.state;
-        watch->ended = job.state == JOB_SUCCEEDED || job.state == JOB_FAILED ||
-                       job.state == JOB_STOPPED;
-        if (text.failed) {
-            count = -1;
-        } else {
-            memcpy(out, text.ptr, text.len);
-            count = (ptrdiff_t)text.len;
-        }
-    }
-    buf_deinit(&text);
-    arena_deinit(&keep);
-    return count;
-}
-
-err core_job_events(struct http_request *rq, struct http_reply *rp)
-{
-    struct job_info job;
-    TRY(job_get(house_jobs(rq_house(rq)), http_param(rq, "id"), http_arena(rq), &job));
-    struct job_watch *watch = calloc(
-        1, sizeof *watch); /* outlives the request's arena: freed by done */
-    if (!watch)
-        return ERR(ERR_NO_MEMORY, "no memory to watch a job");
-    watch->jobs = house_jobs(rq_house(rq));
-    memcpy(watch->id, job.id, sizeof watch->id);
-    http_sse(rp, (struct http_stream){ .pull = pull_job, .done = free, .arg = watch });
-    return OK;
-}
+/* ------------------------------------------------------------------ schedules */
 
 err core_schedules(struct http_request *rq, struct http_reply *rp)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_system.c -- health, metrics, OpenAPI, STATUS, settings, permissions, keys, collection,
- * backup. */
+/* core_system.c -- health, metrics, OpenAPI, STATUS, settings, permissions, keys, audit trail. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,13 +19,15 @@
 #define SKERRY_COMMIT "unknown"
 #endif
 
-#define JOBS_KEPT_MS (90LL * 24 * 3600 * 1000)
+/* With less room than this a server is not ready: a reply or a checkpoint may not fit. */
+enum { KEY_DAYS_MAX = 36500, FREE_BYTES_MIN = 64 * 1024 * 1024 };
 
 err core_health(struct http_request *rq, struct http_reply *rp)
 {
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_cstr(w, "status", "ok");
+    json_kv_bool(w, "ok", true); /* what programs that play ask of /healthz */
     json_kv_cstr(w, "version", SKERRY_VERSION);
     json_object_end(w);
     return OK;
@@ -46,29 +47,90 @@ static void write_dependency(struct json_out *w, const char *name, const err *e,
     json_object_end(w);
 }
 
+/* What this process stands on, each with its reason when it is down. */
+struct dependencies {
+    err store, blobs, disk;
+    struct blobs_usage usage;
+    int64_t free_bytes;
+};
+
+static bool look_at_dependencies(struct house *h, struct dependencies *ret)
+{
+    int64_t one;
+    *ret = (struct dependencies){ 0 };
+    ret->store = store_read(h->store, ping_store, &one);
+    ret->blobs = blobs_usage(h->blobs, &ret->usage);
+    ret->disk = fs_free_bytes(h->home, &ret->free_bytes);
+    if (!ret->disk.code && ret->free_bytes < FREE_BYTES_MIN)
+        ret->disk = ERR(ERR_NO_SPACE, "%lld MiB are left in '%s'",
+                        (long long)(ret->free_bytes >> 20), h->home);
+    return !ret->store.code && !ret->blobs.code && !ret->disk.code;
+}
+
 err core_health_deps(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
-    int64_t one, free_bytes = 0;
-    struct blobs_usage usage = { 0 };
-    err store = store_read(h->store, ping_store, &one);
-    err blobs = blobs_usage(h->blobs, &usage);
-    err disk = fs_free_bytes(h->home, &free_bytes);
-    if (!disk.code && free_bytes < 64 * 1024 * 1024)
-        disk = ERR(ERR_NO_SPACE, "%lld MiB are left in '%s'", (long long)(free_bytes >> 20),
-                   h->home);
-    bool ready = !store.code && !blobs.code && !disk.code;
+    struct dependencies d;
+    bool ready = look_at_dependencies(h, &d);
     char text[96];
     http_status(rp, ready ? 200 : 503);
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_cstr(w, "status", ready ? "ok" : "degraded");
-    write_dependency(w, "store", &store, store_engine(h->store));
-    snprintf(text, sizeof text, "%lld blobs, %lld bytes", (long long)usage.count,
-             (long long)usage.bytes);
-    write_dependency(w, "blobs", &blobs, text);
-    snprintf(text, sizeof text, "%lld MiB free", (long long)(free_bytes >> 20));
-    write_dependency(w, "disk", &disk, text);
+    write_dependency(w, "store", &d.store, store_engine(h->store));
+    snprintf(text, sizeof text, "%lld blobs, %lld bytes", (long long)d.usage.count,
+             (long long)d.usage.bytes);
+    write_dependency(w, "blobs", &d.blobs, text);
+    snprintf(text, sizeof text, "%lld MiB free", (long long)(d.free_bytes >> 20));
+    write_dependency(w, "disk", &d.disk, text);
+    json_object_end(w);
+    return OK;
+}
+
+/* Opens a component and its details; the caller writes what is known of it when it is up. */
+static void begin_component(struct json_out *w, const char *name, const err *e)
+{
+    json_key(w, name);
+    json_object_begin(w);
+    json_kv_cstr(w, "status", e->code ? "DOWN" : "UP");
+    json_key(w, "details");
+    json_object_begin(w);
+    if (e->code)
+        json_kv_cstr(w, "error", e->msg);
+}
+
+static void end_component(struct json_out *w)
+{
+    json_object_end(w);
+    json_object_end(w);
+}
+
+/* The same in the shape of Spring Boot's actuator, for what was set up to watch the reference. */
+err core_actuator_health(struct http_request *rq, struct http_reply *rp)
+{
+    struct house *h = rq_house(rq);
+    struct dependencies d;
+    bool ready = look_at_dependencies(h, &d);
+    http_status(rp, ready ? 200 : 503);
+    struct json_out *w = http_json(rp);
+    json_object_begin(w);
+    json_kv_cstr(w, "status", ready ? "UP" : "DOWN");
+    json_key(w, "components");
+    json_object_begin(w);
+    begin_component(w, "db", &d.store);
+    json_kv_cstr(w, "database", store_engine(h->store));
+    end_component(w);
+    begin_component(w, "blobs", &d.blobs);
+    if (!d.blobs.code) {
+        json_kv_int(w, "count", d.usage.count);
+        json_kv_int(w, "bytes", d.usage.bytes);
+    }
+    end_component(w);
+    begin_component(w, "diskSpace", &d.disk);
+    json_kv_int(w, "free", d.free_bytes);
+    json_kv_int(w, "threshold", FREE_BYTES_MIN);
+    end_component(w);
+    json_object_end(w);
     json_object_end(w);
     return OK;
 }
@@ -103,11 +165,23 @@ struct status {
     bool has_promotion;
 };
 
+err core_prod_find(struct house *h, arena *keep, struct model_version_info *ret_info)
+{
+    for (size_t i = 0; i < h->app_count; i++)
+        for (const struct model_kind *k = h->apps[i]->model_kinds; k && k->name; k++) {
+            if (!k->loaded)
+                continue; /* its versions serve in a family */
+            err e = model_alias_holder(h->track, str_of(k->name), STR("prod"), keep, ret_info);
+            if (e.code != ERR_NOT_FOUND)
+                return e;
+        }
+    return ERR(ERR_NOT_FOUND, "no model is prod");
+}
+
 static err gather_status(struct house *h, arena *keep, struct status *s)
 {
     struct dataset_info *datasets;
     struct run_info *runs;
-    struct model_version_info *models;
     size_t count;
     *s = (struct status){ .p50_ms = NAN };
     TRY(dataset_count(h->track, &s->dataset_names, &s->dataset_versions));
@@ -119,14 +193,10 @@ static err gather_status(struct house *h, arena *keep, struct status *s)
     TRY(track_run_list(h->track, &training, keep, &runs, &count));
     if ((s->has_run = count > 0))
         s->run = runs[0];
-    TRY(model_list(h->track, &(struct model_filter){ .newest_only = true, .limit = 50 }, keep,
-                   &models, &count));
-    for (size_t i = 0; i < count && !s->has_model; i++) {
-        err e = model_get(h->track, models[i].name, STR("prod"), keep, &s->model);
-        if (e.code && e.code != ERR_NOT_FOUND)
-            return e;
-        s->has_model = !e.code;
-    }
+    err found = core_prod_find(h, keep, &s->model);
+    if (found.code && found.code != ERR_NOT_FOUND)
+        return found;
+    s->has_model = !found.code;
     if (s->has_model) {
         struct promotion *promotions;
         TRY(model_promotions(h->track, s->model.name, 1, keep, &promotions, &count));
@@ -233,6 +303,8 @@ err house_status_json(struct house *h, arena *keep, struct json_out *w)
     struct buf text;
     TRY(gather_status(h, keep, &s));
     TRY(job_counts(h->jobs, STR_NONE, &counts));
+    struct backup_times backups;
+    TRY(core_backup_times(h, &backups));
     json_object_begin(w);
     json_kv_cstr(w, "version", SKERRY_VERSION);
     json_kv_cstr(w, "commit", SKERRY_COMMIT);
@@ -240,6 +312,11 @@ err house_status_json(struct house *h, arena *keep, struct json_out *w)
     json_kv_cstr(w, "store", store_engine(h->store));
     json_kv_int(w, "residentBytes", process_resident_bytes());
     json_kv_time_ms(w, "startedAt", h->started_ms);
+    json_kv_time_ms(w, "lastBackupAt", backups.made_ms);
+    json_kv_time_ms(w, "lastVerifiedBackupAt", backups.verified_ms);
+    /* Blobs that are down are no reason to say nothing. */
+    err measured = house_room_measure(h, h->mode == HOUSE_VERB);
+    house_room_json(h, &measured, w);
     TRY(app_members(h, keep, &members, w));
     json_kv_int(w, "games", json_int(json_get(members, "games"), 0));
     json_kv_int(w, "datasets", s.dataset_names);
@@ -401,6 +478,7 @@ err core_keys_list(struct http_request *rq, struct http_reply *rp)
         json_kv_time_ms(w, "createdAt", keys[i].created_ms);
         json_kv_time_ms(w, "lastUsedAt", keys[i].last_used_ms);
         json_kv_time_ms(w, "revokedAt", keys[i].revoked_ms);
+        json_kv_time_ms(w, "expiresAt", keys[i].expires_ms);
         json_object_end(w);
     }
     json_items_end(w);
@@ -411,20 +489,24 @@ err core_keys_create(struct http_request *rq, struct http_reply *rp)
 {
     struct auth *auth = rq_house(rq)->auth;
     const struct json *body;
-    str username, role_name = STR("viewer"), note = STR_NONE, id, key;
-    enum access role;
+    struct auth_key_spec spec = { 0 };
+    str role_name = STR("viewer"), id, key;
+    int64_t days = 0;
     TRY(http_body_json(rq, &body));
-    TRY(json_need_str(body, "username", &username));
+    TRY(json_need_str(body, "username", &spec.username));
     TRY(json_opt_str(body, "role", &role_name));
-    TRY(json_opt_str(body, "note", &note));
-    TRY(access_parse(role_name, &role));
-    TRY(auth_key_create(auth, http_user(rq), username, role, note, http_arena(rq), &id, &key));
+    TRY(json_opt_str(body, "note", &spec.note));
+    TRY(json_opt_int(body, "expiresInDays", 0, KEY_DAYS_MAX, &days));
+    TRY(access_parse(role_name, &spec.role));
+    spec.expires_ms = days ? clock_wall_ms() + days * 24 * 3600 * 1000 : 0;
+    TRY(auth_key_create(auth, http_user(rq), &spec, http_arena(rq), &id, &key));
     http_status(rp, 201);
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     json_kv_str(w, "id", id);
     json_kv_str(w, "key", key); /* shown this once; only its hash is stored */
-    json_kv_cstr(w, "role", access_name(role));
+    json_kv_cstr(w, "role", access_name(spec.role));
+    json_kv_time_ms(w, "expiresAt", spec.expires_ms);
     json_object_end(w);
     return OK;
 }
@@ -440,70 +522,28 @@ err core_keys_revoke(struct http_request *rq, struct http_reply *rp)
     return OK;
 }
 
-/* ------------------------------------------------------------------ housekeeping */
-
-err core_collect(struct http_request *rq, struct http_reply *rp)
+/* Who did what, newest first. */
+err core_audit_list(struct http_request *rq, struct http_reply *rp)
 {
-    struct job_spec job = { .kind = "core.collect", .payload = STR("{}"), .key = STR("collect") };
-    return app_start_job(rq, rp, &job, 202, "/v1/runs/");
-}
-
-/* Finished jobs are history: their runs stay, the rows of the queue need not. */
-static err purge_jobs(struct run *run)
-{
-    int64_t removed, before_ms = clock_wall_ms() - JOBS_KEPT_MS;
-    do {
-        TRY(run_check(run));
-        TRY(jobs_purge(house_jobs(run_house(run)), before_ms, &removed));
-    } while (removed == JOBS_PURGE_MAX);
+    struct auth_audit_row *rows;
+    size_t count;
+    int64_t limit = 100, offset = 0;
+    TRY(http_query_int(rq, "limit", 1, 1000, &limit));
+    TRY(http_query_int(rq, "offset", 0, INT64_MAX, &offset));
+    TRY(auth_audit_list(rq_house(rq)->auth, http_query(rq, "user"), http_query(rq, "action"), limit,
+                        offset, http_arena(rq), &rows, &count));
+    struct json_out *w = http_json(rp);
+    json_items_begin(w);
+    for (size_t i = 0; i < count; i++) {
+        json_object_begin(w);
+        json_kv_time_ms(w, "at", rows[i].at_ms);
+        json_kv_str(w, "username", rows[i].username);
+        json_kv_str(w, "action", rows[i].action);
+        json_kv_str(w, "subject", rows[i].subject);
+        if (rows[i].detail.len)
+            json_kv_raw(w, "detail", rows[i].detail);
+        json_object_end(w);
+    }
+    json_items_end(w);
     return OK;
-}
-
-err core_collect_run(struct run *run, const struct json *payload)
-{
-    struct blob_gc_report report;
-    TRY(purge_jobs(run));
-    TRY(house_collect(run_house(run), -1, &report));
-    TRY(run_metric(run, "removed_blobs", (double)report.removed_count, 0));
-    TRY(run_metric(run, "removed_bytes", (double)report.removed_bytes, 0));
-    TRY(run_metric(run, "missing_blobs", (double)report.missing_count, 0));
-    str text = arena_fmt(run_arena(run),
-                         "{\"kept\":%lld,\"removed\":%lld,\"removedBytes\":%lld,\"missing\":%lld}",
-                         (long long)report.kept_count, (long long)report.removed_count,
-                         (long long)report.removed_bytes, (long long)report.missing_count);
-    ARENA_TRY(text.ptr);
-    TRY(run_artifact(run, "report.json", text));
-    if (report.missing_count)
-        return ERR(
-            ERR_CORRUPT,
-            "%lld blobs are referred to but missing, the first is %s: restore them from a backup",
-            (long long)report.missing_count, report.first_missing.hex);
-    return run_result(run, text);
-}
-
-err core_backup_run(struct run *run, const struct json *payload)
-{
-    str path;
-    TRY(json_need_str(payload, "path", &path));
-    char *file = arena_cstr(run_arena(run), path);
-    ARENA_TRY(file);
-    TRY(store_backup(run_store(run), file));
-    int64_t bytes;
-    TRY(fs_size(file, &bytes));
-    TRY(run_metric(run, "bytes", (double)bytes, 0));
-    struct buf text;
-    struct json_out w;
-    buf_init(&text, FS_PATH_BYTES * 2);
-    json_out_init(&w, &text);
-    json_object_begin(&w);
-    json_kv_str(&w, "path", path);
-    json_kv_int(&w, "bytes", bytes);
-    json_object_end(&w);
-    err e = buf_check(&text);
-    if (!e.code)
-        e = run_artifact(run, "report.json", buf_str(&text));
-    if (!e.code)
-        e = run_result(run, buf_str(&text));
-    buf_deinit(&text);
-    return e;
 }

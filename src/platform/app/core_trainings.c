@@ -110,9 +110,12 @@ err core_training_create(struct http_request *rq, struct http_reply *rp)
     if (!str_eq(dataset.state, STR("ready")))
         return ERR(ERR_CONFLICT, "dataset %.*s@%.*s is %.*s: train on it when it is ready",
                    STR_ARG(dataset.name), STR_ARG(dataset.version), STR_ARG(dataset.state));
+    if (str_eq(dataset.kind, STR(DATASET_KIND_CLIENT)))
+        return ERR(ERR_INVALID, "dataset %.*s@%.*s was logged by a client: its rows are not here",
+                   STR_ARG(dataset.name), STR_ARG(dataset.version));
     const struct model_kind *kind = kind_for_dataset(h, dataset.kind);
     if (!kind)
-        return ERR(ERR_UNSUPPORTED, "no model of this build is trained on datasets of kind '%.*s'",
+        return ERR(ERR_INVALID, "no model of this build is trained on datasets of kind '%.*s'",
                    STR_ARG(dataset.kind));
     TRY(kind->check(h, body));
 
@@ -148,7 +151,7 @@ static bool has_word(const char *words, str word)
 /* What is to be evaluated, on what. */
 struct evaluation_ask {
     str name, version, baseline_name, baseline_version, suite, dataset;
-    int64_t limit, seed; /* limit 0: all held-out positions, up to the job's own maximum */
+    int64_t limit, seed;       /* limit 0: all held-out positions, up to the job's own maximum */
     const struct json *params; /* what else the model's kind may want to know; may be NULL */
 };
 
@@ -191,7 +194,7 @@ static err queue_evaluation(struct http_request *rq, const struct evaluation_ask
                       &baseline));
     const struct model_kind *kind = house_model_kind(h, candidate.kind);
     if (!kind)
-        return ERR(ERR_UNSUPPORTED, "this build cannot evaluate models of kind '%.*s'",
+        return ERR(ERR_INVALID, "this build cannot evaluate models of kind '%.*s'",
                    STR_ARG(candidate.kind));
     if (!has_word(kind->suites, ask->suite))
         return ERR(ERR_INVALID, "field 'suite' is '%.*s'; models of kind %s have: %s",
@@ -527,6 +530,7 @@ static err write_evaluation(struct http_request *rq, struct json_out *w,
     json_object_begin(w);
     json_kv_str(w, "id", info->run_id);
     json_kv_str(w, "evaluationId", info->run_id);
+    json_kv_cstr(w, "jobId", info->id);
     json_kv_str(w, "baseline", json_str(json_get(payload, "baseline"), STR_NONE));
     json_kv_str(w, "candidate", json_str(json_get(payload, "candidate"), STR_NONE));
     json_kv_str(w, "suite", json_str(json_get(payload, "suite"), STR_NONE));

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core_verbs.c -- the platform's verbs: status, config, doctor, models, promote, key, backup,
- * collect. */
+/* core_verbs.c -- the platform's verbs: status, config, models, promote, key, collect. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "platform/app/core.h"
 #include "platform/app/house_private.h"
 #include "platform/app/server_client.h"
 
-enum { VERB_ARENA_BYTES = 64 * 1024 * 1024, OUTPUT_BYTES_MAX = 16 * 1024 * 1024 };
+enum {
+    KEY_DAYS_MAX = 36500,
+    VERB_ARENA_BYTES = 64 * 1024 * 1024,
+    OUTPUT_BYTES_MAX = 16 * 1024 * 1024,
+};
 
 /* Runs `fn` with an arena and an output buffer, prints the buffer. */
 static err print_with(struct house *h, err (*fn)(struct house *h, arena *keep, struct buf *out))
@@ -79,7 +83,7 @@ static err config_json(struct house *h, arena *keep, struct buf *out)
     return OK;
 }
 
-/* "NAME=default  # help": what .env.example holds. A tidy test keeps the file equal to this. */
+/* "NAME=default  # help": what .env.example holds. A test keeps the file equal to this. */
 static err config_example(struct house *h, arena *keep, struct buf *out)
 {
     buf_add_cstr(
@@ -94,95 +98,11 @@ static err config_example(struct house *h, arena *keep, struct buf *out)
 
 err core_verb_config(struct house *h, const struct verb_args *args)
 {
-    if (args->count && strcmp(args->values[0], "--example") == 0)
+    if (args->count == 1 && strcmp(args->values[0], "--example") == 0)
         return print_with(h, config_example);
+    if (args->count)
+        return ERR(ERR_INVALID, "usage: skerry config [--example] [--json]");
     return print_with(h, args->json ? config_json : config_text);
-}
-
-/* ------------------------------------------------------------------ doctor */
-
-enum { FINDINGS_MAX = 32 };
-
-static void look_at(struct finding *f, const char *what, const err *e, const char *next_step)
-{
-    *f = (struct finding){ .what = what, .is_good = !e->code, .next_step = next_step };
-    snprintf(f->state, sizeof f->state, "%s", e->code ? e->msg : "good");
-}
-
-static size_t examine(struct house *h, struct finding out[FINDINGS_MAX])
-{
-    size_t n = 0;
-    struct server_address server;
-    struct blobs_usage usage = { 0 };
-    int64_t free_bytes = 0;
-    err e = store_check(h->store);
-    look_at(&out[n], "store", &e, "restore a backup: docs/operations.md");
-    if (!e.code)
-        snprintf(out[n].state, sizeof out[n].state, "%s, integrity check clean",
-                 store_engine(h->store));
-    e = blobs_usage(h->blobs, &usage);
-    look_at(&out[++n], "blobs", &e,
-            str_starts(setting_str(h, "SKERRY_BLOBS"), STR("s3:"))
-                ? "see that the S3 server runs: docs/operations.md"
-                : "check the permissions of the blobs folder");
-    if (!e.code)
-        snprintf(out[n].state, sizeof out[n].state, "%lld blobs, %lld bytes",
-                 (long long)usage.count, (long long)usage.bytes);
-    e = fs_free_bytes(h->home, &free_bytes);
-    if (!e.code && free_bytes < (int64_t)256 << 20)
-        e = ERR(ERR_NO_SPACE, "only %lld MiB free", (long long)(free_bytes >> 20));
-    look_at(&out[++n], "disk", &e, "make room, or move SKERRY_HOME");
-    if (!e.code)
-        snprintf(out[n].state, sizeof out[n].state, "%lld MiB free in %s",
-                 (long long)(free_bytes >> 20), h->home);
-    e = access(h->home, W_OK) == 0 ? OK : ERR_SYS("'%s' cannot be written", h->home);
-    look_at(&out[++n], "data folder", &e, "run as its owner, or set SKERRY_HOME");
-    out[++n] = (struct finding){ .what = "server", .is_good = true };
-    if (server_find(h->home, &server))
-        snprintf(out[n].state, sizeof out[n].state, "running, pid %d, http://127.0.0.1:%d",
-                 server.pid, server.port);
-    else
-        snprintf(out[n].state, sizeof out[n].state, "not running (skerry serve starts it)");
-    out[++n] = (struct finding){ .what = "cores", .is_good = true };
-    snprintf(out[n].state, sizeof out[n].state, "%d usable", thread_core_count());
-    n++;
-    for (size_t i = 0; house_apps(h)[i]; i++)
-        if (house_apps(h)[i]->examine)
-            n += house_apps(h)[i]->examine(h, out + n, FINDINGS_MAX - n);
-    return n;
-}
-
-err core_verb_doctor(struct house *h, const struct verb_args *args)
-{
-    struct finding findings[FINDINGS_MAX];
-    size_t count = examine(h, findings), bad = 0;
-    struct buf out;
-    struct json_out w;
-    buf_init(&out, OUTPUT_BYTES_MAX);
-    json_out_init(&w, &out);
-    if (args->json)
-        json_array_begin(&w);
-    for (size_t i = 0; i < count; i++) {
-        const struct finding *f = &findings[i];
-        bad += !f->is_good;
-        if (args->json) {
-            json_object_begin(&w);
-            json_kv_cstr(&w, "what", f->what);
-            json_kv_bool(&w, "good", f->is_good);
-            json_kv_cstr(&w, "state", f->state);
-            json_kv_cstr(&w, "nextStep", f->is_good ? NULL : f->next_step);
-            json_object_end(&w);
-        } else {
-            buf_add_fmt(&out, "%-4s %-12s %s\n", f->is_good ? "ok" : "BAD", f->what, f->state);
-            if (!f->is_good)
-                buf_add_fmt(&out, "     next step:   %s\n", f->next_step);
-        }
-    }
-    if (args->json)
-        json_array_end(&w);
-    printf("%.*s%s", STR_ARG(buf_str(&out)), args->json ? "\n" : "");
-    buf_deinit(&out);
-    return bad ? ERR(ERR_CONFLICT, "%zu findings need attention", bad) : OK;
 }
 
 /* ------------------------------------------------------------------ models */
@@ -194,10 +114,16 @@ static err models_text(struct house *h, arena *keep, struct buf *out)
     TRY(model_list(h->track, &(struct model_filter){ .limit = 200 }, keep, &models, &count));
     if (count == 0)
         buf_add_cstr(out, "No model is registered yet: train one (skerry chess train --help).\n");
-    for (size_t i = 0; i < count; i++)
-        buf_add_fmt(out, "%-24.*s %4lld  %-12.*s %9lld bytes  run %.*s\n", STR_ARG(models[i].name),
-                    (long long)models[i].version, STR_ARG(models[i].aliases),
-                    (long long)models[i].bytes, STR_ARG(models[i].run_id));
+    for (size_t i = 0; i < count; i++) {
+        buf_add_fmt(out, "%-24.*s %4lld  %-12.*s ", STR_ARG(models[i].name),
+                    (long long)models[i].version, STR_ARG(models[i].aliases));
+        if (models[i].blob.hex[0])
+            buf_add_fmt(out, "%9lld bytes  run %.*s\n", (long long)models[i].bytes,
+                        STR_ARG(models[i].run_id));
+        else /* a client's: it knows its files, we know where they are */
+            buf_add_fmt(out, "%15.*s  from %.*s\n", STR_ARG(models[i].kind),
+                        STR_ARG(models[i].source));
+    }
     return OK;
 }
 
@@ -214,6 +140,7 @@ static err models_json(struct house *h, arena *keep, struct buf *out)
         json_kv_str(&w, "modelId", models[i].name);
         json_kv_int(&w, "version", models[i].version);
         json_kv_str(&w, "aliases", models[i].aliases);
+        json_kv_str(&w, "kind", models[i].kind);
         json_kv_str(&w, "runId", models[i].run_id);
         json_kv_raw(&w, "metrics", models[i].metrics);
         json_object_end(&w);
@@ -228,6 +155,30 @@ err core_verb_models(struct house *h, const struct verb_args *args)
     return print_with(h, args->json ? models_json : models_text);
 }
 
+static err print_promoted(str name, int64_t version, str alias, bool as_json)
+{
+    struct buf out;
+    struct json_out w;
+    buf_init(&out, OUTPUT_BYTES_MAX);
+    if (as_json) {
+        json_out_init(&w, &out);
+        json_object_begin(&w);
+        json_kv_bool(&w, "ok", true);
+        json_kv_str(&w, "modelId", name);
+        json_kv_int(&w, "modelVersion", version);
+        json_kv_str(&w, "alias", alias);
+        json_object_end(&w);
+    } else {
+        buf_add_fmt(&out, "%.*s version %lld is now %.*s", STR_ARG(name), (long long)version,
+                    STR_ARG(alias));
+    }
+    err e = buf_check(&out);
+    if (!e.code)
+        printf("%.*s\n", STR_ARG(buf_str(&out)));
+    buf_deinit(&out);
+    return e;
+}
+
 /* With a server running it must do the promotion, because it holds the model that serves. */
 static err promote(struct house *h, const struct verb_args *args, arena *keep)
 {
@@ -238,8 +189,7 @@ static err promote(struct house *h, const struct verb_args *args, arena *keep)
         TRY(house_promote(h, str_of(args->values[0]), str_of(args->values[1]), str_of(alias),
                           setting_str(h, "SKERRY_USER"), STR("asked for on the command line"), keep,
                           &m));
-        printf("%.*s version %lld is now %s\n", STR_ARG(m.name), (long long)m.version, alias);
-        return OK;
+        return print_promoted(m.name, m.version, str_of(alias), args->json);
     }
     struct buf body;
     struct json_out w;
@@ -256,14 +206,20 @@ static err promote(struct house *h, const struct verb_args *args, arena *keep)
     if (!e.code)
         e = server_post(&server, "/v1/models/promote", buf_str(&body), keep, &reply);
     buf_deinit(&body);
-    if (!e.code)
-        printf("%.*s\n", STR_ARG(reply));
-    return e;
+    if (e.code)
+        return e;
+    const struct json *told, *active;
+    int64_t version = 0;
+    TRY(json_parse(keep, reply, &told));
+    active = json_get(told, "active");
+    TRY(str_to_i64(json_str(json_get(active, "modelVersion"), STR_NONE), &version));
+    return print_promoted(json_str(json_get(active, "modelId"), STR_NONE), version, str_of(alias),
+                          args->json);
 }
 
 err core_verb_promote(struct house *h, const struct verb_args *args)
 {
-    if (args->count < 2)
+    if (args->count < 2 || args->count > 3)
         return ERR(ERR_INVALID, "usage: skerry promote MODEL VERSION [ALIAS]");
     arena keep;
     arena_init(&keep, VERB_ARENA_BYTES);
@@ -272,29 +228,105 @@ err core_verb_promote(struct house *h, const struct verb_args *args)
     return e;
 }
 
-/* ------------------------------------------------------------------ keys, backup, collection */
+/* ------------------------------------------------------------------ keys, collection */
+
+static err key_usage(void)
+{
+    return ERR(ERR_INVALID, "usage: skerry key create USER [viewer|analyst|admin] [--days N] | list"
+                            " | revoke ID");
+}
 
 static err key_create(struct house *h, const struct verb_args *args, arena *keep)
 {
-    enum access role = ACCESS_ADMIN;
+    struct auth_key_spec spec = { .role = ACCESS_ADMIN, .note = STR("made on the command line") };
     str id, key;
-    if (args->count > 2)
-        TRY(access_parse(str_of(args->values[2]), &role));
-    TRY(auth_key_create(h->auth, setting_str(h, "SKERRY_USER"), str_of(args->values[1]), role,
-                        STR("made on the command line"), keep, &id, &key));
+    int64_t days = 0;
+    for (int i = 1; i < args->count; i++) {
+        str arg = str_of(args->values[i]);
+        if (str_eq(arg, STR("--days")) && i + 1 < args->count)
+            TRY(err_wrap(str_to_i64(str_of(args->values[++i]), &days), "--days"));
+        else if (spec.username.len == 0)
+            spec.username = arg;
+        else
+            TRY(access_parse(arg, &spec.role));
+    }
+    if (spec.username.len == 0 || days < 0 || days > KEY_DAYS_MAX)
+        return key_usage();
+    spec.expires_ms = days ? clock_wall_ms() + days * 24 * 3600 * 1000 : 0;
+    TRY(auth_key_create(h->auth, setting_str(h, "SKERRY_USER"), &spec, keep, &id, &key));
     if (args->json)
         printf("{\"id\":\"%.*s\",\"key\":\"%.*s\"}\n", STR_ARG(id), STR_ARG(key));
     else
-        printf("%.*s\n(id %.*s, role %s; this key is shown once. A running server knows it after "
-               "its next start.)\n",
-               STR_ARG(key), STR_ARG(id), access_name(role));
+        printf("%.*s\n(id %.*s, role %s; this key is shown once)\n", STR_ARG(key), STR_ARG(id),
+               access_name(spec.role));
+    return OK;
+}
+
+static const char *key_state(const struct auth_key_info *key, int64_t now_ms)
+{
+    if (key->revoked_ms)
+        return "revoked";
+    return key->expires_ms && key->expires_ms <= now_ms ? "expired" : "works";
+}
+
+static err key_list_text(struct house *h, arena *keep, struct buf *out)
+{
+    struct auth_key_info *keys;
+    size_t count;
+    int64_t now_ms = clock_wall_ms();
+    TRY(auth_key_list(h->auth, keep, &keys, &count));
+    for (size_t i = 0; i < count; i++) {
+        char until[CLOCK_ISO_BYTES] = "for ever";
+        if (keys[i].expires_ms)
+            clock_iso(keys[i].expires_ms, until);
+        buf_add_fmt(out, "%.*s  %-8s %-7s %-24s %.*s\n", STR_ARG(keys[i].id),
+                    access_name(keys[i].role), key_state(&keys[i], now_ms), until,
+                    STR_ARG(keys[i].username));
+    }
+    if (count == 0)
+        buf_add_cstr(out, "There are no API keys: whoever reaches 127.0.0.1 is the admin.\n");
+    return OK;
+}
+
+static err key_list_json(struct house *h, arena *keep, struct buf *out)
+{
+    struct auth_key_info *keys;
+    struct json_out w;
+    size_t count;
+    int64_t now_ms = clock_wall_ms();
+    TRY(auth_key_list(h->auth, keep, &keys, &count));
+    json_out_init(&w, out);
+    json_array_begin(&w);
+    for (size_t i = 0; i < count; i++) {
+        json_object_begin(&w);
+        json_kv_str(&w, "id", keys[i].id);
+        json_kv_str(&w, "username", keys[i].username);
+        json_kv_cstr(&w, "role", access_name(keys[i].role));
+        json_kv_cstr(&w, "state", key_state(&keys[i], now_ms));
+        json_kv_time_ms(&w, "expiresAt", keys[i].expires_ms);
+        json_object_end(&w);
+    }
+    json_array_end(&w);
+    buf_add_char(out, '\n');
+    return OK;
+}
+
+static err key_revoke(struct house *h, const struct verb_args *args)
+{
+    TRY(auth_key_revoke(h->auth, setting_str(h, "SKERRY_USER"), str_of(args->values[1])));
+    printf(args->json ? "{\"revoked\":\"%s\"}\n" : "%s is revoked\n", args->values[1]);
     return OK;
 }
 
 err core_verb_key(struct house *h, const struct verb_args *args)
 {
-    if (args->count < 2 || strcmp(args->values[0], "create") != 0)
-        return ERR(ERR_INVALID, "usage: skerry key create USER [viewer|analyst|admin]");
+    str what = args->count ? str_of(args->values[0]) : STR_NONE;
+    if (str_eq(what, STR("list")) && args->count == 1)
+        return print_with(h, args->json ? key_list_json : key_list_text);
+    if (str_eq(what, STR("revoke")) && args->count == 2)
+        return key_revoke(h, args);
+    if (!str_eq(what, STR("create")))
+        return key_usage();
     arena keep;
     arena_init(&keep, VERB_ARENA_BYTES);
     err e = key_create(h, args, &keep);
@@ -302,46 +334,21 @@ err core_verb_key(struct house *h, const struct verb_args *args)
     return e;
 }
 
-static err run_verb_job(struct house *h, const char *kind, str payload, bool json)
+/* is_here: the payload names a file of this machine. */
+static err run_verb_job(struct house *h, const char *kind, str payload, bool is_here, bool json)
 {
     arena keep;
     struct job_info info;
     arena_init(&keep, VERB_ARENA_BYTES);
-    err e = app_run_job(h, &(struct job_spec){ .kind = kind, .payload = payload }, json, &keep,
-                        &info);
+    struct job_spec spec = { .kind = kind, .payload = payload, .is_here = is_here };
+    err e = app_run_job(h, &spec, json, &keep, &info);
     arena_deinit(&keep);
-    return e;
-}
-
-err core_verb_backup(struct house *h, const struct verb_args *args)
-{
-    if (args->count != 1)
-        return ERR(ERR_INVALID, "usage: skerry backup FILE");
-    char full[FS_PATH_BYTES], folder[FS_PATH_BYTES];
-    if (args->values[0][0] == '/')
-        snprintf(full, sizeof full, "%s", args->values[0]);
-    else if (!getcwd(folder, sizeof folder))
-        return ERR_SYS("asking for the current folder");
-    else
-        TRY(fs_join(full, folder,
-                    args->values[0])); /* the server may do the job, from its own folder */
-    struct buf payload;
-    struct json_out w;
-    buf_init(&payload, JOB_PAYLOAD_MAX);
-    json_out_init(&w, &payload);
-    json_object_begin(&w);
-    json_kv_cstr(&w, "path", full);
-    json_object_end(&w);
-    err e = buf_check(&payload);
-    if (!e.code)
-        e = run_verb_job(h, "core.backup", buf_str(&payload), args->json);
-    buf_deinit(&payload);
     return e;
 }
 
 err core_verb_collect(struct house *h, const struct verb_args *args)
 {
-    return run_verb_job(h, "core.collect", STR("{}"), args->json);
+    return run_verb_job(h, "core.collect", STR("{}"), false, args->json);
 }
 
 err core_verb_blob_url(struct house *h, const struct verb_args *args)

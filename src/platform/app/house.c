@@ -6,27 +6,25 @@
  * and the server never do the same job at the same time.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "platform/app/core.h"
 #include "platform/app/house_private.h"
 #include "platform/app/process.h"
+#include "platform/scoring/scoring.h"
+#include "platform/serving/serving.h"
 
 enum {
     SERVER_ARENA_BYTES = 64 * 1024 * 1024,
     COMPUTE_QUEUE_MAX = 1024,
     DRAIN_MS = 10000,
     HISTORY_INTERVAL_MS = 15000,
-    /* A blob younger than this may belong to a verb that has not stored its row yet: an hour is far
-     * more than any stage needs between the two. */
-    COLLECT_MIN_AGE_MS = 3600 * 1000,
 };
 
 const char *house_home(const struct house *h)
@@ -57,9 +55,21 @@ struct track *house_track(const struct house *h)
 {
     return h->track;
 }
+struct outbox *house_outbox(const struct house *h)
+{
+    return h->outbox;
+}
 struct history *house_history(const struct house *h)
 {
     return h->history;
+}
+struct scoring *house_scoring(const struct house *h)
+{
+    return h->scoring;
+}
+struct serving *house_serving(const struct house *h)
+{
+    return h->serving;
 }
 struct auth *house_auth(const struct house *h)
 {
@@ -135,7 +145,7 @@ const struct model_kind *house_model_kind(const struct house *h, str name)
 
 /* ------------------------------------------------------------------ opening */
 
-static err find_home(struct house *h, const char *given)
+err house_find_home(struct house *h, const char *given)
 {
     const char *home = given ? given : getenv("SKERRY_HOME");
     str path;
@@ -167,27 +177,13 @@ static err take_server_lock(struct house *h)
     return e;
 }
 
-/* Verbs share verbs.lock. A server that can have it alone knows that nobody is between writing a
- * blob and writing its row, so that it may collect even the youngest orphan. Best effort: without
- * the lock the server only collects old ones. */
-static int lock_verbs(const struct house *h, int how)
-{
-    char path[FS_PATH_BYTES];
-    err e = fs_join(path, h->home, "verbs.lock");
-    int fd = e.code ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd >= 0 && flock(fd, how | LOCK_NB) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
 static err open_log(struct house *h, bool quiet)
 {
     char folder[FS_PATH_BYTES];
     struct log_options options = {
         .folder = folder,
         .quiet = quiet || h->mode == HOUSE_VERB,
+        .is_silent = h->mode == HOUSE_VERB, /* the verb ends with a sentence of its own */
         .bytes_max = setting_int(h, "SKERRY_LOG_BYTES"),
         .age_max_ms = setting_int(h, "SKERRY_LOG_DAYS") * 24 * 3600 * 1000,
     };
@@ -204,21 +200,27 @@ static err open_metrics(struct house *h)
     TRY(metrics_register(h->metrics, process_metrics));
     process_metrics_update(h->metrics);
     TRY(metrics_register(h->metrics, house_metrics_table));
+    TRY(metrics_register(h->metrics, house_room_metrics));
+    TRY(metrics_register(h->metrics, core_backup_metrics));
     TRY(metrics_register(h->metrics, jobs_metrics));
     TRY(metrics_register(h->metrics, track_metrics));
     TRY(metrics_register(h->metrics, auth_metrics));
+    TRY(metrics_register(h->metrics, outbox_metrics));
+    TRY(metrics_register(h->metrics, scoring_metrics));
+    TRY(metrics_register(h->metrics, serving_metrics));
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->metrics)
             TRY(metrics_register(h->metrics, h->apps[i]->metrics));
     return OK;
 }
 
-static err open_store(struct house *h)
+static err open_store(struct house *h, bool may_be_moved)
 {
-    str url = setting_str(h, "SKERRY_DB");
-    str given = url.len ? url : arena_fmt(&h->keep, "sqlite:%s/skerry.db", h->home);
-    ARENA_TRY(given.ptr);
-    TRY(store_open(&(struct store_options){ .url = arena_cstr(&h->keep, given) }, &h->store));
+    const char *url;
+    TRY(house_store_url(h, &url));
+    TRY(store_open(&(struct store_options){ .url = url }, &h->store));
+    TRY(store_migrate(h->store, "move", move_migrations));
+    TRY(move_admit(h->store, may_be_moved));
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->migrations)
             TRY(store_migrate(h->store, h->apps[i]->name, h->apps[i]->migrations));
@@ -232,9 +234,12 @@ static err open_jobs(struct house *h)
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->jobs)
             tables[count++] = h->apps[i]->jobs;
+    struct worker_self self;
+    TRY(house_self(h, &self));
     char host[64] = "host";
     gethostname(host, sizeof host - 1);
-    str worker = arena_fmt(&h->keep, "%s:%d", host, (int)getpid());
+    /* Two machines may bear the same name; they do not have the same data folder. */
+    str worker = arena_fmt(&h->keep, "%s~%.8s:%d", host, self.place, (int)getpid());
     ARENA_TRY(worker.ptr);
     str crash_folder = arena_fmt(&h->keep, "%s/crashes", h->home);
     ARENA_TRY(crash_folder.ptr);
@@ -243,6 +248,8 @@ static err open_jobs(struct house *h)
         .metrics = h->metrics,
         .log = h->log,
         .worker = worker.ptr,
+        .self = self,
+        .lease_ms = setting_int(h, "SKERRY_LEASE_SECONDS") * 1000,
         .crash_folder = crash_folder.ptr,
         .execute = house_execute_job,
         .observe = house_job_observed,
@@ -251,16 +258,64 @@ static err open_jobs(struct house *h)
     return jobs_open(&options, tables, count, &h->jobs);
 }
 
-static err open_rooms(struct house *h, bool quiet)
+static err open_scoring(struct house *h)
+{
+    struct scoring_options options = { .track = h->track,
+                                       .blobs = h->blobs,
+                                       .log = h->log,
+                                       .metrics = h->metrics,
+                                       .bytes_max = setting_int(h, "SKERRY_SCORING_BYTES") };
+    options.xgboost_library = arena_cstr(&h->keep, setting_str(h, "SKERRY_XGBOOST_LIB"));
+    options.onnx_library = arena_cstr(&h->keep, setting_str(h, "SKERRY_ONNX_LIB"));
+    TRY(arena_check(&h->keep));
+    return scoring_open(&options, &h->scoring);
+}
+
+static err open_serving(struct house *h)
+{
+    const struct serving_family *tables[HOUSE_APPS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < h->app_count; i++)
+        if (h->apps[i]->families)
+            tables[count++] = h->apps[i]->families;
+    struct serving_options options = {
+        .store = h->store,
+        .track = h->track,
+        .blobs = h->blobs,
+        .log = h->log,
+        .metrics = h->metrics,
+        .ctx = h,
+        .log_percent = setting_real(h, "SKERRY_SERVING_LOG_PERCENT"),
+        .log_days = (int)setting_int(h, "SKERRY_SERVING_LOG_DAYS"),
+        .window_hours = (int)setting_int(h, "SKERRY_SERVING_WINDOW_HOURS"),
+        .alpha = setting_real(h, "SKERRY_SERVING_ALPHA"),
+        .margin = setting_real(h, "SKERRY_SERVING_MARGIN"),
+        .trials_min = setting_int(h, "SKERRY_SERVING_OUTCOMES_MIN"),
+        .judged_min = setting_int(h, "SKERRY_SERVING_JUDGED_MIN"),
+        .drift_max = setting_real(h, "SKERRY_SERVING_DRIFT_MAX"),
+    };
+    TRY(serving_open(&options, tables, count, &h->serving));
+    for (size_t i = 0; i < serving_family_count(h->serving); i++) {
+        struct served_family *f = serving_family_at(h->serving, i);
+        if (served_row(f)->ratio_setting)
+            serving_ratio_set(f, setting_real(h, served_row(f)->ratio_setting));
+    }
+    return OK;
+}
+
+static err open_rooms(struct house *h, const struct house_options *options)
 {
     TRY(settings_load(h->apps, h->home, &h->keep, &h->settings));
+    if (h->mode == HOUSE_WORK)
+        TRY(house_must_share(h));
     if (h->mode == HOUSE_SERVE)
         TRY(take_server_lock(h));
     else
-        h->lock_fd = lock_verbs(h, LOCK_SH);
-    TRY(open_log(h, quiet));
+        h->lock_fd = house_lock_verbs(h);
+    TRY(open_log(h, options->quiet));
     TRY(open_metrics(h));
-    TRY(open_store(h));
+    TRY(open_store(h, options->may_be_moved));
+    TRY(house_open_outbox(h));
     /* Jobs before tracking: tracking asks which runs' jobs are unfinished. */
     TRY(open_jobs(h));
     struct track_options track = { .store = h->store,
@@ -268,17 +323,25 @@ static err open_rooms(struct house *h, bool quiet)
                                    .log = h->log,
                                    .metrics = h->metrics,
                                    .jobs = h->jobs,
+                                   .outbox = h->outbox,
                                    .sole_worker = h->mode == HOUSE_SERVE,
                                    .is_shared = store_is_shared(h->store),
                                    .ctx = h };
     TRY(track_open(&track, &h->track));
+    TRY(open_scoring(h));
+    TRY(open_serving(h));
     char *user = arena_cstr(&h->keep, setting_str(h, "SKERRY_USER"));
     ARENA_TRY(user);
-    TRY(auth_open(
-        &(struct auth_options){
-            .store = h->store, .log = h->log, .metrics = h->metrics, .default_user = user },
-        &h->auth));
+    char news[FS_PATH_BYTES];
+    TRY(fs_join(news, h->home, "keys.changed"));
+    TRY(auth_open(&(struct auth_options){ .store = h->store,
+                                          .log = h->log,
+                                          .metrics = h->metrics,
+                                          .default_user = user,
+                                          .news_path = news },
+                  &h->auth));
     TRY(history_open(h->store, h->metrics, &h->history));
+    house_room_open(h);
     int threads = (int)setting_int(h, "SKERRY_COMPUTE_THREADS");
     return pool_open("compute", threads > 0 ? threads : thread_core_count(), COMPUTE_QUEUE_MAX,
                      &h->compute);
@@ -309,6 +372,7 @@ err house_open(const struct house_options *options, struct house **ret_house)
     h->lock_fd = -1;
     h->started_ms = clock_wall_ms();
     arena_init(&h->keep, SERVER_ARENA_BYTES);
+    house_follow_init(h);
     while (h->apps[h->app_count])
         h->app_count++;
 
@@ -317,9 +381,9 @@ err house_open(const struct house_options *options, struct house **ret_house)
     if (!e.code)
         e = app_check_all(h->apps);
     if (!e.code)
-        e = find_home(h, options->home);
+        e = house_find_home(h, options->home);
     if (!e.code)
-        e = open_rooms(h, options->quiet);
+        e = open_rooms(h, options);
     if (!e.code)
         e = start_apps(h);
     if (e.code) {
@@ -335,18 +399,22 @@ void house_close(struct house *h)
     if (!h)
         return;
     http_close(h->http, DRAIN_MS);
-    if (h->jobs)
-        jobs_close(h->jobs, DRAIN_MS);
+    jobs_close(h->jobs, DRAIN_MS);
+    house_follow_stop(h);
+    h->jobs = NULL; /* the history takes a last sample of all metrics, and asks who works */
     if (h->history)
         history_close(h->history);
     for (size_t i = h->app_count; i-- > 0;)
         if (h->started[i] && h->apps[i]->stop)
             h->apps[i]->stop(h, h->states[i]);
     pool_close(h->compute);
+    serving_close(h->serving); /* drops models by functions of the apps */
     if (h->auth)
         auth_close(h->auth);
+    scoring_close(h->scoring);
     if (h->track)
         track_close(h->track);
+    outbox_close(h->outbox);
     if (h->blobs)
         blobs_close(h->blobs);
     store_close(h->store);
@@ -356,6 +424,8 @@ void house_close(struct house *h)
         metrics_close(h->metrics);
     if (h->lock_fd >= 0)
         close(h->lock_fd);
+    house_room_close(h);
+    house_follow_deinit(h);
     arena_deinit(&h->keep);
     free(h);
 }
@@ -383,15 +453,50 @@ static err split_list(struct house *h, str text, const char *const **ret_list)
     return OK;
 }
 
-static err open_http(struct house *h)
+/* Those of all apps in one table. */
+static err collect_error_shapes(struct house *h, const struct http_error_shape **ret_shapes)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < h->app_count; i++)
+        for (const struct http_error_shape *s = h->apps[i]->error_shapes; s && s->prefix; s++)
+            count++;
+    struct http_error_shape *shapes = NEW_ARRAY(&h->keep, struct http_error_shape, count);
+    ARENA_TRY(shapes);
+    *ret_shapes = shapes;
+    for (size_t i = 0; i < h->app_count; i++)
+        for (const struct http_error_shape *s = h->apps[i]->error_shapes; s && s->prefix; s++)
+            *shapes++ = *s;
+    shapes->prefix = NULL;
+    return OK;
+}
+
+/* Of the platform's routes, those that say how this process is: for supervisors and scrapers. */
+static err watch_routes(struct house *h, const struct route **ret_table)
+{
+    static const char *const paths[] = { "/health",      "/health/live", "/health/ready",
+                                         "/health/deps", "/metrics",     "/actuator/health" };
+    struct route *table = NEW_ARRAY(&h->keep, struct route, COUNT_OF(paths) + 1);
+    size_t count = 0;
+    ARENA_TRY(table);
+    for (const struct route *r = app_core.routes; r->method; r++)
+        for (size_t i = 0; i < COUNT_OF(paths); i++)
+            if (strcmp(r->path, paths[i]) == 0 && count < COUNT_OF(paths))
+                table[count++] = *r;
+    *ret_table = table;
+    return OK;
+}
+
+static err open_http(struct house *h, int port)
 {
     const struct route *tables[HOUSE_APPS_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < h->app_count; i++)
+    if (h->mode == HOUSE_WORK)
+        TRY(watch_routes(h, &tables[count++]));
+    for (size_t i = 0; h->mode == HOUSE_SERVE && i < h->app_count; i++)
         if (h->apps[i]->routes)
             tables[count++] = h->apps[i]->routes;
     char spool[FS_PATH_BYTES];
-    TRY(fs_join(spool, h->home, "spool"));
+    TRY(fs_join(spool, h->home, h->mode == HOUSE_WORK ? "work.spool" : "spool"));
     TRY(fs_remove_tree(spool)); /* what a dead process left half received */
     TRY(fs_mkdirs(spool));
     char *address = arena_cstr(&h->keep, setting_str(h, "SKERRY_BIND"));
@@ -399,19 +504,24 @@ static err open_http(struct house *h)
     TRY(auth_check_bind(h->auth, address));
     struct http_options options = {
         .bind_address = address,
-        .port = (int)setting_int(h, "API_PORT"),
+        .port = port,
         .workers = (int)setting_int(h, "SKERRY_HTTP_WORKERS"),
         .upload_bytes_max = setting_int(h, "SKERRY_UPLOAD_MAX"),
         .rate_percent = (int)setting_int(h, "SKERRY_RATE_PERCENT"),
         .spool_folder = arena_cstr(&h->keep, str_of(spool)),
-        .hooks = { .ctx = h, .authorise = house_authorise, .finished = house_request_finished },
+        .hooks = { .ctx = h,
+                   .authorise = house_authorise,
+                   .admit = house_room_admit,
+                   .released = house_room_released,
+                   .finished = house_request_finished },
     };
     ARENA_TRY(options.spool_folder);
     TRY(split_list(h, setting_str(h, "SKERRY_HOSTS"), &options.hosts_extra));
     TRY(split_list(h, setting_str(h, "SKERRY_ORIGINS"), &options.origins));
+    TRY(collect_error_shapes(h, &options.error_shapes));
     TRY(house_watch_routes(h));
-    return err_wrap(http_open(&options, tables, count, &h->http), "API_PORT %d, SKERRY_BIND %s",
-                    options.port, address);
+    return err_wrap(http_open(&options, tables, count, &h->http), "%s %d, SKERRY_BIND %s",
+                    h->mode == HOUSE_WORK ? "SKERRY_WORK_PORT" : "API_PORT", port, address);
 }
 
 /* The lock file tells command-line verbs where the server is. */
@@ -424,57 +534,45 @@ static err note_port(struct house *h)
     return OK;
 }
 
-/* What a killed process left: blobs whose rows were never written, half-written temporary files. */
-static err collect_at_start(struct house *h)
-{
-    struct blob_gc_report report;
-    int alone = lock_verbs(h, LOCK_EX);
-    err e = house_collect(h, alone >= 0 ? 0 : -1, &report);
-    if (alone >= 0)
-        close(alone);
-    return e;
-}
-
 err house_serve(struct house *h)
 {
     assert(h->mode == HOUSE_SERVE);
-    TRY(collect_at_start(h));
+    TRY(house_collect_at_start(h));
     TRY(house_settle_datasets(h));
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->schedules)
             TRY(jobs_schedule(h->jobs, h->apps[i]->schedules));
+    if (setting_str(h, "SKERRY_BACKUP_DIR").len)
+        TRY(jobs_schedule(h->jobs, core_backup_schedules));
+    if (serving_family_count(h->serving) && setting_bool(h, "SKERRY_AUTO_PROMOTION"))
+        TRY(jobs_schedule(h->jobs, core_serving_schedules));
+    TRY(serving_start(h->serving));
+    TRY(house_follow_start(h));
     TRY(jobs_start(h->jobs, (int)setting_int(h, "SKERRY_WORKERS")));
     history_refresh_with(h->history, house_refresh_metrics, h);
     TRY(history_start(h->history, HISTORY_INTERVAL_MS,
                       setting_int(h, "SKERRY_METRICS_DAYS") * 24 * 3600 * 1000));
-    TRY(open_http(h));
+    TRY(outbox_start(h->outbox));
+    err measured = house_room_measure(h, true); /* before the first upload comes */
+    if (measured.code)
+        log_error(h->log, NULL, "disk.not_measured", &measured);
+    TRY(open_http(h, (int)setting_int(h, "API_PORT")));
     TRY(note_port(h));
     log_event(h->log, LOG_INFO, NULL, "serve.started", NULL, F_INT("port", http_port(h->http)),
               F_CSTR("home", h->home));
     return OK;
 }
 
-/* ------------------------------------------------------------------ collection */
-
-static err app_roots(void *arg, blob_mark_fn mark, void *mark_arg)
+err house_work(struct house *h)
 {
-    struct house *h = arg;
-    for (size_t i = 0; i < h->app_count; i++)
-        if (h->apps[i]->roots)
-            TRY(h->apps[i]->roots(h, mark, mark_arg));
-    return OK;
-}
-
-err house_collect(struct house *h, int64_t min_age_ms, struct blob_gc_report *ret_report)
-{
-    const struct blob_owner owners[] = { { track_roots, h->track }, { app_roots, h } };
-    struct blob_gc_report report;
-    TRY(blobs_collect(h->blobs, owners, COUNT_OF(owners),
-                      min_age_ms < 0 ? COLLECT_MIN_AGE_MS : min_age_ms, &report));
-    enum log_level level = report.missing_count ? LOG_ERROR : LOG_INFO;
-    log_event(h->log, level, NULL, "blobs.collected", NULL, F_INT("kept", report.kept_count),
-              F_INT("removed", report.removed_count), F_INT("removed_bytes", report.removed_bytes),
-              F_INT("missing", report.missing_count));
-    *ret_report = report;
+    assert(h->mode == HOUSE_WORK);
+    int port = (int)setting_int(h, "SKERRY_WORK_PORT");
+    TRY(outbox_start(h->outbox));
+    TRY(house_follow_start(h));
+    TRY(jobs_start(h->jobs, (int)setting_int(h, "SKERRY_WORKERS")));
+    if (port)
+        TRY(open_http(h, port));
+    log_event(h->log, LOG_INFO, NULL, "work.started", NULL, F_INT("port", port),
+              F_STR("name", setting_str(h, "SKERRY_WORKER_NAME")), F_CSTR("home", h->home));
     return OK;
 }

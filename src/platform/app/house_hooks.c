@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "platform/app/core.h"
 #include "platform/app/house_private.h"
 #include "platform/app/process.h"
 
@@ -20,6 +21,7 @@ enum {
     FAMILY_LIMITED,
     FAMILY_REGISTRY,
     FAMILY_VERSIONS,
+    FAMILY_WORKERS,
 };
 
 const struct metric_family house_metrics_table[] = {
@@ -61,14 +63,28 @@ const struct metric_family house_metrics_table[] = {
         .help = "Versions of a model that were registered, deleted ones included.",
         .labels = { "model_id" },
     },
+    {
+        .name = "skerry_workers",
+        .type = METRIC_GAUGE,
+        .help = "Processes that do jobs, by state: active, draining, gone (silent, or ended this "
+                "week).",
+        .labels = { "state" },
+    },
     { 0 },
 };
 
 /* What our handlers answer. Any other status is counted as well, a little slower. */
 static const int house_statuses[HOUSE_STATUS_COUNT] = { 200, 201, 202, 204, 206, 304, 308,
                                                         400, 401, 403, 404, 405, 409, 413,
-                                                        415, 429, 500, 502, 503, 504 };
+                                                        415, 429, 500, 502, 503, 504, 507 };
 static const char *const user_kinds[] = { "auth", "anon" };
+
+/* Of ours, or of the disk's. 501 is an answer: clients ask what a server can do, and go on without.
+ */
+static bool is_failure(int status)
+{
+    return status >= 500 && status != 501;
+}
 
 err house_watch_routes(struct house *h)
 {
@@ -78,14 +94,12 @@ err house_watch_routes(struct house *h)
                 return ERR(ERR_TOO_BIG, "more than %d routes", HOUSE_ROUTES_MAX);
             struct route_watch *w = &h->watches[h->watch_count++];
             w->route = r;
+            h->route_counts[i]++;
             w->is_registry = h->apps[i] == &app_core &&
                              str_starts(str_of(r->path), STR("/v1/models"));
             if (w->is_registry)
                 (void)METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REGISTRY],
                                   str_of(r->path), STR("200"));
-            /* Made now, so that every route is exposed, with zero, from the start. */
-            w->seconds = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_SECONDS],
-                                     str_of(r->method), str_of(r->path));
         }
     }
     return OK;
@@ -98,9 +112,7 @@ static struct route_watch *find_watch(struct house *h, const struct route *route
     size_t base = 0;
     for (size_t i = 0; i < h->app_count; i++) {
         const struct route *table = h->apps[i]->routes;
-        size_t count = 0;
-        while (table && table[count].method)
-            count++;
+        size_t count = h->route_counts[i];
         if (table && route >= table && route < table + count)
             return &h->watches[base + (size_t)(route - table)];
         base += count;
@@ -122,27 +134,40 @@ static struct metric_cell *make_request_cell(struct house *h, const struct route
 {
     char text[12];
     str number = str_from(text, (size_t)snprintf(text, sizeof text, "%d", status));
-    const char *outcome = status >= 500 ? "error" : status >= 400 ? "client_error" : "success";
+    const char *outcome = is_failure(status) ? "error" : status >= 400 ? "client_error" : "success";
     return METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_REQUESTS], str_of(w->route->method),
                        str_of(w->route->path), number, str_of(outcome),
                        str_of(user_kinds[user_kind]));
 }
 
+/* Made with the first request: seventeen series for each of four hundred routes, most of which are
+ * never asked, would be most of what an idle server exposes and remembers. */
+static struct metric_cell *seconds_cell(struct house *h, struct route_watch *w)
+{
+    struct metric_cell *cell = atomic_load_explicit(&w->seconds, memory_order_acquire);
+    if (!cell) {
+        cell = METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_SECONDS],
+                           str_of(w->route->method), str_of(w->route->path));
+        atomic_store_explicit(&w->seconds, cell, memory_order_release);
+    }
+    return cell;
+}
+
 static void count_request(struct house *h, struct route_watch *w, int status, int user_kind,
                           int64_t duration_ns)
 {
-    metric_observe(w->seconds, (double)duration_ns / 1e9);
+    metric_observe(seconds_cell(h, w), (double)duration_ns / 1e9);
     int i = 0;
     while (i < HOUSE_STATUS_COUNT && house_statuses[i] != status)
         i++;
     struct metric_cell *cell = i < HOUSE_STATUS_COUNT
                                    ? atomic_load_explicit(&w->requests[i][user_kind],
-                                                          memory_order_relaxed)
+                                                          memory_order_acquire)
                                    : NULL;
     if (!cell) {
         cell = make_request_cell(h, w, status, user_kind);
         if (i < HOUSE_STATUS_COUNT)
-            atomic_store_explicit(&w->requests[i][user_kind], cell, memory_order_relaxed);
+            atomic_store_explicit(&w->requests[i][user_kind], cell, memory_order_release);
     }
     metric_add(cell, 1);
     if (w->is_registry) {
@@ -172,6 +197,24 @@ static err refresh_versions(struct house *h, arena *keep)
     return OK;
 }
 
+static err refresh_workers(struct house *h, arena *keep)
+{
+    static const char *const states[] = { "active", "draining", "gone" };
+    struct worker_info *workers;
+    size_t count;
+    if (!h->jobs)
+        return OK;
+    TRY(workers_list(h->jobs, keep, &workers, &count));
+    for (size_t s = 0; s < COUNT_OF(states); s++) {
+        size_t there = 0;
+        for (size_t i = 0; i < count; i++)
+            there += str_eq(workers[i].state, str_of(states[s]));
+        metric_set(METRIC_CELL(h->metrics, &house_metrics_table[FAMILY_WORKERS], str_of(states[s])),
+                   (double)there);
+    }
+    return OK;
+}
+
 void house_refresh_metrics(void *house)
 {
     struct house *h = house;
@@ -179,7 +222,15 @@ void house_refresh_metrics(void *house)
     process_metrics_update(h->metrics);
     arena_init(&keep, 4 * 1024 * 1024);
     err e = refresh_versions(h, &keep);
+    e = err_first(e, refresh_workers(h, &keep));
     arena_deinit(&keep);
+    if (!e.code)
+        e = core_backup_refresh(h);
+    if (!e.code)
+        e = house_room_measure(h, false);
+    for (size_t i = 0; i < h->app_count && !e.code; i++)
+        if (h->started[i] && h->apps[i]->refresh)
+            e = h->apps[i]->refresh(h, h->states[i]);
     if (e.code) /* the store is in trouble, and says so where somebody waits for it */
         log_error(h->log, NULL, "metrics.refresh_failed", &e);
 }
@@ -214,6 +265,14 @@ static str said_id(const struct http_request *rq, const char *header)
     return is_sane ? id : STR_NONE;
 }
 
+/* What an operator must look at. "Try again in a moment" is not, nor is the 503 by which a server
+ * tells whoever asks for its health, every few seconds, what is down. */
+static enum log_level level_of(int status, const err *e)
+{
+    bool is_told = status == 503 && (!e || e->code == ERR_NONE || e->code == ERR_BUSY);
+    return is_failure(status) && !is_told ? LOG_ERROR : status >= 400 ? LOG_WARN : LOG_INFO;
+}
+
 void house_request_finished(void *ctx, const struct http_request *rq, int status,
                             int64_t duration_ns, int64_t bytes_out, const err *e)
 {
@@ -237,7 +296,6 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
         labels.dataset_id = said_id(rq, "X-Dataset-Id");
         labels.model_id = said_id(rq, "X-Model-Id");
     }
-    enum log_level level = status >= 500 ? LOG_ERROR : status >= 400 ? LOG_WARN : LOG_INFO;
     struct log_field fields[9];
     size_t n = 0;
     fields[n++] = F_STR("method", http_method(rq));
@@ -249,12 +307,13 @@ void house_request_finished(void *ctx, const struct http_request *rq, int status
         fields[n++] = F_CSTR("route", route->path);
     if (suppressed)
         fields[n++] = F_INT("suppressed", suppressed);
-    if (e && e->code && status >= 500) { /* our own mistake, or the disk's: where it was noticed */
+    if (e && e->code &&
+        is_failure(status)) { /* our own mistake, or the disk's: where it was noticed */
         fields[n++] = F_CSTR("at", e->file);
         fields[n++] = F_INT("line", e->line);
     }
-    log_event_fields(h->log, level, &labels, "http.request", e && e->code ? e->msg : NULL, fields,
-                     n);
+    log_event_fields(h->log, level_of(status, e), &labels, "http.request",
+                     e && e->code ? e->msg : NULL, fields, n);
 }
 
 /* ------------------------------------------------------------------ jobs */

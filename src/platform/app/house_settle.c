@@ -30,7 +30,7 @@ static err fail_if_building(struct house *h, str id, str reason, arena *keep)
         return OK;
     TRY(e);
     return str_eq(dataset.state, STR("building"))
-               ? dataset_fail(h->track, str_of(dataset.id), reason)
+               ? dataset_fail(h->track, NULL, str_of(dataset.id), reason)
                : OK;
 }
 
@@ -88,7 +88,7 @@ static err settle_kind(struct house *h, const struct dataset_kind *kind, arena *
     TRY(job_list(h->jobs, &unfinished, keep, &active, &active_count));
     for (size_t i = 0; i < dataset_count; i++)
         if (!is_being_built(active, active_count, datasets[i].id))
-            TRY(dataset_fail(h->track, str_of(datasets[i].id),
+            TRY(dataset_fail(h->track, NULL, str_of(datasets[i].id),
                              STR("the server died while it was built, and it was given up: "
                                  "look at its job, then build another version")));
     return OK;

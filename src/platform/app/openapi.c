@@ -83,13 +83,13 @@ static void write_body(struct json_out *w, const struct route *r)
     json_object_begin(w);
     json_key(w, "content");
     json_object_begin(w);
-    if (r->is_upload) {
+    if (r->is_upload && !r->sink)
         json_kv_raw(w, "multipart/form-data",
                     STR("{\"schema\":{\"type\":\"object\",\"properties\":{\"file\":{\"type\":"
                         "\"string\",\"format\":\"binary\"}}}}"));
+    if (r->is_upload)
         json_kv_raw(w, "application/octet-stream",
                     STR("{\"schema\":{\"type\":\"string\",\"format\":\"binary\"}}"));
-    }
     if (r->body) {
         json_key(w, "application/json");
         json_object_begin(w);
@@ -106,8 +106,55 @@ static void write_body(struct json_out *w, const struct route *r)
     json_object_end(w);
 }
 
-static void write_responses(struct json_out *w, const struct route *r)
+/* How the paths that begin like this one say what went wrong; NULL: as problem+json. */
+static const struct http_error_shape *shape_of(const struct app *const *apps, const char *path)
 {
+    for (size_t i = 0; apps[i]; i++)
+        for (const struct http_error_shape *s = apps[i]->error_shapes; s && s->prefix; s++)
+            if (strncmp(path, s->prefix, strlen(s->prefix)) == 0)
+                return s;
+    return NULL;
+}
+
+static void write_media(struct json_out *w, const char *type, const char *schema)
+{
+    json_key(w, type);
+    json_object_begin(w);
+    json_kv_raw(w, "schema", str_of(schema));
+    json_object_end(w);
+}
+
+/* What is refused before the handler is asked has the shape of the path; what the handler refuses
+ * may have another. */
+static void write_errors(struct json_out *w, const char *status, const struct route *r,
+                         const struct http_error_shape *shape)
+{
+    static const char json[] = "application/json";
+    if (!shape && !r->errors) {
+        json_kv_raw(w, status, STR("{\"$ref\":\"#/components/responses/Problem\"}"));
+        return;
+    }
+    bool is_text = r->errors && strncmp(r->errors, "text/", 5) == 0;
+    bool is_both_json = shape && r->errors && strcmp(r->errors, json) == 0;
+    json_key(w, status);
+    json_object_begin(w);
+    json_kv_cstr(w, "description", "What went wrong, and what to do.");
+    json_key(w, "content");
+    json_object_begin(w);
+    if (shape)
+        write_media(w, json, is_both_json ? "{\"type\":\"object\"}" : shape->schema);
+    else
+        write_media(w, "application/problem+json", "{\"$ref\":\"#/components/schemas/Problem\"}");
+    if (r->errors && !is_both_json)
+        write_media(w, r->errors, is_text ? "{\"type\":\"string\"}" : "{\"type\":\"object\"}");
+    json_object_end(w);
+    json_object_end(w);
+}
+
+static void write_responses(struct json_out *w, const struct app *const *apps,
+                            const struct route *r, const char *path)
+{
+    const struct http_error_shape *shape = shape_of(apps, path);
     char status[8];
     snprintf(status, sizeof status, "%d", r->reply_status ? r->reply_status : 200);
     json_key(w, "responses");
@@ -126,8 +173,8 @@ static void write_responses(struct json_out *w, const struct route *r)
     }
     json_object_end(w);
     if (r->per_minute)
-        json_kv_raw(w, "429", STR("{\"$ref\":\"#/components/responses/Problem\"}"));
-    json_kv_raw(w, "default", STR("{\"$ref\":\"#/components/responses/Problem\"}"));
+        write_errors(w, "429", r, shape);
+    write_errors(w, "default", r, shape);
     json_object_end(w);
 }
 
@@ -151,8 +198,8 @@ static void write_operation_id(struct json_out *w, const char *method, const cha
     json_kv_str(w, "operationId", str_from(id, n));
 }
 
-static void write_operation(struct json_out *w, const struct app *app, const struct route *r,
-                            const char *path)
+static void write_operation(struct json_out *w, const struct app *const *apps,
+                            const struct app *app, const struct route *r, const char *path)
 {
     char method[8];
     size_t n = 0;
@@ -179,7 +226,7 @@ static void write_operation(struct json_out *w, const struct app *app, const str
         json_kv_cstr(w, "x-alias-of", r->path);
     write_parameters(w, r, path);
     write_body(w, r);
-    write_responses(w, r);
+    write_responses(w, apps, r, path);
     json_object_end(w);
 }
 
@@ -228,7 +275,7 @@ static void write_paths(struct json_out *w, const struct app *const *apps)
         struct place q = { 0 };
         while (next_place(apps, &q))
             if (strcmp(q.path, p.path) == 0)
-                write_operation(w, q.app, q.route, q.path);
+                write_operation(w, apps, q.app, q.route, q.path);
         json_object_end(w);
     }
 }
@@ -261,12 +308,28 @@ static void write_jobs(struct json_out *w, const struct app *const *apps)
 
 static const char components[] =
     "{\"responses\":{\"Problem\":{\"description\":\"What went wrong, and what to do.\",\"content\":"
-    "{\"application/problem+json\":{\"schema\":{\"type\":\"object\",\"properties\":{"
+    "{\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}},"
+    "\"schemas\":{\"Problem\":{\"type\":\"object\",\"properties\":{"
     "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":"
     "\"integer\"},"
     "\"detail\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"requestId\":{\"type\":"
-    "\"string\"}}}}}}},"
+    "\"string\"}}}},"
     "\"securitySchemes\":{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}}";
+
+/* The groups that operations name, in words. */
+static void write_tags(struct json_out *w, const struct app *const *apps)
+{
+    json_key(w, "tags");
+    json_array_begin(w);
+    for (size_t i = 0; apps[i]; i++) {
+        json_object_begin(w);
+        json_kv_cstr(w, "name", apps[i]->name);
+        json_kv_cstr(w, "description", apps[i]->summary);
+        json_kv_cstr(w, "x-title", apps[i]->title);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
 
 err openapi_write(const struct app *const *apps, struct buf *out)
 {
@@ -281,6 +344,9 @@ err openapi_write(const struct app *const *apps, struct buf *out)
     json_kv_cstr(&w, "description",
                  "The machine-learning loop on one small machine. Written from the route tables.");
     json_object_end(&w);
+    /* Whatever name and port a client reached it by. */
+    json_kv_raw(&w, "servers", STR("[{\"url\":\"/\",\"description\":\"This server.\"}]"));
+    write_tags(&w, apps);
     json_key(&w, "paths");
     json_object_begin(&w);
     write_paths(&w, apps);

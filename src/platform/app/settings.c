@@ -239,3 +239,33 @@ const struct setting_value *settings_find(const struct settings *s, const char *
             return &s->values[i];
     return NULL;
 }
+
+err settings_put(struct settings *s, const char *name, const char *text)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct setting_value *v = &s->values[i];
+        if (strcmp(v->setting->name, name) != 0)
+            continue;
+        v->text = str_of(text);
+        v->source = SETTING_FROM_HOME_FILE;
+        TRY(parse_value(v));
+        return check_range(v);
+    }
+    return ERR(ERR_INVALID, "there is no setting '%.60s'", name);
+}
+
+err settings_overlay(struct settings *s, const char *path, arena *keep)
+{
+    str text;
+    TRY(err_wrap(fs_read(keep, path, ENV_FILE_BYTES_MAX, &text), "reading settings"));
+    while (text.len) {
+        str key, value;
+        if (!setting_env_line(str_split(&text, '\n'), &key, &value))
+            continue;
+        const char *name = arena_cstr(keep, key), *put = arena_cstr(keep, value);
+        ARENA_TRY(name);
+        ARENA_TRY(put);
+        TRY(err_wrap(settings_put(s, name, put), "in '%.60s'", path));
+    }
+    return OK;
+}

@@ -35,6 +35,12 @@ struct settings {
 MUST_USE err settings_load(const struct app *const *apps, const char *home, arena *keep,
                            struct settings *ret_settings);
 
+/* Replaces values by those of a file of NAME=value lines. ERR_NOT_FOUND without the file,
+ * ERR_INVALID for a line that is no setting of ours. */
+MUST_USE err settings_overlay(struct settings *s, const char *path, arena *keep);
+/* Replaces one text; `text` outlives s. The setting must be declared. */
+MUST_USE err settings_put(struct settings *s, const char *name, const char *text);
+
 /* NULL when no app declares `name`. */
 const struct setting_value *settings_find(const struct settings *s, const char *name);
 const char *setting_source_name(enum setting_source source);

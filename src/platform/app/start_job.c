@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "platform/app/app.h"
+#include "platform/app/house_private.h"
 
 err app_add_job_tx(struct house *h, struct store_tx *tx, const struct job_spec *spec,
                    char ret_id[UUID_BYTES], bool *ret_is_new)
@@ -37,6 +37,13 @@ static err add_tx(struct store_tx *tx, void *arg)
     return app_add_job_tx(a->h, tx, a->spec, a->id, &a->is_new);
 }
 
+/* What makes room must go on when there is none. */
+static bool is_maintenance(struct house *h, const char *name)
+{
+    const struct job_kind *kind = jobs_kind(house_jobs(h), str_of(name));
+    return kind && strcmp(kind->component, "maintenance") == 0;
+}
+
 err app_queue_job(struct http_request *rq, const struct job_spec *spec,
                   char ret_run_id[HEX_ID_BYTES], char ret_job_id[UUID_BYTES])
 {
@@ -48,6 +55,8 @@ err app_queue_job(struct http_request *rq, const struct job_spec *spec,
     job.run_id = str_of(run_id);
     if (job.username.len == 0)
         job.username = http_user(rq);
+    if (!is_maintenance(h, spec->kind))
+        TRY(house_room_need(h, 0));
     TRY(store_write(house_store(h), add_tx, &a));
     jobs_wake(house_jobs(h));
     if (!a.is_new) { /* the unfinished job with the same key has a run id of its own */
@@ -127,30 +136,70 @@ static void show_progress(void *arg, const struct job_info *info)
     p->shown = true;
 }
 
+/* "name 1, top1 0.41": the plain members of an object; how many there are of what is not plain. */
+static void add_members(struct buf *out, const struct json *object)
+{
+    void *iter = NULL;
+    str key;
+    const struct json *value;
+    for (const char *comma = ""; json_next(object, &iter, &key, &value); comma = ", ") {
+        buf_add_fmt(out, "%s%.*s ", comma, STR_ARG(key));
+        if (json_kind(value) == JSON_IS_STR)
+            buf_add(out, json_str(value, STR_NONE));
+        else if (json_kind(value) == JSON_IS_ARRAY || json_kind(value) == JSON_IS_OBJECT)
+            buf_add_fmt(out, "(%zu)", json_count(value));
+        else
+            json_dump(value, out);
+    }
+}
+
+enum { DEPTH_SHOWN = 3, VALUE_COLUMN = 22 };
+
+/* A line for each plain value, deeper for what is inside; of lists of objects a line each. What is
+ * still deeper is in --json. */
+static void add_lines(struct buf *out, const struct json *object, int depth)
+{
+    void *iter = NULL;
+    str key;
+    const struct json *value;
+    while (json_next(object, &iter, &key, &value)) {
+        bool is_list = json_kind(value) == JSON_IS_ARRAY &&
+                       json_kind(json_at(value, 0)) == JSON_IS_OBJECT;
+        bool is_inside = json_kind(value) == JSON_IS_OBJECT && depth < DEPTH_SHOWN;
+        int pad = is_list || is_inside ? 0 : VALUE_COLUMN - 2 * depth;
+        buf_add_fmt(out, "%*s%-*.*s%s", 2 * depth, "", pad, STR_ARG(key), pad ? " " : "");
+        for (size_t i = 0; is_list && i < json_count(value); i++) {
+            buf_add_fmt(out, "\n%*s", 2 * depth + 2, "");
+            add_members(out, json_at(value, i));
+        }
+        if (json_kind(value) == JSON_IS_STR)
+            buf_add(out, json_str(value, STR_NONE));
+        else if (!is_list && !is_inside)
+            json_dump(value, out);
+        buf_add_char(out, '\n');
+        if (is_inside)
+            add_lines(out, value, depth + 1);
+    }
+}
+
 static err print_result(const struct job_info *info, bool json, arena *keep)
 {
+    const struct json *result;
+    struct buf out;
     if (json) {
         printf("%.*s\n", STR_ARG(info->result.len ? info->result : STR("{}")));
         return OK;
     }
     if (!info->result.len)
         return OK;
-    const struct json *result;
     TRY(json_parse(keep, info->result, &result));
-    void *iter = NULL;
-    str key;
-    const struct json *value;
-    while (json_next(result, &iter, &key, &value)) {
-        struct buf text;
-        buf_init(&text, 1024 * 1024);
-        if (json_kind(value) == JSON_IS_STR)
-            buf_add(&text, json_str(value, STR_NONE));
-        else
-            json_dump(value, &text);
-        printf("  %-20.*s %.*s\n", STR_ARG(key), STR_ARG(buf_str(&text)));
-        buf_deinit(&text);
-    }
-    return OK;
+    buf_init(&out, 16 * 1024 * 1024);
+    add_lines(&out, result, 1);
+    err e = buf_check(&out);
+    if (!e.code)
+        fwrite(out.ptr, 1, out.len, stdout);
+    buf_deinit(&out);
+    return e;
 }
 
 static enum err_code failed_code(const struct job_info *info)
@@ -168,7 +217,17 @@ err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *
     struct job_spec job = *spec;
     if (job.username.len == 0)
         job.username = setting_str(h, "SKERRY_USER");
+    if (!is_maintenance(h, spec->kind)) {
+        TRY(house_room_measure(h, false)); /* nobody else does in a verb */
+        TRY(house_room_need(h, 0));
+    }
     TRY(job_add(house_jobs(h), &job, id, &is_new));
+    return app_finish_job(h, id, json, keep, ret_info);
+}
+
+err app_finish_job(struct house *h, const char *id, bool json, arena *keep,
+                   struct job_info *ret_info)
+{
     struct progress progress = { .is_terminal = isatty(STDERR_FILENO),
                                  .started_ms = clock_mono_ns() / 1000000 };
     progress.next_ms = progress.is_terminal ? 0 : progress.started_ms + PLAIN_LINE_MS;
@@ -178,8 +237,8 @@ err app_run_job(struct house *h, const struct job_spec *spec, bool json, arena *
         fputs("\r\033[K", stderr);
     TRY(e);
     if (info.state != JOB_SUCCEEDED)
-        return ERR(failed_code(&info), "%s %s: %.*s",
-                   info.kind, job_state_name(info.state), STR_ARG(info.error));
+        return ERR(failed_code(&info), "%s %s: %.*s", info.kind, job_state_name(info.state),
+                   STR_ARG(info.error));
     *ret_info = info;
     return print_result(&info, json, keep);
 }

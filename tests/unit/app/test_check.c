@@ -7,8 +7,13 @@
 
 #include "platform/app/app.h"
 #include "platform/app/core.h"
+#include "platform/serving/serving.h"
 
 static err handler(struct http_request *rq, struct http_reply *rp)
+{
+    return OK;
+}
+static err verb(struct house *h, const struct verb_args *args)
 {
     return OK;
 }
@@ -37,6 +42,18 @@ static void a_good_app_passes(void **state)
     assert_ok(check(APP(.routes = routes, .jobs = jobs, .migrations = steps)));
     const struct app *const core[] = { &app_core, NULL };
     assert_ok(app_check_all(core));
+}
+
+static err toy_load(void *ctx, const struct model_version_info *info, str bytes, void **ret_model)
+{
+    return OK;
+}
+static void toy_drop(void *model)
+{
+}
+static bool toy_predict(const void *model, const void *input, float *ret_p)
+{
+    return false;
 }
 
 static void expect(const struct app *app, const char *word)
@@ -75,7 +92,35 @@ static void each_mistake_is_named(void **state)
     static const struct setting no_type[] = { { "T_X", SETTING_UNSET, "", "x" }, { 0 } };
     static const struct job_schedule lost[] = { { "t.s", "@every 60s", "t.none", "{}", "x" },
                                                 { 0 } };
+    static const struct page stray[] = { { "/runs", "Runs" }, { 0 } };
+    static const struct page untitled[] = { { "/ui/t", NULL }, { 0 } };
+    static const struct page taken[] = { { "/ui/", "Mine" }, { 0 } };
     static const struct metric_family shape[] = { { "T Bad", METRIC_COUNTER, "x" }, { 0 } };
+    static const struct verb shown[] = { { "do", "skerry t do", "Does.\n  skerry t do", verb },
+                                         { 0 } };
+    static const struct verb told[] = {
+        { "do", "skerry t do", "Runs skerry t do.\n  Twice.", verb }, { 0 }
+    };
+#define FAMILY(model_name, classes, ...)                                                           \
+    {                                                                                              \
+        .name = "toy", .model = model_name, .help = "x", .class_count = classes, .load = toy_load, \
+        .drop = toy_drop, .predict = toy_predict, __VA_ARGS__                                      \
+    }
+    static const struct serving_family good[] = { FAMILY("m", 2), { 0 } };
+    static const struct serving_family same[] = { FAMILY("m", 2), FAMILY("m", 2), { 0 } };
+    static const struct serving_family nameless[] = { FAMILY(NULL, 2), { 0 } };
+    static const struct serving_family alone[] = { FAMILY("m", 1), { 0 } };
+    static const struct serving_family blind[] = { FAMILY("m", 2, .feature_count = 3), { 0 } };
+    static const struct serving_family unsplit[] = { FAMILY("m", 2, .ratio_setting = "T_NONE"),
+                                                     { 0 } };
+    assert_ok(check(APP(.families = good)));
+    assert_ok(check(APP(.verbs = shown)));
+    expect(APP(.verbs = told), "example");
+    expect(APP(.families = same), "twice");
+    expect(APP(.families = nameless), "model");
+    expect(APP(.families = alone), "classes");
+    expect(APP(.families = blind), "function");
+    expect(APP(.families = unsplit), "T_NONE");
     expect(APP(.routes = unset), "access");
     expect(APP(.routes = silent), "summary");
     expect(APP(.routes = outside), "outside /v1/");
@@ -88,6 +133,9 @@ static void each_mistake_is_named(void **state)
     expect(APP(.settings = no_type), "type");
     expect(APP(.schedules = lost), "t.none");
     expect(APP(.metrics = shape), "lower-case");
+    expect(APP(.pages = stray), "below /ui/");
+    expect(APP(.pages = untitled), "title");
+    expect(APP(.pages = taken), "twice");
     expect(&(const struct app){ .name = "Bad Name", .title = "x", .summary = "x" }, "lower-case");
 }
 

@@ -77,11 +77,9 @@ static void wrong_values_are_named(void **state)
 {
     static const struct {
         const char *name, *value;
-    } bad[] = { { "TEST_PORT", "80x" },          { "TEST_PORT", "" },
-                { "TEST_PORT", "65536" },        { "TEST_PORT", "-1" },
-                { "TEST_SIZE", "64Q" },          { "TEST_SIZE", "-1" },
-                { "TEST_SIZE", "99999999999G" }, { "TEST_ON", "maybe" },
-                { "TEST_RATE", "nan" } };
+    } bad[] = { { "TEST_PORT", "80x" },          { "TEST_PORT", "" },    { "TEST_PORT", "65536" },
+                { "TEST_PORT", "-1" },           { "TEST_SIZE", "64Q" }, { "TEST_SIZE", "-1" },
+                { "TEST_SIZE", "99999999999G" }, { "TEST_ON", "maybe" }, { "TEST_RATE", "nan" } };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct settings s;
         setenv(bad[i].name, bad[i].value, 1);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* notes.c -- the table move_notes, and what its notes mean at the door. */
+#include "platform/move/notes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct store_migration move_migrations[] = {
+    { 1, "CREATE TABLE move_notes ("
+         "  name @text PRIMARY KEY,"
+         "  value @text NOT NULL"
+         ") @strict;" },
+    { 0, NULL },
+};
+
+err move_note_get(struct store_read *rd, const char *name, arena *keep, str *ret_value)
+{
+    str value = STR_NONE;
+    err e = store_get_text(rd, "SELECT value FROM move_notes WHERE name = ?1", ARGS(sql_cstr(name)),
+                           keep, &value);
+    if (e.code && e.code != ERR_NOT_FOUND)
+        return e;
+    *ret_value = value;
+    return OK;
+}
+
+err move_note_set(struct store_tx *tx, const char *name, str value)
+{
+    if (!value.len)
+        return store_exec(tx, "DELETE FROM move_notes WHERE name = ?1", ARGS(sql_cstr(name)), NULL);
+    return store_exec(tx,
+                      "INSERT INTO move_notes (name, value) VALUES (?1, ?2)"
+                      " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                      ARGS(sql_cstr(name), sql_text(value)), NULL);
+}
+
+struct notes_call {
+    struct move_note *notes;
+    size_t count;
+    arena *keep;
+};
+
+static err notes_read(struct store_read *rd, void *arg)
+{
+    struct notes_call *c = arg;
+    for (size_t i = 0; i < c->count; i++)
+        TRY(move_note_get(rd, c->notes[i].name, c->keep, &c->notes[i].value));
+    return OK;
+}
+
+err move_notes_read(struct store *s, struct move_note *notes, size_t count, arena *keep)
+{
+    struct notes_call call = { notes, count, keep };
+    return store_read(s, notes_read, &call);
+}
+
+static err notes_write(struct store_tx *tx, void *arg)
+{
+    const struct notes_call *c = arg;
+    for (size_t i = 0; i < c->count; i++)
+        TRY(move_note_set(tx, c->notes[i].name, c->notes[i].value));
+    return OK;
+}
+
+err move_notes_write(struct store *s, const struct move_note *notes, size_t count)
+{
+    struct notes_call call = { (struct move_note *)(uintptr_t)notes, count, NULL };
+    return store_write(s, notes_write, &call);
+}
+
+/* ------------------------------------------------------------------ who this is */
+
+struct identity {
+    char made[HEX_ID_BYTES], found[HEX_ID_BYTES];
+};
+
+static err identity_read(struct store_read *rd, struct identity *who)
+{
+    struct store_rows *rows = NULL;
+    TRY(store_query(rd, "SELECT value FROM move_notes WHERE name = 'installation'", NO_ARGS,
+                    &rows));
+    who->found[0] = '\0';
+    if (store_next(rows))
+        snprintf(who->found, sizeof who->found, "%.*s", STR_ARG(store_col_text(rows, 0)));
+    return store_rows_close(rows);
+}
+
+static err identity_look(struct store_read *rd, void *arg)
+{
+    return identity_read(rd, arg);
+}
+
+static err identity_write(struct store_tx *tx, void *arg)
+{
+    struct identity *who = arg;
+    TRY(store_exec(tx,
+                   "INSERT INTO move_notes (name, value) VALUES ('installation', ?1)"
+                   " ON CONFLICT (name) DO NOTHING",
+                   ARGS(sql_cstr(who->made)), NULL));
+    return identity_read(store_tx_read(tx), who);
+}
+
+err move_installation(struct store *s, char ret_id[HEX_ID_BYTES])
+{
+    struct identity who = { .found = "" };
+    TRY(store_read(s, identity_look, &who));
+    if (!who.found[0]) {
+        rand_hex_id(who.made);
+        TRY(store_write(s, identity_write, &who));
+    }
+    memcpy(ret_id, who.found, HEX_ID_BYTES);
+    return OK;
+}
+
+/* ------------------------------------------------------------------ at the door */
+
+err move_admit(struct store *s, bool may_be_moved)
+{
+    arena keep;
+    struct move_note notes[] = { { "state", STR_NONE },
+                                 { "from", STR_NONE },
+                                 { "peer", STR_NONE } };
+    arena_init(&keep, 64 * 1024);
+    err e = move_notes_read(s, notes, COUNT_OF(notes), &keep);
+    str state = notes[0].value;
+    if (e.code || !state.len)
+        ;
+    else if (str_eq(state, STR("filling")))
+        e = ERR(ERR_CONFLICT,
+                "this store is half filled: a %s into it did not finish (run it again)",
+                str_starts(notes[1].value, STR("backup:")) ? "skerry restore" : "skerry move");
+    else if (!may_be_moved)
+        e = ERR(ERR_CONFLICT, "%s %.*s (use SKERRY_DB as it said; to go on here: %s)",
+                str_eq(state, STR("moved")) ? "this store moved to" : "a move is ending at",
+                STR_ARG(str_sub(notes[2].value, 0, 30)), "skerry move --stay");
+    arena_deinit(&keep);
+    return e;
+}
