@@ -38,10 +38,10 @@ struct analytic_answer {
 };
 
 /* Finds or adds the row of a plugin and marks it active. */
-MUST_USE err analytic_register(struct store *s, const struct plugin_info *info, str origin,
-                               int64_t *ret_id);
+MUST_USE err analytic_register(struct store *s, struct job *job, const struct plugin_info *info,
+                               str origin, int64_t *ret_id);
 /* Marks all inactive: before the plugins that are there are registered again. */
-MUST_USE err analytic_retire_all(struct store *s);
+MUST_USE err analytic_retire_all(struct store *s, struct job *job);
 MUST_USE err analytic_pending(struct store *s, int64_t analytic_id, uint32_t needs,
                               int64_t after_game, arena *keep, struct pending_game **ret_games,
                               size_t *ret_count);

@@ -190,8 +190,8 @@ static err do_plugin(struct pass *p, struct json_out *report)
     TRY(plugin_child_start(p->origin, &p->child));
     p->info = p->child.info;
     const char *slash = strrchr(p->origin, '/');
-    TRY(analytic_register(house_store(p->h), &p->info, str_of(slash ? slash + 1 : p->origin),
-                          &p->analytic_id));
+    TRY(analytic_register(house_store(p->h), run_job(p->run), &p->info,
+                          str_of(slash ? slash + 1 : p->origin), &p->analytic_id));
     err e = do_games(p);
     plugin_child_stop(&p->child);
     blob_unmap(&p->map);
@@ -214,7 +214,7 @@ static err do_plugin(struct pass *p, struct json_out *report)
 
 static err do_all(struct run *run, struct plugins *plugins, struct json_out *report, int64_t *total)
 {
-    TRY(analytic_retire_all(run_store(run)));
+    TRY(analytic_retire_all(run_store(run), run_job(run)));
     for (size_t i = 0; i < plugins->count; i++) {
         struct pass pass = { .run = run, .h = run_house(run), .origin = plugins->origins[i] };
         err e = do_plugin(&pass, report);

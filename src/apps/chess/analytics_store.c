@@ -67,10 +67,11 @@ static err register_tx(struct store_tx *tx, void *arg)
     return store_rows_close(rows);
 }
 
-err analytic_register(struct store *s, const struct plugin_info *info, str origin, int64_t *ret_id)
+err analytic_register(struct store *s, struct job *job, const struct plugin_info *info, str origin,
+                      int64_t *ret_id)
 {
     struct registration r = { .info = info, .origin = origin };
-    TRY(store_write(s, register_tx, &r));
+    TRY(job_write(job, s, register_tx, &r));
     *ret_id = r.id;
     return OK;
 }
@@ -80,9 +81,9 @@ static err retire_tx(struct store_tx *tx, void *arg)
     return store_exec(tx, "UPDATE chess_analytics SET active = 0", NO_ARGS, NULL);
 }
 
-err analytic_retire_all(struct store *s)
+err analytic_retire_all(struct store *s, struct job *job)
 {
-    return store_write(s, retire_tx, NULL);
+    return job_write(job, s, retire_tx, NULL);
 }
 
 /* ------------------------------------------------------------------ pending games */
@@ -199,7 +200,7 @@ static err store_tx(struct store_tx *tx, void *arg)
 
 err analytic_store(struct store *s, const struct analytic_batch *batch)
 {
-    return store_write(s, store_tx, (void *)(uintptr_t)batch);
+    return job_write(batch->job, s, store_tx, (void *)(uintptr_t)batch);
 }
 
 /* ------------------------------------------------------------------ the list */

@@ -84,6 +84,7 @@ static const struct job_kind jobs[] = {
       .help = "Gives every analytics plugin the games it has not seen.",
       .component = "analytics",
       .run = analytics_run,
+      .stays_home = true, /* the plugins are files in a server's data folder */
       .concurrent_max = 1,
       .payload_schema = "",
       .example = "{}",
@@ -109,9 +110,11 @@ static const struct dataset_kind dataset_kinds[] = {
     { .name = "chess.positions",
       .build_job = "chess.dataset",
       .filter_schema = dataset_filter_schema,
+      .split_schema = dataset_split_schema,
       .check = dataset_check,
       .sample = dataset_sample,
       .history = dataset_history,
+      .sources = { .of_dataset = dataset_imports_sql, .of_run = dataset_of_import_sql },
       .first_step = "POST /v1/games/demo imports some games",
       .formats = "pgn csv ndjson",
       .export_open = dataset_export_open },
@@ -126,9 +129,14 @@ static const struct model_kind model_kinds[] = {
       .params_schema = train_params_schema,
       .check = train_check,
       .suites = "topk accuracy acpl",
+      .evaluate_schema = evaluate_schema,
+      .match_route = "/v1/selfplay",
+      .match_schema = selfplay_schema,
       .evaluate_check = evaluate_check,
       .load = model_load,
-      .loaded = model_loaded },
+      .loaded = model_loaded,
+      .score = model_score,
+      .score_inputs = "[{\"name\":\"fen\",\"type\":\"string\",\"required\":true}]" },
     { 0 },
 };
 
@@ -183,7 +191,7 @@ static const struct verb verbs[] = {
     { "analyse", "skerry chess analyse",
       "Gives every analytics plugin the games it has not seen. The server does this by itself.\n"
       "  skerry chess analyse",
-      verb_analyse },
+      verb_analyse, .takes_nothing = true },
     { "plugin", "skerry plugin build FILE.c | skerry plugin header",
       "Compiles an analytics plugin, tries it in a fenced child and puts it into the plugin "
       "folder; from\n"
@@ -198,6 +206,11 @@ static const struct verb verbs[] = {
     { 0 },
 };
 
+static const struct page pages[] = {
+    { "/ui/play", "Play chess" },    { "/ui/games", "Games" },     { "/ui/player", "Player" },
+    { "/ui/judged", "Evaluations" }, { "/ui/plugins", "Plugins" }, { 0 },
+};
+
 static err chess_start(struct house *h, void *state)
 {
     chess_init();
@@ -208,7 +221,13 @@ static err chess_start(struct house *h, void *state)
     TRY(dataset_start(h));
     TRY(ingest_start(h));
     TRY(play_start(h));
-    return model_serve_start(h);
+    return model_serve_follow(h);
+}
+
+static err chess_follow(struct house *h, void *state)
+{
+    (void)state;
+    return model_serve_follow(h);
 }
 
 static void chess_stop(struct house *h, void *state)
@@ -232,8 +251,10 @@ const struct app app_chess = {
     .model_kinds = model_kinds,
     .state_bytes = sizeof(struct chess_state),
     .verbs = verbs,
+    .pages = pages,
     .start = chess_start,
     .stop = chess_stop,
+    .follow = chess_follow,
     .roots = games_roots,
     .status = games_status,
     .examine = evaluate_examine,

@@ -32,16 +32,18 @@ err games_get(struct http_request *rq, struct http_reply *rp);
 err games_positions(struct http_request *rq, struct http_reply *rp);
 err games_moves(struct http_request *rq, struct http_reply *rp);
 err players_list(struct http_request *rq, struct http_reply *rp);
+err player_summary(struct http_request *rq, struct http_reply *rp);
 
 /* jobs */
 err ingest_run(struct run *run, const struct json *payload);
 err dataset_build_run(struct run *run, const struct json *payload);
 
 /* dataset kind "chess.positions" */
-extern const char dataset_filter_schema[];
+extern const char dataset_filter_schema[], dataset_split_schema[];
 err dataset_check(struct house *h, const struct json *filter, const struct json *split);
 err dataset_sample(struct house *h, const struct dataset_info *info, int64_t cursor, int64_t limit,
                    struct json_out *out);
+extern const char dataset_imports_sql[], dataset_of_import_sql[];
 err dataset_history(struct house *h, const struct dataset_info *info, struct json_out *out);
 err dataset_export_open(struct house *h, const struct dataset_info *info, str format, str split,
                         struct http_stream *ret_stream, const char **ret_content_type);
@@ -73,6 +75,7 @@ extern const char train_params_schema[];
 err train_check(struct house *h, const struct json *params);
 err train_run(struct run *run, const struct json *payload);
 err evaluate_run(struct run *run, const struct json *payload);
+extern const char evaluate_schema[];
 err evaluate_check(struct house *h, const struct json *params);
 /* What `skerry doctor` says of CHESS_ENGINE. */
 size_t evaluate_examine(struct house *h, struct finding *ret_findings, size_t max);
@@ -101,6 +104,7 @@ err play_takeback(struct http_request *rq, struct http_reply *rp);
 err prefs_get(struct http_request *rq, struct http_reply *rp);
 err prefs_put(struct http_request *rq, struct http_reply *rp);
 
+extern const char selfplay_schema[];
 err selfplay_start(struct http_request *rq, struct http_reply *rp);
 err selfplay_list(struct http_request *rq, struct http_reply *rp);
 err selfplay_get(struct http_request *rq, struct http_reply *rp);

@@ -373,6 +373,7 @@ static err dataset_publish(struct build *b, struct blob_info *blob)
                                .parents = packs,
                                .parent_count = pack_count,
                                .run_id = str_of(run_id(b->run)),
+                               .job = run_job(b->run),
                            });
     if (e.code)
         blob_unpin(run_blobs(b->run), &blob->id);
@@ -486,6 +487,7 @@ err dataset_build_run(struct run *run, const struct json *payload)
         return OK;
     }
     if (e.code == ERR_CANCELLED ? is_stopped(&b) : is_final(run, &e))
-        return err_first(e, dataset_fail(run_track(run), str_of(b.info.id), str_of(e.msg)));
+        return err_first(
+            e, dataset_fail(run_track(run), run_job(run), str_of(b.info.id), str_of(e.msg)));
     return e;
 }

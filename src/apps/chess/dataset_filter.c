@@ -41,6 +41,14 @@ const char dataset_filter_schema[] =
     "left\"},"
     "\"limit\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"at most so many positions\"}";
 
+const char dataset_split_schema[] =
+    "\"by\":{\"enum\":[\"game\",\"time\"],\"description\":\"game: copies of a game stay together; "
+    "time: the newest games are the test\"},"
+    "\"train\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"default\":0.8},"
+    "\"valid\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"default\":0.1},"
+    "\"test\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"default\":0.1},"
+    "\"seed\":{\"type\":\"integer\",\"minimum\":0}";
+
 static const char *const phase_names[CHESS_PHASE_COUNT] = { "opening", "middlegame", "endgame" };
 
 enum { PLY_MAX = PGN_PLIES_MAX, TEXT_MAX = 200 };
@@ -58,8 +66,8 @@ static err list_of(const struct json *filter, const char *key, str values[ROW_FI
                    size_t *ret_count)
 {
     const struct json *node = json_get(filter, key);
-    size_t count =
-        json_kind(node) == JSON_IS_ARRAY ? json_count(node) : json_kind(node) > JSON_IS_NULL;
+    size_t count = json_kind(node) == JSON_IS_ARRAY ? json_count(node)
+                                                    : json_kind(node) > JSON_IS_NULL;
     if (count > ROW_FILTER_LIST_MAX)
         return ERR(ERR_INVALID, "filter field '%s' has more than %d values", key,
                    ROW_FILTER_LIST_MAX);

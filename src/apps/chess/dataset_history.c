@@ -71,6 +71,17 @@ err dataset_history(struct house *h, const struct dataset_info *info, struct jso
     return e;
 }
 
+/* ------------------------------------------------------------------ lineage */
+
+const char dataset_imports_sql[] =
+    "SELECT i.run_id, 'run' FROM dataset_blobs b JOIN chess_packs k ON k.blob = b.blob"
+    " JOIN chess_ingests i ON i.id = k.ingest_id WHERE b.dataset_id = ?1"
+    " GROUP BY i.run_id ORDER BY MAX(i.id) DESC LIMIT ?2";
+const char dataset_of_import_sql[] =
+    "SELECT b.dataset_id, 'dataset' FROM chess_ingests i JOIN chess_packs k ON k.ingest_id = i.id"
+    " JOIN dataset_blobs b ON b.blob = k.blob JOIN datasets d ON d.id = b.dataset_id"
+    " WHERE i.run_id = ?1 GROUP BY b.dataset_id ORDER BY MAX(d.created_ms) DESC LIMIT ?2";
+
 /* ------------------------------------------------------------------ start */
 
 enum { GAUGED_MAX = 80 }; /* three splits each stay within a family's 256 label sets */

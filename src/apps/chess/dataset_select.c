@@ -200,13 +200,13 @@ static err page_read(struct store_read *rd, void *arg)
     size_t count = add_values(s, values, own, COUNT_OF(own));
     snprintf(after, sizeof after, " AND g.id > ?%zu AND g.id <= ?%zu ORDER BY g.id LIMIT %d",
              count - 1, count, SELECT_PAGE_GAMES);
-    err e =
-        statement(s, &sql,
-                  "SELECT g.id, g.key, g.pack_id, g.pack_index, k.blob, g.white_id, g.black_id, "
-                  "g.white_rating, g.black_rating, g.result, g.speed, g.initial_s, g.increment_s, "
-                  "g.date, g.end_ms, g.eco, g.platform, g.moves_hash "
-                  "FROM chess_games g JOIN chess_packs k ON k.id = g.pack_id WHERE 1 = 1",
-                  after);
+    err e = statement(
+        s, &sql,
+        "SELECT g.id, g.key, g.pack_id, g.pack_index, k.blob, g.white_id, g.black_id, "
+        "g.white_rating, g.black_rating, g.result, g.speed, g.initial_s, g.increment_s, "
+        "g.date, g.end_ms, g.eco, g.platform, g.moves_hash "
+        "FROM chess_games g JOIN chess_packs k ON k.id = g.pack_id WHERE 1 = 1",
+        after);
     if (!e.code)
         e = store_query_dynamic(rd, buf_str(&sql), (struct store_args){ values, count }, &rows);
     buf_deinit(&sql);

@@ -48,6 +48,16 @@ err acpl_plan_read(struct house *h, const struct json *params, str engine,
     return OK;
 }
 
+/* clang-format off */
+const char evaluate_schema[] =
+    "\"datasetId\":{\"type\":\"string\"},"
+    "\"limit\":{\"type\":\"integer\",\"suites\":[\"topk\",\"accuracy\"]},"
+    "\"positions\":{\"type\":\"integer\",\"default\":1000,\"suites\":[\"acpl\"]},"
+    "\"nodes\":{\"type\":\"integer\",\"suites\":[\"acpl\"]},"
+    "\"depth\":{\"type\":\"integer\",\"suites\":[\"acpl\"]},"
+    "\"seed\":{\"type\":\"integer\"}";
+/* clang-format on */
+
 err evaluate_check(struct house *h, const struct json *params)
 {
     struct acpl_plan plan;

@@ -181,7 +181,7 @@ err ingest_post(struct http_request *rq, struct http_reply *rp)
 
     int64_t bytes = file->bytes;
     TRY(upload_keep(h, file, name, path));
-    struct job_spec spec = { .kind = "chess.ingest" };
+    struct job_spec spec = { .kind = "chess.ingest", .is_here = true };
     err e = upload_payload(http_arena(rq), name, &t, &spec.payload);
     if (!e.code)
         e = app_start_job(rq, rp, &spec, 202, "/v1/ingest/");
@@ -202,7 +202,7 @@ err ingest_demo(struct http_request *rq, struct http_reply *rp)
                                    .note = STR("games that come with Skerry") };
     str games = str_from(demo_games_bytes, (size_t)(demo_games_end - demo_games_bytes));
     char name[HEX_ID_BYTES], path[FS_PATH_BYTES], run_id[HEX_ID_BYTES] = "", job[UUID_BYTES] = "";
-    struct job_spec spec = { .kind = "chess.ingest" };
+    struct job_spec spec = { .kind = "chess.ingest", .is_here = true };
     rand_hex_id(name);
     TRY(inbox_path(h, name, path));
     TRY(fs_write_durable(path, games));
@@ -371,12 +371,15 @@ static void view_write(const struct ingest_view *v, struct json_out *w)
     json_kv_time_ms(w, "finishedAt", v->finished_ms);
 }
 
-err ingest_get(struct http_request *rq, struct http_reply *rp)
+/* The import that the address names; ERR_NOT_FOUND also for a run that is none. */
+static err view_find(struct http_request *rq, struct ingest_view *ret_view)
 {
     struct house *h = rq_house(rq);
     char id[HEX_ID_BYTES];
     TRY(run_id_parse(http_param(rq, "runId"), id));
-    struct ingest_view v = { .keep = http_arena(rq), .run_id = str_of(id) };
+    struct ingest_view v = { .keep = http_arena(rq),
+                             .run_id = arena_str(http_arena(rq), str_of(id)) };
+    ARENA_TRY(v.run_id.ptr);
     err e = job_get_by_run(house_jobs(h), v.run_id, v.keep, &v.job);
     if (e.code && e.code != ERR_NOT_FOUND)
         return e;
@@ -384,6 +387,14 @@ err ingest_get(struct http_request *rq, struct http_reply *rp)
     TRY(view_load(h, &v));
     if (!v.has_job && !v.has_row)
         return ERR(ERR_NOT_FOUND, "there is no import '%s'", id);
+    *ret_view = v;
+    return OK;
+}
+
+err ingest_get(struct http_request *rq, struct http_reply *rp)
+{
+    struct ingest_view v;
+    TRY(view_find(rq, &v));
     struct json_out *w = http_json(rp);
     json_object_begin(w);
     view_write(&v, w);
@@ -394,14 +405,15 @@ err ingest_get(struct http_request *rq, struct http_reply *rp)
 err ingest_report_get(struct http_request *rq, struct http_reply *rp)
 {
     struct house *h = rq_house(rq);
-    char id[HEX_ID_BYTES];
+    struct ingest_view v;
     struct artifact_info report;
     str bytes;
-    TRY(run_id_parse(http_param(rq, "runId"), id));
-    err e = track_artifact_get(house_track(h), str_of(id), STR("report.json"), http_arena(rq),
+    TRY(view_find(rq, &v));
+    err e = track_artifact_get(house_track(h), v.run_id, STR("report.json"), http_arena(rq),
                                &report);
     if (e.code == ERR_NOT_FOUND)
-        return ERR(ERR_NOT_FOUND, "import '%s' has no report: it is unknown or not finished", id);
+        return ERR(ERR_NOT_FOUND, "import '%.*s' has no report: it is not finished",
+                   STR_ARG(v.run_id));
     if (e.code)
         return e;
     TRY(blob_get(house_blobs(h), &report.blob, http_arena(rq), REPORT_BYTES_MAX, &bytes));

@@ -12,6 +12,7 @@
 
 #include "apps/chess/analytics.h"
 #include "apps/chess/chess_app.h"
+#include "apps/chess/chess_events.h"
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/ingest_store.h"
 #include "base/clock.h"
@@ -86,17 +87,31 @@ struct row_end {
     int64_t id, refused, bytes;
     const char *state;
     const char *error;
+    const struct ingest *ingest;
+    bool is_told; /* not of an import that will go on */
 };
 
 static err row_end_tx(struct store_tx *tx, void *arg)
 {
     const struct row_end *r = arg;
-    return store_exec(tx,
-                      "UPDATE chess_ingests SET state = ?2, error = ?3, refused = ?4, bytes = ?5, "
-                      "finished_ms = ?6 WHERE id = ?1",
-                      ARGS(sql_int(r->id), sql_cstr(r->state), sql_cstr(r->error),
-                           sql_int(r->refused), sql_int(r->bytes), sql_int(clock_wall_ms())),
-                      NULL);
+    const struct ingest *in = r->ingest;
+    TRY(store_exec(tx,
+                   "UPDATE chess_ingests SET state = ?2, error = ?3, refused = ?4, bytes = ?5, "
+                   "finished_ms = ?6 WHERE id = ?1",
+                   ARGS(sql_int(r->id), sql_cstr(r->state), sql_cstr(r->error), sql_int(r->refused),
+                        sql_int(r->bytes), sql_int(clock_wall_ms())),
+                   NULL));
+    struct chess_import told = { .run_id = run_id(in->run),
+                                 .state = r->state,
+                                 .error = r->error,
+                                 .source = in->name,
+                                 .dataset = in->dataset,
+                                 .added = in->store.counts.games,
+                                 .duplicates = in->store.counts.duplicates,
+                                 .refused = r->refused,
+                                 .positions = in->store.counts.plies,
+                                 .bytes = r->bytes };
+    return r->is_told ? chess_tell_import(run_house(in->run), tx, &told) : OK;
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -163,7 +178,7 @@ static err ingest_open(struct ingest *in)
     char *path = arena_cstr(run_arena(in->run), in->path);
     ARENA_TRY(path);
     struct row_begin row = { .in = in };
-    TRY(store_write(run_store(in->run), row_begin_tx, &row));
+    TRY(job_write(run_job(in->run), run_store(in->run), row_begin_tx, &row));
     TRY(ingest_store_init(&in->store, run_store(in->run), run_blobs(in->run), run_job(in->run),
                           row.id));
     TRY(ingest_report_init(&in->report));
@@ -366,9 +381,12 @@ static err ingest_tell(struct ingest *in, err result)
                  : result.code ? "failed"
                                : "succeeded",
         .error = result.code ? result.msg : "",
+        .ingest = in,
+        .is_told = !stopped,
     };
     if (row.id)
-        result = err_first(result, store_write(run_store(in->run), row_end_tx, &row));
+        result = err_first(result,
+                           job_write(run_job(in->run), run_store(in->run), row_end_tx, &row));
     if (!result.code)
         result = result_write(in);
     if (stopped)

@@ -166,8 +166,8 @@ static err read_games(struct ingest_reader *r, struct pgn_reader *reader,
         r->last = ordinal;
         if (batch_is_full(r)) {
             batch_hand_over(r, ordinal);
-            r->batch_games =
-                r->batch_games < INGEST_BATCH_GAMES / 2 ? 2 * r->batch_games : INGEST_BATCH_GAMES;
+            r->batch_games = r->batch_games < INGEST_BATCH_GAMES / 2 ? 2 * r->batch_games
+                                                                     : INGEST_BATCH_GAMES;
         }
     }
 }

@@ -2,8 +2,6 @@
 /* ingest_source.c -- plain files go straight to the PGN reader, zip files through libarchive. */
 #include "apps/chess/ingest_source.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "apps/chess/zip_load.h"
 
 enum {
     ZIP_BLOCK_BYTES = 64 * 1024,
@@ -29,6 +29,7 @@ struct ingest_source {
     int64_t bytes_total, bytes_before; /* of the file; consumed by streams closed since */
     struct pgn_source *stream;
 
+    struct zip_functions lib; /* when is_zip */
     struct archive *zip;
     int entries, skipped;
     int64_t expanded, expanded_max;
@@ -69,16 +70,16 @@ static bool name_may_hold_games(str name)
 
 /* ------------------------------------------------------------------ zip */
 
-static err zip_open(const char *path, const char *name, struct archive **ret_zip)
+static err zip_open(const struct ingest_source *s, struct archive **ret_zip)
 {
-    struct archive *zip = archive_read_new();
+    struct archive *zip = s->lib.read_new();
     if (!zip)
-        return ERR(ERR_NO_MEMORY, "opening '%s': out of memory", name);
-    if (archive_read_support_format_zip(zip) != ARCHIVE_OK ||
-        archive_read_open_filename(zip, path, ZIP_BLOCK_BYTES) != ARCHIVE_OK) {
-        err e =
-            ERR(ERR_INVALID, "'%s' cannot be opened as a zip: %s", name, archive_error_string(zip));
-        archive_read_free(zip);
+        return ERR(ERR_NO_MEMORY, "opening '%s': out of memory", s->name);
+    if (s->lib.read_support_format_zip(zip) != ARCHIVE_OK ||
+        s->lib.read_open_filename(zip, s->path, ZIP_BLOCK_BYTES) != ARCHIVE_OK) {
+        err e = ERR(ERR_INVALID, "'%s' cannot be opened as a zip: %s", s->name,
+                    s->lib.error_string(zip));
+        s->lib.read_free(zip);
         return e;
     }
     *ret_zip = zip;
@@ -106,29 +107,29 @@ static bool zip_is_bomb(const struct ingest_source *s, int64_t expanded)
 static err zip_check(const struct ingest_source *s)
 {
     struct archive *zip = NULL;
-    TRY(zip_open(s->path, s->name, &zip));
+    TRY(zip_open(s, &zip));
     err e = OK;
     int64_t expanded = 0;
     int entries = 0;
     for (struct archive_entry *entry; !e.code;) {
-        int rc = archive_read_next_header(zip, &entry);
+        int rc = s->lib.read_next_header(zip, &entry);
         if (rc == ARCHIVE_EOF)
             break;
         if (rc < ARCHIVE_WARN) {
-            e = ERR(ERR_INVALID, "'%s' is not a whole zip: %s", s->name, archive_error_string(zip));
+            e = ERR(ERR_INVALID, "'%s' is not a whole zip: %s", s->name, s->lib.error_string(zip));
             break;
         }
-        if (archive_entry_is_encrypted(entry))
+        if (s->lib.entry_is_encrypted(entry))
             e = ERR(ERR_INVALID, "'%s' is encrypted: upload it without a password", s->name);
         if (++entries > INGEST_ZIP_ENTRIES_MAX)
             e = ERR(ERR_TOO_BIG, "'%s' holds more than %d files", s->name, INGEST_ZIP_ENTRIES_MAX);
-        int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+        int64_t size = s->lib.entry_size_is_set(entry) ? s->lib.entry_size(entry) : 0;
         if (size < 0 || __builtin_add_overflow(expanded, size, &expanded))
             expanded = INT64_MAX;
         if (!e.code && zip_is_bomb(s, expanded))
             e = zip_too_big(s, expanded);
     }
-    archive_read_free(zip);
+    s->lib.read_free(zip);
     return e;
 }
 
@@ -136,11 +137,11 @@ static err zip_check(const struct ingest_source *s)
 static err zip_fetch(void *arg, char *out, size_t bytes_max, size_t *ret_count)
 {
     struct ingest_source *s = arg;
-    la_ssize_t got = archive_read_data(s->zip, out, bytes_max);
+    la_ssize_t got = s->lib.read_data(s->zip, out, bytes_max);
     if (got < 0)
-        return ERR(ERR_CORRUPT, "'%s': %s", s->entry_name, archive_error_string(s->zip));
+        return ERR(ERR_CORRUPT, "'%s': %s", s->entry_name, s->lib.error_string(s->zip));
     s->expanded += got;
-    s->zip_bytes_in = archive_filter_bytes(s->zip, -1);
+    s->zip_bytes_in = s->lib.filter_bytes(s->zip, -1);
     if (zip_is_bomb(s, s->expanded))
         return zip_too_big(s, s->expanded);
     *ret_count = (size_t)got;
@@ -150,18 +151,18 @@ static err zip_fetch(void *arg, char *out, size_t bytes_max, size_t *ret_count)
 static err zip_next(struct ingest_source *s, struct pgn_source **ret_stream, str *ret_name)
 {
     for (struct archive_entry *entry;;) {
-        int rc = archive_read_next_header(s->zip, &entry);
+        int rc = s->lib.read_next_header(s->zip, &entry);
         if (rc == ARCHIVE_EOF) {
             s->is_done = true;
             *ret_stream = NULL;
             return OK;
         }
         if (rc < ARCHIVE_WARN || ++s->entries > INGEST_ZIP_ENTRIES_MAX)
-            return ERR(ERR_CORRUPT, "'%s': %s", s->name, archive_error_string(s->zip));
-        const char *raw = archive_entry_pathname(entry);
+            return ERR(ERR_CORRUPT, "'%s': %s", s->name, s->lib.error_string(s->zip));
+        const char *raw = s->lib.entry_pathname(entry);
         char name[INGEST_NAME_BYTES];
         name_clean(name, sizeof name, str_of(raw ? raw : "?"));
-        if (archive_entry_filetype(entry) != AE_IFREG)
+        if (s->lib.entry_filetype(entry) != AE_IFREG)
             continue;
         if (!name_may_hold_games(str_of(name))) {
             s->skipped++;
@@ -217,9 +218,11 @@ err ingest_source_open(const struct ingest_source_options *options,
     s->path = strdup(options->path);
     err e = s->path ? look(s) : ERR(ERR_NO_MEMORY, "importing: out of memory");
     if (!e.code && s->is_zip)
+        e = zip_load(&s->lib);
+    if (!e.code && s->is_zip)
         e = zip_check(s);
     if (!e.code && s->is_zip)
-        e = zip_open(s->path, s->name, &s->zip);
+        e = zip_open(s, &s->zip);
     if (e.code) {
         ingest_source_close(s);
         return e;
@@ -275,7 +278,7 @@ void ingest_source_close(struct ingest_source *s)
         return;
     stream_close(s);
     if (s->zip)
-        archive_read_free(s->zip);
+        s->lib.read_free(s->zip);
     if (s->fd >= 0)
         close(s->fd);
     free(s->path);

@@ -548,7 +548,7 @@ err ingest_store_batch(struct ingest_store *s, const struct ingest_batch *batch)
     TRY(tell_known(s, batch));
     TRY(pack_build(s, batch, &w.fresh, &blob));
     w.blob = w.fresh ? &blob : NULL;
-    err e = store_write(s->store, store_tx_batch, &w);
+    err e = job_write(s->job, s->store, store_tx_batch, &w);
     if (w.fresh)
         blob_unpin(s->blobs, &blob.id);
     if (e.code)

@@ -9,7 +9,7 @@
 #include "apps/chess/chess_metrics.h"
 #include "base/clock.h"
 
-enum { LOG_LINES_PER_S = 20 };
+enum { LOG_LINES_PER_S = 20, RETRY_S = 30 };
 
 struct model_serve *chess_model_serve(const struct house *h)
 {
@@ -97,6 +97,23 @@ static struct model_slot *find_slot(struct model_serve *s, str alias)
     return NULL;
 }
 
+/* The model of a slot, held; NULL when there is none, or another version than `id` (NULL: any). A
+ * name can be made anew, with a version 1 again. */
+static struct served_model *hold(struct model_serve *s, str alias, const char *id)
+{
+    pthread_mutex_lock(&s->lock);
+    struct model_slot *slot = find_slot(s, alias);
+    struct served_model *m = slot ? slot->model : NULL;
+    if (m && id && strcmp(m->id, id) != 0)
+        m = NULL;
+    if (m) {
+        atomic_fetch_add(&m->holders, 1);
+        slot->last_used = ++s->uses;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return m;
+}
+
 /* A free slot, or the one that was used least recently; never prod's. */
 static struct model_slot *slot_for(struct model_serve *s, str alias)
 {
@@ -128,6 +145,7 @@ err model_load(struct house *h, const struct model_version_info *info, str alias
         log_error(house_log(h), &labels, "model.load_failed", &e);
         return e;
     }
+    atomic_fetch_add(&m->holders, 1); /* another load may take it out of its slot at once */
     pthread_mutex_lock(&s->lock);
     struct model_slot *slot = slot_for(s, alias);
     struct served_model *before = slot->model;
@@ -139,6 +157,7 @@ err model_load(struct house *h, const struct model_version_info *info, str alias
               F_CSTR("model_version", m->version),
               F_INT("parameters", (int64_t)chess_net_parameters(m->net)));
     model_release(before);
+    model_release(m);
     return OK;
 }
 
@@ -162,28 +181,64 @@ err model_loaded(struct house *h, struct json_out *out)
     return OK;
 }
 
-err model_serve_start(struct house *h)
+/* ------------------------------------------------------------------ following */
+
+/* The version that has the alias, and since which promotion; an empty id when none has. */
+static err read_prod(struct house *h, arena *keep, struct model_version_info *ret_info,
+                     struct model_followed *ret_wanted)
 {
-    arena keep;
-    struct model_version_info *models, prod;
+    struct model_alias *aliases;
     size_t count;
+    err e = model_alias_holder(house_track(h), STR("chess.policy"), STR("prod"), keep, ret_info);
+    *ret_wanted = (struct model_followed){ .tenure = 0 };
+    if (e.code == ERR_NOT_FOUND)
+        return OK;
+    TRY(e);
+    memcpy(ret_wanted->id, ret_info->id, sizeof ret_wanted->id);
+    TRY(model_aliases_read(house_track(h), ret_info->name, keep, &aliases, &count));
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(aliases[i].alias, STR("prod")))
+            ret_wanted->tenure = aliases[i].tenure;
+    return OK;
+}
+
+/* What prod says is nobody: its slot is emptied. */
+static void empty_prod(struct house *h)
+{
+    struct model_serve *s = chess_model_serve(h);
+    pthread_mutex_lock(&s->lock);
+    struct model_slot *slot = find_slot(s, STR("prod"));
+    struct served_model *before = slot ? slot->model : NULL;
+    if (slot)
+        *slot = (struct model_slot){ .model = NULL };
+    pthread_mutex_unlock(&s->lock);
+    if (!before)
+        return;
+    struct log_labels labels = { .component = STR("serve"), .model_id = str_of(before->name) };
+    log_event(house_log(h), LOG_INFO, &labels, "model.emptied", NULL, F_CSTR("alias", "prod"),
+              F_CSTR("model_version", before->version));
+    model_release(before);
+}
+
+err model_serve_follow(struct house *h)
+{
+    struct model_serve *s = chess_model_serve(h);
+    struct model_followed wanted, *last = &s->followed;
+    struct model_version_info prod;
+    arena keep;
     arena_init(&keep, 1024 * 1024);
-    err e = model_list(
-        house_track(h),
-        &(struct model_filter){ .kind = STR("chess.policy"), .newest_only = true, .limit = 100 },
-        &keep, &models, &count);
-    for (size_t i = 0; i < count && !e.code; i++) {
-        e = model_get(house_track(h), models[i].name, STR("prod"), &keep, &prod);
-        if (e.code == ERR_NOT_FOUND) {
-            e = OK;
-            continue;
-        }
-        if (!e.code)
-            e = model_load(h, &prod, STR("prod"));
-        /* A damaged model must not keep the server down: it is logged and counted, predictions say
-         * so, and another version can be promoted. */
-        e = OK;
-        break;
+    err e = read_prod(h, &keep, &prod, &wanted);
+    bool is_same = !e.code && strcmp(wanted.id, last->id) == 0 && wanted.tenure == last->tenure;
+    if (!e.code && (!is_same || (last->retry_ns && clock_mono_ns() >= last->retry_ns))) {
+        struct served_model *now = hold(s, STR("prod"), wanted.id);
+        if (!wanted.id[0])
+            empty_prod(h);
+        /* A damaged model must not keep a server down, nor take the place of one that works: it is
+         * logged and counted, and tried again later; another version can be promoted. */
+        else if (!now && model_load(h, &prod, STR("prod")).code)
+            wanted.retry_ns = clock_mono_ns() + RETRY_S * INT64_C(1000000000);
+        model_release(now);
+        *last = wanted;
     }
     arena_deinit(&keep);
     return e;
@@ -191,25 +246,13 @@ err model_serve_start(struct house *h)
 
 /* ------------------------------------------------------------------ using */
 
-static struct served_model *hold(struct model_serve *s, str alias)
-{
-    pthread_mutex_lock(&s->lock);
-    struct model_slot *slot = find_slot(s, alias);
-    struct served_model *m = slot ? slot->model : NULL;
-    if (m) {
-        atomic_fetch_add(&m->holders, 1);
-        slot->last_used = ++s->uses;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return m;
-}
-
 err model_acquire_prod(struct house *h, struct served_model **ret_model)
 {
-    struct served_model *m = hold(chess_model_serve(h), STR("prod"));
+    struct served_model *m = hold(chess_model_serve(h), STR("prod"), NULL);
     if (!m)
-        return ERR(ERR_CONFLICT, "no model is promoted to prod: train one (POST /v1/trainings) and "
-                                 "promote it (POST /v1/models/promote)");
+        return ERR(ERR_CONFLICT, "no model is promoted to prod: train one (skerry chess train, or "
+                                 "POST /v1/trainings) and promote it (skerry promote, or POST "
+                                 "/v1/models/promote)");
     *ret_model = m;
     return OK;
 }
@@ -228,10 +271,10 @@ err model_acquire(struct house *h, str name, str version, struct served_model **
     if (!e.code) {
         str alias = arena_fmt(&keep, "%.*s@%lld", STR_ARG(str_sub(info.name, 0, 40)),
                               (long long)info.version);
-        struct served_model *m = alias.ptr ? hold(chess_model_serve(h), alias) : NULL;
+        struct served_model *m = alias.ptr ? hold(chess_model_serve(h), alias, info.id) : NULL;
         if (!m && alias.ptr) {
             e = model_load(h, &info, alias);
-            m = hold(chess_model_serve(h), alias);
+            m = hold(chess_model_serve(h), alias, info.id);
         }
         if (!e.code && !m)
             e = ERR(ERR_BUSY, "model '%.*s' was loaded and at once replaced by others: try again",

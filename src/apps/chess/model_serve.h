@@ -34,7 +34,16 @@ struct model_slot {
     uint64_t last_used;
 };
 
+/* Where the alias "prod" was when it was last looked at. A version can be loaded without moving the
+ * alias (POST /v1/models/load): it stays until the alias moves. */
+struct model_followed {
+    char id[UUID_BYTES]; /* empty: it was nowhere */
+    int64_t tenure;
+    int64_t retry_ns; /* monotonic; 0: what it says was loaded */
+};
+
 struct model_serve {
+    struct model_followed followed; /* of who follows */
     pthread_mutex_t lock;
     struct model_slot slots[MODEL_SLOTS_MAX]; /* guarded by lock */
     uint64_t uses;                            /* guarded by lock */
@@ -45,8 +54,9 @@ struct model_serve {
 void model_serve_init(struct model_serve *s);
 void model_serve_deinit(struct model_serve *s);
 
-/* Loads what "prod" points at, if anything: at start. */
-MUST_USE err model_serve_start(struct house *h);
+/* Brings "prod" to what the alias says, when that changed: at start, and when somebody may have
+ * moved it elsewhere. Of one thread at a time. Fails only when the registry cannot be read. */
+MUST_USE err model_serve_follow(struct house *h);
 
 /* Loads a version into a slot. The load happens outside the lock; the swap is one pointer. */
 MUST_USE err model_load(struct house *h, const struct model_version_info *info, str alias);
@@ -59,6 +69,11 @@ MUST_USE err model_acquire(struct house *h, str name, str version, struct served
 /* The same for prod alone: never loads, never blocks for long. */
 MUST_USE err model_acquire_prod(struct house *h, struct served_model **ret_model);
 void model_release(struct served_model *m); /* accepts NULL */
+
+/* Of struct model_kind: rows with a column "fen" get "move", "win", "draw" and "loss". */
+MUST_USE err model_score(struct house *h, const struct model_version_info *info,
+                         const struct score_batch *in, arena *keep,
+                         struct prediction *ret_prediction);
 
 /* At most a few lines a second go to the log for things that can happen thousands of times a
  * second. */

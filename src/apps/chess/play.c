@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apps/chess/chess_app.h"
+#include "apps/chess/chess_events.h"
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/game_record.h"
 #include "apps/chess/play_store.h"
@@ -108,6 +109,9 @@ static void write_state(struct json_out *w, const struct play *p)
     json_kv_cstr(w, "status", is_over(p) ? "finished" : "playing");
     json_kv_cstr(w, "turn", is_over(p) ? NULL : side_name((enum chess_color)g->position.turn));
     json_kv_cstr(w, "you", side_name(p->person));
+    json_kv_int(w, "rating", p->conditions.rating_self);
+    json_kv_int(w, "opponentRating", p->conditions.rating_opponent);
+    json_kv_cstr(w, "speed", chess_speed_name((enum chess_speed)p->conditions.speed));
     json_kv_cstr(w, "result", is_over(p) ? chess_result_name(g->result) : NULL);
     json_kv_cstr(w, "winner", chess_winner_name(g->result));
     json_kv_cstr(w, "reason", g->reason[0] ? g->reason : NULL);
@@ -197,8 +201,11 @@ static err publish_tx(struct store_tx *tx, void *arg)
     struct publication *pub = arg;
     char id[UUID_BYTES];
     bool is_new;
-    TRY(store_exec(tx, "UPDATE chess_plays SET published = 1 WHERE id = ?1",
-                   ARGS(sql_cstr(pub->play->id)), NULL));
+    int64_t changed = 0;
+    TRY(store_exec(tx, "UPDATE chess_plays SET published = 1 WHERE id = ?1 AND published = 0",
+                   ARGS(sql_cstr(pub->play->id)), &changed));
+    if (changed)
+        TRY(chess_tell_game(pub->h, tx, pub->play));
     return pub->wanted ? job_add_tx(house_jobs(pub->h), tx, &pub->job, id, &is_new) : OK;
 }
 
@@ -234,7 +241,11 @@ static err publish(struct house *h, const struct play *p, arena *keep)
         buf_deinit(&payload);
         ARENA_TRY(text.ptr);
         pub.job = (struct job_spec){
-            .kind = "chess.ingest", .payload = text, .username = p->username, .key = str_of(p->id)
+            .kind = "chess.ingest",
+            .payload = text,
+            .username = p->username,
+            .key = str_of(p->id),
+            .is_here = true,
         };
     }
     TRY(store_write(house_store(h), publish_tx, &pub));

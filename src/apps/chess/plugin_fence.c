@@ -115,7 +115,9 @@ err fence_limit(int resource, uint64_t value, const char *what)
 
 static err set_limits(void)
 {
+#ifndef __SANITIZE_THREAD__ /* which keeps notes of all memory elsewhere in the address space */
     TRY(fence_limit(RLIMIT_AS, (uint64_t)MEMORY_MAX_MIB << 20, "memory"));
+#endif
     TRY(fence_limit(RLIMIT_CPU, CPU_MAX_S, "CPU time"));
     TRY(fence_limit(RLIMIT_NOFILE, FILES_MAX, "open files"));
     TRY(fence_limit(RLIMIT_FSIZE, 0, "file size"));

@@ -22,7 +22,7 @@ struct question {
     double temperature;
     int64_t top_k;
     int64_t seed;
-    bool has_seed;
+    bool has_seed, with_san;
 };
 
 err chess_conditions_read(const struct json *body, struct chess_conditions *conditions)
@@ -70,6 +70,7 @@ static err read_question(const struct json *body, struct question *q)
     TRY(json_opt_int(body, "topk", 0, CHESS_MOVES_MAX, &q->top_k));
     q->has_seed = json_kind(json_get(body, "seed")) == JSON_IS_INT;
     TRY(json_opt_int(body, "seed", 0, INT64_MAX, &q->seed));
+    TRY(json_opt_bool(body, "san", &q->with_san));
     return chess_conditions_read(body, &q->conditions);
 }
 
@@ -125,6 +126,12 @@ static void write_policy(struct buf *out, const struct question *q,
         write_quoted(out, uci);
         buf_add_cstr(out, ",\"move\":");
         write_quoted(out, uci);
+        if (q->with_san) {
+            char san[CHESS_SAN_BYTES];
+            chess_san_write(&q->position, pred->moves[order[i]], san);
+            buf_add_cstr(out, ",\"san\":");
+            write_quoted(out, san);
+        }
         buf_add_cstr(out, ",\"prob\":");
         write_probability(out, pred->probability[order[i]]);
         buf_add_char(out, '}');

@@ -24,11 +24,11 @@
 #define INGEST \
     P("runId", "string") "," P("status", "string") "," P("datasetId", "string") "," \
     P("version", "string") "," "\"versions\":" STRINGS "," \
-    P("note", "string") "," P("source", "string") "," P("reportUri", "string") "," \
+    P("note", "string") "," P("source", "string") "," N("reportUri", "string") "," \
     P("filesWritten", "integer") "," P("message", "string") "," P("progress", "number") "," \
     P("games", "integer") "," P("duplicates", "integer") "," P("refused", "integer") "," \
     P("positions", "integer") "," P("bytes", "integer") "," \
-    P("startedAt", "string") "," P("finishedAt", "string")
+    N("startedAt", "string") "," N("finishedAt", "string")
 #define INGEST_REPORT \
     OBJECT(P("runId", "string") "," P("games", "object") "," P("refused", "array"))
 #define DEMO_STARTED \
@@ -55,20 +55,44 @@
     P("id", "integer") "," P("name", "string") "," P("platform", "string") "," \
     P("games", "integer") "," N("lastPlayedAt", "string")
 
+#define OUTCOMES P("games", "integer") "," P("wins", "integer") "," P("draws", "integer") "," \
+                 P("losses", "integer")
+#define PLAYER_SUMMARY \
+    OBJECT(P("name", "string") "," OUTCOMES "," P("hasMore", "boolean") "," \
+           N("since", "string") "," N("until", "string") "," \
+           "\"colors\":" ARRAY(P("color", "string") "," OUTCOMES) "," \
+           "\"speeds\":" \
+           ARRAY(P("speed", "string") "," OUTCOMES "," N("rating", "integer") "," \
+                 N("ratingMax", "integer") "," \
+                 "\"points\":" ARRAY(P("at", "string") "," P("rating", "integer"))) "," \
+           "\"openings\":" \
+           ARRAY(P("color", "string") "," P("eco", "string") "," P("opening", "string") "," \
+                 OUTCOMES) "," \
+           P("sample", "integer") "," \
+           "\"phases\":" \
+           ARRAY(P("phase", "string") "," P("moves", "integer") "," \
+                 N("secondsPerMove", "number") "," \
+                 P("ended", "object")) "," \
+           "\"clock\":" \
+           ARRAY(P("move", "integer") "," P("games", "integer") "," P("leftShare", "number")))
+
 #define PREDICT_BODY \
     P("fen", "string") "," "\"history\":" STRINGS "," \
     P("temperature", "number") "," P("topk", "integer") "," P("seed", "integer") "," \
-    P("rating", "integer") "," P("opponentRating", "integer") "," P("speed", "string")
+    P("rating", "integer") "," P("opponentRating", "integer") "," P("speed", "string") "," \
+    P("san", "boolean")
 #define PREDICTION \
     OBJECT(N("move", "string") "," "\"legal\":" STRINGS "," \
            "\"policy\":" \
-           ARRAY(P("uci", "string") "," P("move", "string") "," P("prob", "number")) "," \
+           ARRAY(P("uci", "string") "," P("move", "string") "," P("san", "string") "," \
+                 P("prob", "number")) "," \
            P("value", "object") "," P("latencyMs", "number") "," \
            P("modelId", "string") "," P("modelVersion", "string"))
 
 #define PLAY \
     P("gameId", "string") "," P("fen", "string") "," P("status", "string") "," \
     N("turn", "string") "," P("you", "string") "," \
+    P("rating", "integer") "," P("opponentRating", "integer") "," P("speed", "string") "," \
     N("result", "string") "," N("winner", "string") "," N("reason", "string") "," \
     P("check", "boolean") "," P("plies", "integer") "," N("clock", "object")
 #define PLAY_BODY \
@@ -88,7 +112,7 @@
     P("games", "integer") "," P("seed", "integer") "," \
     P("concurrency", "integer") "," P("temperature", "number")
 #define MATCH \
-    P("runId", "string") "," P("status", "string") "," \
+    P("runId", "string") "," P("jobId", "string") "," P("status", "string") "," \
     P("progress", "object") "," P("metrics", "object") "," P("reportUri", "string")
 #define RUN_METRICS \
     OBJECT(P("runId", "string") "," P("status", "string") "," P("metrics", "object"))
@@ -138,6 +162,10 @@ const struct route chess_routes[] = {
     { "GET", "/v1/players", "List players by name, with how many games each has.", ACCESS_VIEWER,
       players_list, .query = "q:string limit:int offset:int", .reply = ITEMS(PLAYER_ROW),
       .example = "q=a&limit=5", .metric = "chs_game_reads_total" },
+    { "GET", "/v1/players/{name}/summary",
+      "How a player does: results, rating curves, openings, phases, use of time.", ACCESS_VIEWER,
+      player_summary, .query = "games:int", .reply = PLAYER_SUMMARY,
+      .metric = "chs_game_reads_total" },
 
     /* ---------------------------------------------------------------- serving */
     { "POST", "/v1/predict", "What would a human play here? Move, legal moves, policy and value.",

@@ -280,6 +280,13 @@ err selfplay_run(struct run *run, const struct json *payload)
 
 /* ------------------------------------------------------------------ routes */
 
+/* clang-format off */
+const char selfplay_schema[] =
+    "\"games\":{\"type\":\"integer\",\"default\":100},"
+    "\"temperature\":{\"type\":\"number\",\"default\":0.3},"
+    "\"seed\":{\"type\":\"integer\",\"default\":1}";
+/* clang-format on */
+
 /* modelId and baselineId as "name", "name@3", or left out for prod. */
 err selfplay_start(struct http_request *rq, struct http_reply *rp)
 {
@@ -342,6 +349,7 @@ static err write_match(struct http_request *rq, struct json_out *w, const struct
         TRY(json_parse(http_arena(rq), info->result, &result));
     json_object_begin(w);
     json_kv_str(w, "runId", info->run_id);
+    json_kv_cstr(w, "jobId", info->id);
     json_kv_cstr(w, "status", job_state_name(info->state));
     json_key(w, "progress");
     json_object_begin(w);

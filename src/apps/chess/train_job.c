@@ -22,13 +22,20 @@ enum {
 
 #define DEFAULT_MODEL "chess-policy"
 
+/* Defaults that follow from the size of the dataset are not said. */
+/* clang-format off */
 const char train_params_schema[] =
-    "\"epochs\":{\"type\":\"integer\",\"default\":10},\"batchSize\":{\"type\":\"integer\"},"
-    "\"learningRate\":{\"type\":\"number\"},\"weightDecay\":{\"type\":\"number\"},\"dropout\":{"
-    "\"type\":\"number\"},"
-    "\"minutes\":{\"type\":\"number\"},\"patience\":{\"type\":\"integer\",\"default\":3},"
-    "\"seed\":{\"type\":\"integer\",\"default\":1},\"book\":{\"type\":\"boolean\",\"default\":"
-    "true}";
+    "\"modelId\":{\"type\":\"string\",\"default\":\"" DEFAULT_MODEL "\"},"
+    "\"epochs\":{\"type\":\"integer\",\"default\":10},"
+    "\"minutes\":{\"type\":\"number\"},"
+    "\"patience\":{\"type\":\"integer\",\"default\":3},"
+    "\"batchSize\":{\"type\":\"integer\"},"
+    "\"learningRate\":{\"type\":\"number\"},"
+    "\"weightDecay\":{\"type\":\"number\"},"
+    "\"dropout\":{\"type\":\"number\"},"
+    "\"seed\":{\"type\":\"integer\",\"default\":1},"
+    "\"book\":{\"type\":\"boolean\",\"default\":true}";
+/* clang-format on */
 
 err train_params_read(const struct json *params, struct chess_train_options *ret_options)
 {
@@ -36,6 +43,8 @@ err train_params_read(const struct json *params, struct chess_train_options *ret
         .dropout = -1, .weight_decay = -1, .epochs = 10, .patience = 3, .book = true, .seed = 1
     };
     int64_t batch = 0, epochs = o.epochs, seed = 1, patience = o.patience, threads = 0;
+    str optimizer = STR("adam");
+    bool use_gpu = false;
     TRY(json_opt_int(params, "epochs", 1, 10000, &epochs));
     TRY(json_opt_int(params, "batchSize", 1, 65536, &batch));
     TRY(json_opt_real(params, "learningRate", 1e-8, 10, &o.learning_rate));
@@ -46,6 +55,14 @@ err train_params_read(const struct json *params, struct chess_train_options *ret
     TRY(json_opt_int(params, "patience", 0, 10000, &patience));
     TRY(json_opt_int(params, "threads", 0, 1024, &threads));
     TRY(json_opt_bool(params, "book", &o.book));
+    TRY(json_opt_bool(params, "useGPU", &use_gpu)); /* a wish; param "device" says what it was */
+    TRY(json_opt_str(params, "optimizer", &optimizer));
+    if (!str_eq_nocase(optimizer, STR("adam")) && !str_eq_nocase(optimizer, STR("adamw")))
+        return ERR(
+            ERR_INVALID,
+            "field 'optimizer' is '%.*s': this network is trained with adam (decoupled weight "
+            "decay), leave it out",
+            STR_ARG(str_sub(optimizer, 0, 40)));
     o.batch_size = (int)batch;
     o.epochs = (int)epochs;
     o.seed = (uint64_t)seed;
@@ -110,6 +127,8 @@ static err write_params(struct training *t)
     TRY(run_param(run, "dataset_id", str_of(t->info.id)));
     TRY(run_param_fmt(run, "epochs", "%d", o->epochs));
     TRY(run_param_fmt(run, "batch_size", "%d", o->batch_size));
+    TRY(run_param(run, "optimizer", STR("adam")));
+    TRY(run_param(run, "device", STR("cpu")));
     TRY(run_param_fmt(run, "lr", "%g", o->learning_rate));
     TRY(run_param_fmt(run, "weight_decay", "%g", o->weight_decay));
     TRY(run_param_fmt(run, "dropout", "%g", o->dropout));
@@ -253,9 +272,10 @@ static bool find_registered(struct training *t, struct model_version_info *ret_i
 {
     struct model_version_info *versions;
     size_t count;
-    err e = model_list(house_track(t->h),
-                       &(struct model_filter){ .name = t->model_name, .limit = 1000 },
-                       run_arena(t->run), &versions, &count);
+    err e = model_list(
+        house_track(t->h),
+        &(struct model_filter){ .name = t->model_name, .kind = STR("chess.policy"), .limit = 1000 },
+        run_arena(t->run), &versions, &count);
     for (size_t i = 0; !e.code && i < count; i++) {
         if (str_eq(versions[i].run_id, str_of(run_id(t->run)))) {
             *ret_info = versions[i];
@@ -290,7 +310,8 @@ static err register_model(struct training *t, const struct chess_net *net, str m
                                .tags = STR("{}"),
                                .blob = blob,
                                .run_id = str_of(run_id(t->run)),
-                               .dataset_id = str_of(t->info.id) };
+                               .dataset_id = str_of(t->info.id),
+                               .job = run_job(t->run) };
     TRY(model_register(house_track(t->h), &spec, run_arena(t->run), ret_info));
     run_set_model(t->run, str_of(ret_info->id));
     return run_model_out(t->run, str_of(ret_info->id));
@@ -373,6 +394,7 @@ err train_run(struct run *run, const struct json *payload)
         t.model_name = model;
     TRY(train_params_read(json_get(payload, "params"), &t.options));
     err e = open_data(&t, payload);
+    t.options = chess_train_resolve(&t.options, t.train.count); /* the run says what is used */
     if (!e.code)
         e = write_params(&t);
     if (e.code) {

@@ -78,7 +78,8 @@ static err import_one(struct house *h, const char *file, const struct import_opt
         if (!json)
             printf("%s\n", is_stdin ? "standard input" : file);
         e = app_run_job(h,
-                        &(struct job_spec){ .kind = "chess.ingest", .payload = buf_str(&payload) },
+                        &(struct job_spec){
+                            .kind = "chess.ingest", .payload = buf_str(&payload), .is_here = true },
                         json, &keep, &info);
     }
     arena_deinit(&keep);

@@ -217,6 +217,8 @@ err verb_match(struct house *h, const struct verb_args *args)
     json_out_init(&w, &payload);
     json_object_begin(&w);
     err e = write_options(&w, args, " games seed temperature ", words, 2, &count);
+    if (!e.code && !words[0])
+        e = ERR(ERR_INVALID, "name the model version to play: skerry chess match chess-policy@1");
     for (int i = 0; i < 2 && !e.code; i++)
         e = check_model(h, words[i]);
     if (!e.code) {

@@ -107,8 +107,6 @@ err verb_analyse(struct house *h, const struct verb_args *args)
 {
     arena keep;
     struct job_info info;
-    if (args->count)
-        return ERR(ERR_INVALID, "'%s': analyse takes no argument", args->values[0]);
     arena_init(&keep, VERB_ARENA_BYTES);
     err e = app_run_job(
         h, &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") },
