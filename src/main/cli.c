@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* cli.c -- finds a verb in the app tables and runs it; help is the same tables, printed.
  *
- * "skerry VERB" is a platform verb, "skerry APP VERB" an app's. A verb name that only one app has
- * may be used without the app: "skerry uci".
+ * "skerry VERB" is a platform verb, "skerry APP VERB" or "skerry VERB APP" an app's. A verb name
+ * that only one app has may be used without the app: "skerry uci".
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,24 +32,26 @@ static const struct verb *find_unique(const char *name)
     const struct verb *found = NULL;
     for (size_t i = 0; app_registry[i]; i++) {
         const struct verb *v = find_verb(app_registry[i], name);
-        if (v && found)
+        if (!v || v->needs_app_name)
+            continue;
+        if (found)
             return NULL;
-        if (v)
-            found = v;
+        found = v;
     }
     return found;
 }
 
+/* Up to where a sentence may end, in one line: the rest is in --help. */
 static void print_first_sentence(const char *help)
 {
-    const char *end = strstr(help, ". ");
-    const char *line = strchr(help, '\n');
-    size_t len = strlen(help);
-    if (end && (size_t)(end - help) < len)
-        len = (size_t)(end - help) + 1;
-    if (line && (size_t)(line - help) < len)
-        len = (size_t)(line - help);
-    printf("%.*s\n", (int)len, help);
+    int brackets = 0;
+    for (const char *c = help; *c; c++) {
+        brackets += (*c == '(') - (*c == ')');
+        if (!brackets && strchr(".:;", *c) && (c[1] == ' ' || c[1] == '\n' || !c[1]))
+            break;
+        putchar(*c == '\n' ? ' ' : *c);
+    }
+    puts(".");
 }
 
 static void print_app(const struct app *app)
@@ -68,14 +70,16 @@ static void print_help(void)
 {
     printf("Skerry %s: the machine-learning loop on one small machine.\n\n", SKERRY_VERSION);
     printf("  skerry serve                  Runs the server: HTTP API, scheduler, workers.\n");
+    printf("  skerry work                   Does jobs for a server on another machine.\n");
     printf("  skerry help [APP] [VERB]      Explains, with examples. Also: skerry ... --help\n");
     printf("  skerry version                Version, commit and what this build stands on.\n");
     for (size_t i = 0; app_registry[i]; i++)
         print_app(app_registry[i]);
-    printf("\nEvery verb takes --json. Exit codes: 0 done, 2 bad input, 3 not allowed, 4 not "
-           "found, 5 conflict,\n"
-           "6 too big, 7 stopped, 8 busy or timed out, 9 another service failed, 10 disk, 12 "
-           "damaged data.\n");
+    printf(
+        "\nEvery verb takes --json. Exit codes: 0 done, 2 bad input, 3 not allowed, 4 not "
+        "found, 5 conflict,\n"
+        "6 too big, 7 stopped, 8 busy or timed out, 9 another service failed, 10 disk, 11 memory "
+        "cap,\n12 damaged data, 13 not in this build, 70 a mistake of ours.\n");
 }
 
 static void print_verb(const struct verb *v)
@@ -87,6 +91,12 @@ static void print_verb(const struct verb *v)
 static err resolve(int argc, char **argv, int first, const struct verb **ret_verb, int *ret_used)
 {
     const struct app *app = find_app(argv[first]);
+    const struct app *second = !app && first + 1 < argc ? find_app(argv[first + 1]) : NULL;
+    if (second && find_verb(second, argv[first])) { /* import mlflow */
+        *ret_verb = find_verb(second, argv[first]);
+        *ret_used = 2;
+        return OK;
+    }
     if (!app) {
         const struct verb *v = find_verb(&app_core, argv[first]);
         v = v ? v : find_unique(argv[first]);
@@ -108,11 +118,16 @@ static err resolve(int argc, char **argv, int first, const struct verb **ret_ver
     return OK;
 }
 
+static bool is_word(const char *arg, const char *a, const char *b)
+{
+    return strcmp(arg, a) == 0 || strcmp(arg, b) == 0;
+}
+
 static err help(int argc, char **argv)
 {
     const struct verb *v = NULL;
     int used;
-    if (argc < 3) {
+    if (argc < 3 || is_word(argv[2], "--help", "-h")) {
         print_help();
         return OK;
     }
@@ -126,18 +141,21 @@ static err help(int argc, char **argv)
     return OK;
 }
 
-static err version(bool json)
+static err version(int argc, char **argv)
 {
-    if (json)
+    if (argc > 2 && is_word(argv[2], "--help", "-h")) {
+        printf(
+            "usage: skerry version [--json]\n\nPrints the version and the commit that this build "
+            "is of.\n\n    skerry version --json\n");
+        return OK;
+    }
+    if (argc > 3 || (argc == 3 && strcmp(argv[2], "--json") != 0))
+        return ERR(ERR_INVALID, "'%s': usage: skerry version [--json]", argv[argc - 1]);
+    if (argc == 3)
         printf("{\"version\":\"%s\",\"commit\":\"%s\"}\n", SKERRY_VERSION, SKERRY_COMMIT);
     else
         printf("skerry %s (%s)\n", SKERRY_VERSION, SKERRY_COMMIT);
     return OK;
-}
-
-static bool is_word(const char *arg, const char *a, const char *b)
-{
-    return strcmp(arg, a) == 0 || strcmp(arg, b) == 0;
 }
 
 err cli_run(int argc, char **argv)
@@ -149,7 +167,7 @@ err cli_run(int argc, char **argv)
     if (strcmp(argv[1], "help") == 0)
         return help(argc, argv);
     if (is_word(argv[1], "version", "--version"))
-        return version(argc > 2 && strcmp(argv[2], "--json") == 0);
+        return version(argc, argv);
 
     const struct verb *v = NULL;
     int used;
@@ -170,6 +188,8 @@ err cli_run(int argc, char **argv)
         else
             args.values[args.count++] = argv[i];
     }
+    if (v->takes_nothing && args.count)
+        return ERR(ERR_INVALID, "'%s' is one word too many: usage: %s", args.values[0], v->usage);
     if (v->needs_no_house)
         return v->run(NULL, &args);
     struct house *h = NULL;

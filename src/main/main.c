@@ -21,8 +21,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strncmp(argv[1], "--role=", 7) == 0)
         return run_role(argv[1] + 7, argc, argv);
-    bool serves = argc > 1 && strcmp(argv[1], "serve") == 0;
-    err e = serves ? serve_run(argc, argv) : cli_run(argc, argv);
+    const char *word = argc > 1 ? argv[1] : "";
+    err e = strcmp(word, "serve") == 0  ? serve_run(argc, argv)
+            : strcmp(word, "work") == 0 ? work_run(argc, argv)
+                                        : cli_run(argc, argv);
     fflush(stdout);
     if (e.code)
         fprintf(stderr, "skerry: %s\n", e.msg);

@@ -8,6 +8,10 @@
 /* Runs the server until SIGTERM or SIGINT; returns when everything is closed. */
 MUST_USE err serve_run(int argc, char **argv);
 
+/* Does jobs of a shared store until SIGTERM, SIGINT or a wish to drain; returns when what still ran
+ * is handed back. */
+MUST_USE err work_run(int argc, char **argv);
+
 /* Finds and runs a verb: argv[0] is the program, argv[1] the first word. */
 MUST_USE err cli_run(int argc, char **argv);
 
