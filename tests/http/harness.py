@@ -9,7 +9,8 @@
 A ServerTest class has one server for all its tests, on a free port, with its own home that is removed at
 the end. When the server stops, its log is read: an error line that no test announced (self.server.
 expect_error) fails the class. SKERRY_BINARY names the program; without it build/skerry is taken.
-With SKERRY_TEST_DB, the URL of a PostgreSQL database, each home gets a schema of its own in it.
+With SKERRY_TEST_DB, the URL of a PostgreSQL database, each home gets a schema of its own in it. With SKERRY_TEST_BLOBS, settings
+of an S3 store as JSON, each home keeps its blobs below a prefix of its own there; "folder" is where that store keeps its files.
 """
 import hashlib
 import http.client
@@ -33,12 +34,21 @@ BINARY = os.environ.get("SKERRY_BINARY") or str(ROOT / "build" / "skerry")
 EXAMPLES = ROOT / "examples"
 SHARED = pathlib.Path(os.environ.get("SKERRY_SHARED") or ROOT.parent / "shared")
 
-TEST_DB = os.environ.get("SKERRY_TEST_DB")  # PostgreSQL instead of SQLite
-if TEST_DB:
-    sys.path.insert(0, str(ROOT / "tests" / "postgres"))
-    import cluster
 START_TIMEOUT_S = 60  # sanitizer builds are slow, and so may the machine be
 JOB_TIMEOUT_S = 180
+
+
+def use_database(url):
+    """Servers from now on are on PostgreSQL, or with None on SQLite. For a program that tries both."""
+    global TEST_DB, cluster
+    TEST_DB = url
+    if url:
+        sys.path.append(str(ROOT / "tests" / "postgres"))   # last: it has names that others have, too
+        import cluster
+
+
+use_database(os.environ.get("SKERRY_TEST_DB"))
+TEST_BLOBS = json.loads(os.environ.get("SKERRY_TEST_BLOBS") or "null")
 
 
 def free_port():
@@ -76,6 +86,17 @@ def multipart(fields, files):
     return f"multipart/form-data; boundary={boundary}", bytes(out)
 
 
+def until(holds, what, timeout_s=60):
+    """Waits for what comes behind a reply (a count, a line, a push); returns what `holds` found."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = holds()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {timeout_s} s")
+
+
 class Server:
     def __init__(self, home=None, env=None, start=True):
         self.owns_home = home is None
@@ -98,8 +119,30 @@ class Server:
         env.update(SKERRY_HOME=str(self.home), API_PORT=str(self.port), SKERRY_RATE_PERCENT="0")
         if TEST_DB:
             env["SKERRY_DB"] = f"{TEST_DB}?options=-csearch_path%3D{self.schema}"
+        if TEST_BLOBS:
+            env.update(SKERRY_BLOBS=f"s3://{TEST_BLOBS['bucket']}/{self.schema}", SKERRY_S3_ENDPOINT=TEST_BLOBS["endpoint"],
+                       SKERRY_S3_REGION=TEST_BLOBS["region"], SKERRY_S3_ACCESS_KEY=TEST_BLOBS["access"],
+                       SKERRY_S3_SECRET_KEY=TEST_BLOBS["secret"], SKERRY_S3_CREATE_BUCKET="true")
         env.update(self.extra_env)
         return env
+
+    @property
+    def objects(self):
+        """The folder of the blobs' files, ab/cdef...: ours, or the S3 store's."""
+        if TEST_BLOBS:
+            return pathlib.Path(TEST_BLOBS["folder"]) / TEST_BLOBS["bucket"] / self.schema / "objects"
+        return self.home / "blobs" / "objects"
+
+    @property
+    def half_written(self):
+        """Files of blobs that are being written; none when nobody writes."""
+        return list((self.home / ("s3" if TEST_BLOBS else "blobs") / "tmp").iterdir())
+
+    def age_objects(self):
+        """On a shared store another server might be about to refer to young objects: there they stay for an hour."""
+        old = time.time() - 7200
+        for path in self.objects.glob("*/*") if TEST_DB or TEST_BLOBS else ():
+            os.utime(path, (old, old))
 
     def sql(self, text, *values):
         """Looks into the store, or changes it, behind the program's back; returns rows. Values stand as ?."""
@@ -151,6 +194,8 @@ class Server:
             raise AssertionError("the server did not stop within a minute: " + self.stderr_text()[-2000:])
         self.stderr.close()
         self.process = None
+        if code != 0:  # what the test says of it would be the number only
+            print(f"the server ended with {code}: {self.stderr_text()[-2000:]}", file=sys.stderr)
         return code
 
     def close(self):
@@ -161,6 +206,8 @@ class Server:
         finally:
             if self.owns_home and TEST_DB:
                 self.sql(f"DROP SCHEMA {self.schema} CASCADE")
+            if self.owns_home and TEST_BLOBS:
+                shutil.rmtree(self.objects.parent, ignore_errors=True)
             if self.owns_home:
                 shutil.rmtree(self.home, ignore_errors=True)
 
@@ -173,6 +220,14 @@ class Server:
         return done
 
     # ------------------------------------------------------------------ HTTP
+
+    def cli_killed(self, after_s, *args):
+        """Starts a verb and ends it with kill -9 after that time; its exit code, negative when the blow hit it."""
+        process = subprocess.Popen([BINARY, *map(str, args)], env=self.environment(), cwd=self.home, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(after_s)
+        process.send_signal(signal.SIGKILL)
+        return process.wait()
 
     def request(self, method, path, body=None, headers=None, timeout=120):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -249,8 +304,9 @@ class Server:
         self.expected_errors.append(event)
 
     def unexpected_errors(self):
+        """A failed run's span says again what its line said."""
         return [line for line in self.log_lines()
-                if line.get("level") == "error" and line.get("event") not in self.expected_errors]
+                if line.get("level") == "error" and "span" not in line and line.get("event") not in self.expected_errors]
 
 
 class ServerTest(unittest.TestCase):

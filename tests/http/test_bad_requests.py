@@ -5,8 +5,6 @@ import threading
 import time
 import unittest
 
-import harness
-import pgn_make
 import trained
 from trained import MATE_IN_ONE, START
 
@@ -91,6 +89,52 @@ class Predict(trained.TrainedTest):
                 thread.join()
         self.assertEqual(set(answers), {200})
         self.assertEqual(versions, {str(first), str(second)})
+
+
+class Asked(trained.TrainedTest):
+    """What test_properties.py of the interop tests found: a wrong kind is a mistake of the asker's, and the document says
+    in which shape mistakes are told."""
+
+    def test_a_kind_that_nobody_knows_is_400(self):
+        reply = self.server.post("/v1/datasets", {"name": "x", "kind": "tides"})
+        self.assertEqual((reply.status, reply.json()["code"]), (400, "invalid"), reply)
+        self.assertIn("'tides'", reply.json()["detail"])
+        name = {"Content-Type": "application/json"}
+        self.server.request("POST", "/api/2.0/mlflow/registered-models/create", json.dumps({"name": "theirs"}), name)
+        self.server.request("POST", "/api/2.0/mlflow/model-versions/create", json.dumps({"name": "theirs", "source": "s3://b/x"}), name)
+        for path, body in (("/v1/models/load", {"modelId": "theirs", "modelVersion": "1"}),
+                           ("/v1/evaluations", {"candidateModelId": "theirs", "candidateVersion": "1"})):
+            with self.subTest(path):
+                reply = self.server.post(path, body)
+                self.assertEqual(reply.status, 400, reply)
+                self.assertIn("of kind 'mlflow'", reply.text)
+
+    def test_the_report_of_another_job_is_none_of_an_import(self):
+        run = self.server.post("/v1/analytics/run").json()["runId"]
+        self.server.wait(f"/v1/runs/{run}", lambda r: r["status"] == "FINISHED")
+        self.assertEqual(self.server.get(f"/v1/runs/{run}/artifacts/report.json").status, 200)
+        self.assertEqual(self.server.get(f"/v1/ingest/{run}/report").status, 404)
+
+    def test_an_import_that_has_not_begun_is_as_documented(self):
+        schema = self.server.get("/openapi.json").json()["paths"]["/v1/ingest/{runId}"]["get"]["responses"]["200"]["content"]
+        properties = schema["application/json"]["schema"]["properties"]
+        for name in ("reportUri", "startedAt", "finishedAt"):
+            self.assertEqual(properties[name]["type"], ["string", "null"])
+
+    def test_errors_have_the_type_that_is_documented(self):
+        paths = self.server.get("/openapi.json").json()["paths"]
+        for path, status, media in (("/v1/games/{id}", 404, ["application/problem+json"]),
+                                    ("/api/2.0/mlflow/runs/get", 404, ["application/json"]),
+                                    ("/api/v1/query", 400, ["application/json"]),
+                                    ("/loki/api/v1/query", 400, ["application/problem+json", "text/plain"])):
+            with self.subTest(path):
+                said = paths[path]["get"]["responses"]["default"]
+                if "$ref" in said:
+                    said = self.server.get("/openapi.json").json()["components"]["responses"]["Problem"]
+                self.assertEqual(sorted(said["content"]), media)
+                reply = self.server.get(path.replace("{id}", "0" * 16), run_id="nope", query="}")
+                self.assertEqual(reply.status, status, reply)
+                self.assertIn(reply.headers["Content-Type"].split(";")[0], media)
 
 
 class Play(trained.TrainedTest):

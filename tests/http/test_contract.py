@@ -3,13 +3,12 @@
 preferences, the runner's addresses, metric names and log events. Each by its literal address and field names."""
 import json
 import re
-import sqlite3
 import unittest
 
 import harness
 import pgn_make
 import trained
-from trained import OVER, START
+from trained import START
 
 DEMO_GAMES = 679  # of the 692 in the file; 13 follow other rules
 
@@ -120,7 +119,8 @@ class Limits(Put, harness.ServerTest):
         # A large upload is refused before it is read.
         self.assertEqual(self.server.post("/v1/ingest", raw=b"x" * 100_000).status, 429)
         self.assertEqual(self.server.metric("chs_security_rate_limited_total"), 3)
-        self.assertGreaterEqual(self.server.metric("chs_api_requests_total", uri="/v1/datasets", status="429"), 1)
+        harness.until(lambda: self.server.metric("chs_api_requests_total", uri="/v1/datasets", status="429"),
+                      "the refusal, counted after its reply,")
         # Other routes, and other clients behind a proxy on this machine, are not held up.
         self.assertEqual(self.server.get("/v1/datasets").status, 200)
         key = self.ok(self.server.post("/v1/keys", {"username": "visitor", "role": "analyst"}), 201)["key"]
@@ -180,9 +180,7 @@ class Preferences(Put, trained.TrainedTest):
         return self.ok(self.server.post("/v1/play/new", {"color": "black", **body}))["fen"]
 
     def test_each_user_has_his_own(self):
-        store = self.server.home / "skerry.db"
-        with sqlite3.connect(store) as db:
-            db.execute("INSERT INTO chess_prefs VALUES ('somebody else', 2, 2, 1, 0, 0)")
+        self.server.sql("INSERT INTO chess_prefs VALUES ('somebody else', 2, 2, 1, 0, 0)")
         self.assertNotEqual(self.server.get(self.PATH).json()["temperature"], 2)
 
     def test_games_being_played_now(self):
@@ -193,8 +191,8 @@ class Preferences(Put, trained.TrainedTest):
         self.assertEqual(count(), before + 2)
         self.ok(self.server.post(f"/v1/play/{mine}/resign"))
         self.assertEqual(count(), before + 1)
-        with sqlite3.connect(self.server.home / "skerry.db") as db:  # eleven minutes ago
-            db.execute("UPDATE chess_plays SET updated_ms = updated_ms - 660000 WHERE id = ?", (other,))
+        # eleven minutes ago
+        self.server.sql("UPDATE chess_plays SET updated_ms = updated_ms - 660000 WHERE id = ?", other)
         self.assertEqual(count(), before)
         self.ok(self.server.post(f"/v1/play/{other}/move", {"uci": "e2e4"}))
         self.assertEqual(count(), before + 1)
@@ -371,6 +369,91 @@ class Trained(Put, trained.TrainedTest):
         self.ok(self.put("/v1/users/me/prefs", {"topk": 9}, headers=vera))
         self.assertEqual(self.get("/v1/users/me/prefs")["topk"], 3)
         self.assertEqual(self.server.get("/v1/users/me/prefs", headers=vera).json()["topk"], 9)
+
+
+class Jobs(Put, harness.ServerTest):
+    def test_counts_by_state_and_the_way_of_one(self):
+        for event in ("dataset.failed", "run.failed", "job.failed"):
+            self.server.expect_error(event)
+        made = self.server.post("/v1/datasets", {"name": "no-such-games", "filter": {"minElo": 3999}}).json()
+        self.server.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] == "failed")
+        counts = self.server.get("/v1/jobs/count?kind=chess.dataset").json()
+        self.assertEqual((counts["count"], counts["byStatus"]["failed"], counts["byStatus"]["queued"]), (1, 1, 0))
+        self.assertEqual(set(counts["byStatus"]), {"waiting", "queued", "running", "paused", "succeeded", "failed", "stopped"})
+        self.assertEqual(self.server.get("/v1/jobs/count?kind=core.gc").json()["count"], 0)
+        way = self.server.get(f"/v1/jobs/{made['jobId']}/history").json()["items"]
+        self.assertEqual([c["to"] for c in way], ["failed", "running", "queued"])
+        self.assertIn("the filter matches no game", way[0]["detail"])
+        self.assertEqual((way[0]["attempt"], way[2]["tookMs"]), (1, None))
+        self.assertGreaterEqual(way[0]["tookMs"], 0)
+        self.assertEqual(self.server.post(f"/v1/jobs/{made['jobId']}/control", {"action": "replay"}).status, 202)
+        self.server.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] == "failed")
+        way = self.server.get(f"/v1/jobs/{made['jobId']}/history").json()["items"]
+        self.assertEqual([c["event"] for c in way if c["to"] in ("failed", "queued")], ["job.failed", "job.replayed", "job.failed", "job.queued"])
+        self.assertEqual(self.server.get("/v1/jobs/none/history").status, 404)
+
+
+class Actuator(harness.ServerTest):
+    """What a monitor asks that was set up to watch the reference, a Spring Boot program: open even where keys are wanted."""
+    env = {"SKERRY_BLOBS": ""}  # a folder, which a test can take away
+
+    def test_health_has_springs_shape_and_is_down_with_what_it_stands_on(self):
+        body = self.server.get("/actuator/health").json()
+        self.assertEqual((body["status"], {name: c["status"] for name, c in body["components"].items()}),
+                         ("UP", {"db": "UP", "blobs": "UP", "diskSpace": "UP"}))
+        self.assertRegex(body["components"]["db"]["details"]["database"], "^(sqlite|postgresql)")
+        disk = body["components"]["diskSpace"]["details"]
+        self.assertGreater(disk["free"], disk["threshold"])
+        blobs, away = self.server.home / "blobs", self.server.home / "blobs.away"
+        blobs.rename(away)
+        blobs.touch()
+        try:
+            reply = self.server.get("/actuator/health")
+            self.assertEqual((reply.status, reply.json()["status"]), (503, "DOWN"))
+            components = reply.json()["components"]
+            self.assertEqual((components["db"]["status"], components["blobs"]["status"]), ("UP", "DOWN"))
+            self.assertIn("Not a directory", components["blobs"]["details"]["error"])
+        finally:
+            blobs.unlink()
+            away.rename(blobs)
+        self.assertEqual(self.server.get("/actuator/health").json()["status"], "UP")
+
+    def test_prometheus_is_the_metrics_in_either_form(self):
+        def names(path, **headers):
+            reply = self.server.get(path, headers)
+            self.assertEqual(reply.status, 200)
+            return reply.headers["Content-Type"], {line.split()[2] for line in reply.text.splitlines() if line.startswith("# TYPE")}
+        self.assertGreater(len(names("/metrics")[1]), 50)
+        for accept in ("*/*", "application/openmetrics-text; version=1.0.0"):
+            self.assertEqual(names("/actuator/prometheus", Accept=accept), names("/metrics", Accept=accept))
+
+    def test_the_api_is_described_where_the_reference_does(self):
+        first = self.server.get("/openapi.json")
+        for accept in ("application/json", "*/*", "application/vnd.oai.openapi+json, application/json;q=0.5"):
+            reply = self.server.get("/v3/api-docs", {"Accept": accept})
+            self.assertEqual((reply.status, reply.headers["Content-Type"], reply.body), (200, "application/json", first.body))
+        # Relative: right under whatever name and port the client came by.
+        self.assertEqual([s["url"] for s in first.json()["servers"]], ["/"])
+        self.assertEqual({t["name"] for t in first.json()["tags"]},
+                         {tag for item in first.json()["paths"].values() for o in item.values() for tag in o["tags"]})
+        for path in ("/swagger-ui.html", "/swagger-ui/index.html"):
+            reply = self.server.get(path)
+            self.assertEqual((reply.status, reply.headers["Location"]), (302, "/ui/api"))
+
+    def test_open_where_keys_are_wanted_and_a_scrapers_key_is_checked(self):
+        key = self.server.post("/v1/keys", {"username": "root", "role": "admin"}).json()
+        root = {"X-Api-Key": key["key"]}
+        try:
+            scraper = self.server.post("/v1/keys", {"username": "prometheus", "role": "viewer"}, headers=root).json()["key"]
+            self.assertEqual(self.server.get("/v1/runs").status, 401)
+            for path in ("/actuator/health", "/actuator/prometheus", "/v3/api-docs"):
+                with self.subTest(path=path):
+                    self.assertEqual(self.server.get(path).status, 200)
+                    self.assertEqual(self.server.get(path, {"Authorization": f"Bearer {scraper}"}).status, 200)
+                    self.assertEqual(self.server.get(path, {"Authorization": "Bearer nobody"}).status, 401)
+            self.assertEqual(self.server.get("/swagger-ui.html").status, 302)
+        finally:
+            self.server.request("DELETE", f"/v1/keys/{key['id']}", headers=root)
 
 
 class LastAdmin(Put, harness.ServerTest):

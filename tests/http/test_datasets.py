@@ -143,6 +143,57 @@ class Datasets(harness.ServerTest):
         self.assertAlmostEqual(quality["duplicatePct"], repeated, delta=3)
         self.assertGreater(quality["missingPct"], 0)
 
+    def test_the_list_says_what_is_in_each(self):
+        made = self.build("listed-all")
+        [item] = self.server.get("/v1/datasets", q="listed-all").json()["items"]
+        self.assertEqual((item["kind"], item["createdAt"]), ("chess.positions", made["createdAt"]))
+        self.assertEqual(item["splits"], {k: s["rows"] for k, s in made["manifest"]["splits"].items()})
+        self.assertEqual(item["quality"], made["profile"]["quality"])
+        self.assertEqual(item["checks"], {"passed": 6, "failed": 0})
+        self.assertEqual((made["formats"], made["reason"]), (["pgn", "csv", "ndjson"], None))
+
+    def test_a_split_without_rows_is_a_check_that_failed(self):
+        made = self.build("listed-few", {"limit": 1}, {"train": 0.9, "valid": 0.1, "test": 0})
+        checks = {(c["check"], c["of"]): (c["passed"], c["value"]) for c in made["checks"]}
+        self.assertEqual(checks[("split", "train")], (True, 1))
+        self.assertEqual(checks[("split", "valid")], (False, 0))
+        self.assertNotIn(("split", "test"), checks)  # nobody asked for it
+        self.assertEqual(checks[("left_out", "damaged_game")], (True, 0))
+        [item] = self.server.get("/v1/datasets", q="listed-few").json()["items"]
+        self.assertEqual(item["checks"], {"passed": 4, "failed": 1})
+
+    def test_the_list_by_kind_and_status(self):
+        self.build("by-kind", {"limit": 5})
+        def names(**query):
+            return [d["name"] for d in self.server.get("/v1/datasets", q="by-kind", **query).json()["items"]]
+        self.assertEqual(names(kind="chess.positions", status="ready"), ["by-kind"])
+        self.assertEqual((names(kind="rps.rounds"), names(status="failed")), ([], []))
+
+    def test_what_can_be_built_is_said(self):
+        [kind] = self.server.get("/v1/datasets/kinds").json()["items"]
+        self.assertEqual((kind["kind"], kind["buildJob"]), ("chess.positions", "chess.dataset"))
+        self.assertEqual(kind["formats"], ["pgn", "csv", "ndjson"])
+        self.assertEqual(kind["split"]["properties"]["by"]["enum"], ["game", "time"])
+        # Every field that is said is taken, and the defaults are those of a split that says nothing.
+        values = {"integer": 10, "number": 1, "boolean": True, "string": "2020-01-01", "array": []}
+        for name, field in kind["filter"]["properties"].items():
+            value = field["enum"][0] if "enum" in field else values[field["type"]]
+            body = {"name": f"field-{name}", "filter": {name: value, **({"player": "nobody"} if name == "ownMoves" else {})}}
+            for event in ("dataset.failed", "job.failed", "run.failed"):
+                self.server.expect_error(event)
+            self.assertEqual(self.server.post("/v1/datasets", body).status, 201, body)
+        shares = {k: v["default"] for k, v in kind["split"]["properties"].items() if "default" in v}
+        self.assertEqual(self.build("default-shares")["digest"], self.build("said-shares", split=shares)["digest"])
+
+    def test_lineage_leads_to_the_import(self):
+        made = self.build("from-import")
+        [entry] = self.server.get(f"/v1/datasets/{made['id']}/ingest/history").json()["items"]
+        graph = self.server.get(f"/v1/lineage/{made['id']}").json()
+        self.assertIn({"from": entry["runId"], "to": made["runId"], "run_id": entry["runId"], "context": "import"}, graph["edges"])
+        self.assertIn((entry["runId"], "ingest"), [(n["id"], n.get("component")) for n in graph["nodes"]])
+        forth = self.server.get(f"/v1/lineage/{entry['runId']}").json()
+        self.assertIn(made["id"], [n["id"] for n in forth["nodes"]])
+
     def test_samples_page_through_all_rows(self):
         body = self.build("sample", {"limit": 250})
         seen, cursor = [], 0
@@ -201,6 +252,24 @@ class Datasets(harness.ServerTest):
         out = json.loads(self.server.cli("chess", "dataset", "by-hand", "--filter", "minPly=2", "--filter",
                                          "color=white", "--split", "0.5,0.25,0.25", "--json").stdout)
         self.assertEqual(out["rows"], (GAMES + 100) * 7)
+
+
+class Many(harness.ServerTest):
+    """A server of their own: gauges of rows end at 256 label sets, three of each dataset."""
+
+    def test_a_hundred_are_listed_at_once(self):
+        reply = self.server.post("/v1/ingest", raw=pgn_make.games(20, seed="many").encode())
+        self.server.wait(reply.headers["Location"], lambda b: b["status"] == "SUCCEEDED")
+        made = [self.server.post("/v1/datasets", {"name": f"many-{i:03}", "filter": {"limit": 2}}).json()["id"] for i in range(120)]
+        for id in made:
+            self.server.wait(f"/v1/datasets/{id}", lambda b: b["status"] == "ready")
+        reply = self.server.get("/v1/datasets", limit=100)
+        self.assertEqual(reply.status, 200, reply)
+        page = reply.json()
+        self.assertEqual((len(page["items"]), page["nextOffset"]), (100, 100))
+        self.assertEqual({item["versions"]["count"] for item in page["items"]}, {1})
+        rest = self.server.get("/v1/datasets", limit=100, offset=100).json()
+        self.assertEqual((len(rest["items"]), "nextOffset" in rest), (20, False))
 
 
 if __name__ == "__main__":

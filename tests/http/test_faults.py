@@ -222,7 +222,8 @@ class DiskFull(unittest.TestCase):
         if mounted.returncode != 0:
             self.skipTest(f"this machine does not let root mount: {mounted.stderr.strip()}")
         self.addCleanup(subprocess.run, ["umount", "-l", self.home], check=True)
-        self.server = harness.Server(home=self.home, start=False)
+        # To the very end: what is kept free for better times would refuse before it.
+        self.server = harness.Server(home=self.home, env={"SKERRY_DISK_FREE_MIN": "0"}, start=False)
         self.addCleanup(self.server.close)
         self.filler = self.home / "filler"
 
@@ -292,6 +293,7 @@ class DiskFull(unittest.TestCase):
         self.assertEqual(self.server.get("/health").status, 200)
         self.assertEqual(self.server.get("/health/ready").status, 503)
         self.assertIn("down", self.server.get("/health/ready").json()["disk"]["status"])
+        self.assertEqual(self.server.get("/actuator/health").json()["components"]["diskSpace"]["status"], "DOWN")
         self.assertEqual(self.server.post("/v1/predict", {"fen": START}).status, 200)
         self.assertEqual(self.server.get(f"/v1/play/{game}").json()["plies"], 2 if moved else 0)
         self.assertEqual(self.server.get("/v1/games/count").json()["count"], games)

@@ -135,6 +135,26 @@ class Games(harness.ServerTest):
         self.assertEqual((len(page["items"]), page["nextOffset"]), (5, 5))
         self.assertEqual(self.server.get("/v1/players?q=nobody").json()["items"], [])
 
+    def test_a_players_summary(self):
+        games = self.list(username="white7")
+        body = self.server.get("/v1/players/WHITE7/summary").json()
+        self.assertEqual((body["name"], body["games"], body["hasMore"]), ("white7", len(games), False))
+        self.assertEqual(body["wins"], len(self.list(username="white7", result="win")))
+        self.assertEqual(body["losses"], len(self.list(username="white7", result="loss")))
+        self.assertEqual([c["games"] for c in body["colors"]], [len(games), 0])
+        [speed] = body["speeds"]
+        self.assertEqual((speed["speed"], speed["rating"]), ("BLITZ", games[0]["whiteRating"]))
+        self.assertEqual([p["rating"] for p in speed["points"]], [g["whiteRating"] for g in reversed(games)])
+        opening = body["phases"][0]
+        # Eight own moves a game; the clock falls by 20 s from one to the next, the increment of 2 s comes on top.
+        self.assertEqual((body["sample"], opening["phase"], opening["moves"]), (len(games), "opening", 8 * len(games)))
+        self.assertAlmostEqual(opening["secondsPerMove"], (2 + 7 * 22) / 8)
+        self.assertEqual(body["clock"], [{"move": 5, "games": len(games), "leftShare": 100 / 180}])
+        newest = self.server.get("/v1/players/white7/summary", games=1).json()
+        self.assertEqual((newest["games"], newest["hasMore"]), (1, True))
+        self.assertEqual(self.server.get("/v1/players/nobody/summary").status, 404)
+        self.assertEqual(self.server.get("/v1/players/white7/summary?games=0").status, 400)
+
 
 if __name__ == "__main__":
     unittest.main()

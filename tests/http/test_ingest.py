@@ -2,12 +2,12 @@
 """Uploading games: every kind of file, good and bad, as a user sees it."""
 import gzip
 import io
+import pathlib
 import re
 import struct
 import subprocess
 import unittest
 import zipfile
-import zlib
 
 import harness
 import pgn_make
@@ -89,6 +89,16 @@ class Ingest(harness.ServerTest):
                                  "__MACOSX/._a.pgn": b"\0\1\2",
                                  "picture.png": b"\x89PNG\r\n"}), "both.zip")
         self.assertEqual((done["status"], done["games"]), ("SUCCEEDED", 7), done)
+
+    def test_what_unpacks_zips_is_loaded_with_the_first_one(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        maps = pathlib.Path(f"/proc/{server.process.pid}/maps")
+        self.assertNotIn("libarchive", maps.read_text())
+        reply = server.post("/v1/ingest", files={"file": ("first.zip", zip_of({"a.pgn": pgn_make.games(2, seed="lazy")}))})
+        done = server.wait(reply.headers["Location"], lambda b: b["status"] in ("SUCCEEDED", "FAILED"))
+        self.assertEqual(done["status"], "SUCCEEDED", done)
+        self.assertIn("libarchive", maps.read_text())
 
     def test_names_in_a_zip_are_never_paths(self):
         marker = self.server.home / "escaped.pgn"

@@ -3,7 +3,12 @@
 import csv
 import io
 import json
+import os
+import pty
 import re
+import socket
+import subprocess
+import threading
 import time
 import unittest
 
@@ -69,6 +74,10 @@ class Loop(trained.TrainedTest):
         self.assertGreaterEqual(self.get("/v1/trainings/count", status="finished")["count"], 2)
         params = self.get(f"/v1/trainings/{run}/hyperparams")
         self.assertEqual((params["seed"], params["notes"], params["learningRate"]), (5, "five", 0.002))
+        params = self.get(f"/v1/runs/{run}")["params"]
+        logged = {key: float(params[key]) for key in ("batch_size", "dropout", "weight_decay", "lr")}
+        self.assertEqual(logged["lr"], 0.002)
+        self.assertTrue(logged["batch_size"] >= 1 and logged["dropout"] >= 0 and logged["weight_decay"] > 0, logged)  # not "the default"
         artifacts = {a["name"]: a for a in self.get(f"/v1/trainings/{run}/artifacts")["items"]}
         self.assertIn("model/net.bin", artifacts)
         for artifact in artifacts.values():
@@ -93,6 +102,8 @@ class Loop(trained.TrainedTest):
         for body, status in (({}, 400), ({"datasetId": "nope"}, 404), ({"datasetId": self.dataset, "epochs": 0}, 400),
                              ({"datasetId": self.dataset, "batchSize": 0}, 400),
                              ({"datasetId": self.dataset, "learningRate": 0}, 400),
+                             ({"datasetId": self.dataset, "optimizer": "sgd"}, 400),
+                             ({"datasetId": self.dataset, "useGPU": "yes"}, 400),
                              ({"datasetId": self.dataset, "priority": "urgent"}, 400),
                              ({"datasetId": self.dataset, "epochs": "ten"}, 400),
                              ({"datasetId": self.dataset, "datasetVersion": "99"}, 404),
@@ -104,6 +115,39 @@ class Loop(trained.TrainedTest):
         self.assertEqual(self.server.get("/v1/trainings?status=dancing").status, 400)
 
     # ------------------------------------------------------------------ models
+
+    def test_what_work_takes_is_said_and_so_is_what_it_does_by_itself(self):
+        kinds = {k["kind"]: k for k in self.ok(self.server.get("/v1/trainings/kinds"))["items"]}
+        chess, rps = kinds["chess.policy"], kinds["rps.policy"]
+        self.assertEqual((chess["datasetKind"], chess["needsDataset"], chess["trainAt"], chess["suites"], chess["matchAt"]),
+                         ("chess.positions", True, "/v1/trainings", ["topk", "accuracy", "acpl"], "/v1/selfplay"))
+        self.assertEqual((rps["needsDataset"], rps["trainAt"], rps["suites"], rps["matchAt"]), (False, "/v1/rps/train", ["people"], None))
+        # Every field that is said is read: no list will do for any of them. One that nobody knows is none of the server's business.
+        model = {"candidateModelId": self.model}
+        asks = [(chess["trainAt"], {"datasetId": self.dataset}, chess["training"]), (rps["trainAt"], {"family": "xgboost"}, rps["training"]),
+                (chess["matchAt"], {}, chess["match"])]
+        asks += [("/v1/evaluations", {**model, "suite": suite}, {"properties": {n: f for n, f in chess["evaluation"]["properties"].items()
+                                                                                if suite in f.get("suites", [suite])}}) for suite in ("topk", "accuracy")]
+        for path, body, takes in asks:
+            self.assertGreater(len(takes["properties"]), 2)
+            for name in takes["properties"]:
+                reply = self.server.post(path, {**body, name: [[]]})
+                self.assertEqual(reply.status, 400, (path, name, reply))
+                self.assertIn(f"'{name}'", reply.json()["detail"])
+        # What it does by itself is what it says that it does.
+        by_itself = {n: f["default"] for n, f in chess["training"]["properties"].items() if "default" in f}
+        self.assertEqual(set(by_itself), {"modelId", "epochs", "patience", "seed", "book"})
+        params = []
+        for body in ({}, by_itself):
+            made = self.ok(self.server.post("/v1/trainings", {"datasetId": self.dataset, **body}), 201)
+            trained.job_done(self.server, made["jobId"])
+            params.append(self.ok(self.server.get(f"/v1/runs/{made['runId']}"))["params"])
+        self.assertEqual(params[0], params[1])
+        self.assertEqual((params[0]["epochs"], params[0]["model"]), ("10", "chess-policy"))
+        match = self.ok(self.server.post("/v1/selfplay", {"games": 2}), 202)
+        done = trained.job_done(self.server, match["jobId"])
+        said = {n: f["default"] for n, f in chess["match"]["properties"].items()}
+        self.assertEqual({n: done["payload"][n] for n in said}, {**said, "games": 2})
 
     def test_models_are_listed_loaded_and_promoted(self):
         second = trained.train(self.server, self.dataset, seed=3)["result"]["modelVersion"]
@@ -177,6 +221,9 @@ class Loop(trained.TrainedTest):
         top = self.ok(self.server.post("/v1/predict", {"fen": START, "topk": 3}))
         self.assertEqual(len(top["policy"]), 3)
         self.assertEqual(len(top["legal"]), 20)
+        self.assertNotIn("san", top["policy"][0])
+        named = self.ok(self.server.post("/v1/predict", {"fen": START, "topk": 0, "san": True}))
+        self.assertEqual({m["uci"]: m["san"] for m in named["policy"]}["g1f3"], "Nf3")
         best = self.ok(self.server.post("/v1/predict", {"fen": START, "temperature": 0}))
         self.assertEqual(best["move"], best["policy"][0]["uci"])
 
@@ -200,6 +247,7 @@ class Loop(trained.TrainedTest):
         self.assertEqual([m["side"] for m in moved["played"]], ["b", "w"])
         shown = self.get(f"/v1/play/{reply['gameId']}")
         self.assertEqual(shown["fen"], moved["fen"])
+        self.assertEqual((shown["rating"], shown["opponentRating"], shown["speed"]), (1500, 1500, "RAPID"))
         self.assertEqual([m["ply"] for m in shown["moves"]], [1, 2, 3])
         self.has(shown["moves"][0], "ply", "san", "uci", "side", "tMs")
         self.assertIn(reply["gameId"], [g["gameId"] for g in self.get("/v1/play")["items"]])
@@ -245,6 +293,38 @@ class Loop(trained.TrainedTest):
         self.assertEqual(self.server.get("/v1/metrics/latency?p=200").status, 400)
         self.assertEqual(self.server.get("/v1/metrics/series").status, 400)
         self.assertEqual(self.server.get("/v1/metrics/training/" + "0" * 32).status, 404)
+
+    def test_the_throughput_of_one_training(self):
+        run = self.training["runId"]
+        told = self.get(f"/v1/trainings/{run}")
+        [series] = self.get("/v1/metrics/throughput", runId=run)["series"]
+        took = time.mktime(time.strptime(told["finishedAt"][:19], "%Y-%m-%dT%H:%M:%S")) - \
+            time.mktime(time.strptime(told["startedAt"][:19], "%Y-%m-%dT%H:%M:%S"))
+        values = [point["value"] for point in series["points"]]
+        self.assertTrue(all(value > 0 for value in values), values)
+        # At its best it is not slower than as a whole, with what came after; one stretch of it may be, on a busy machine.
+        self.assertGreaterEqual(max(values), told["step"] / (took + 2))
+        self.assertEqual(self.get("/v1/metrics/throughput", runId=run, range="24h")["series"], [series])
+        self.assertEqual(self.server.get("/v1/metrics/throughput?runId=" + "0" * 32).status, 404)
+
+    def test_the_elo_is_that_of_what_serves(self):
+        """Two versions have one each: the chart shows neither their sum nor the other's."""
+        second = trained.train(self.server, self.dataset, seed=11, epochs=2)["result"]["modelVersion"]
+        prod = self.get("/v1/models/active")["items"][0]["modelVersion"]
+        elos = {}
+        for candidate, baseline in ((second, prod), (prod, second)):
+            made = self.ok(self.server.post("/v1/selfplay", {"modelId": f"{self.model}@{candidate}", "games": 10,
+                                                             "baselineId": f"{self.model}@{baseline}"}), 202)
+            done = self.server.wait(f"/v1/selfplay/{made['runId']}", lambda b: b["status"] in OVER)
+            elos[str(candidate)] = done["metrics"]["elo"]
+        def elo():
+            [series] = self.get("/v1/metrics/elo")["series"]
+            return series["points"][-1]["value"] if series["points"] else None
+        for version in (prod, second):
+            self.promote(version)
+            expected = elos[str(version)]
+            # Samples are taken every 15 seconds.
+            self.server.wait("/v1/metrics/elo", lambda b: elo() is not None and abs(elo() - expected) < 1e-6)
 
     def test_logs_can_be_searched(self):
         for attempt in range(50):  # a route has so many lines a second; other tests may have used them up
@@ -341,10 +421,81 @@ class Keys(harness.ServerTest):
             self.server.expect_error(event)  # there are no games for these datasets
 
 
+class TwoModels(trained.TrainedTest):
+    """prod is one place, whichever model is promoted to it, and a restart knows which one was last."""
+
+    def serving(self):
+        answer = self.ok(self.server.post("/v1/predict", {"fen": START}))
+        status = self.server.get("/v1/status", headers={"Accept": "text/plain"}).text
+        self.assertIn(f"\nModel: prod={answer['modelId']}@{answer['modelVersion']}", status)
+        return answer["modelId"]
+
+    def prods(self):
+        names = [m["modelId"] for m in self.ok(self.server.get("/v1/models"))]
+        return [n for n in names for v in self.ok(self.server.get(f"/v1/models/{n}/versions")) if "prod" in v["aliases"]]
+
+    def restart(self, how):
+        how()
+        self.server.start()
+
+    def test_the_last_promotion_counts_also_after_a_kill(self):
+        other = trained.train(self.server, self.dataset, modelId="second-model")["result"]["modelId"]
+        self.promote(1)  # whatever other tests left
+        self.assertEqual(self.serving(), self.model)
+        for name, how in ((other, self.server.kill), (self.model, self.server.stop), (other, self.server.kill)):
+            self.ok(self.server.post("/v1/models/promote", {"modelId": name, "modelVersion": "1"}))
+            self.assertEqual((self.serving(), self.prods()), (name, [name]))
+            self.restart(how)
+            self.assertEqual((self.serving(), self.prods()), (name, [name]))
+        entry = self.ok(self.server.get(f"/v1/models/{self.model}/promotions"))["items"][0]
+        self.assertEqual((entry["to"], entry["reason"]), (0, "second-model@1 is prod now"))
+        # A server that was stopped finds what the command line promoted.
+        self.server.stop()
+        self.server.cli("promote", self.model, "1")
+        self.server.start()
+        self.assertEqual((self.serving(), self.prods()), (self.model, [self.model]))
+
+    def test_of_promotions_at_once_the_last_one_serves(self):
+        other = trained.train(self.server, self.dataset, modelId="rival-model")["result"]["modelId"]
+        statuses = set()
+
+        def promote(name):
+            for _ in range(15):
+                statuses.add(self.server.post("/v1/models/promote", {"modelId": name, "modelVersion": "1"}).status)
+        threads = [threading.Thread(target=promote, args=(name,)) for name in (self.model, other) * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(statuses, {200})
+        name = self.serving()
+        self.assertEqual(self.prods(), [name])
+        self.restart(self.server.kill)
+        self.assertEqual((self.serving(), self.prods()), (name, [name]))
+
+    def test_what_cannot_be_loaded_takes_nothing_from_the_other_model(self):
+        broken = trained.train(self.server, self.dataset, modelId="broken-model", seed=77)["result"]["modelId"]
+        [version] = self.ok(self.server.get(f"/v1/models/{broken}/versions"))
+        before = self.serving()
+        copies = [p for folder in (self.server.objects, self.server.home / "s3" / "objects") for p in folder.glob("??/*")
+                  if version["digest"].endswith(p.name)]  # the second: what is kept of an S3 store for reading
+        self.assertTrue(copies)
+        for blob in copies:
+            blob.chmod(0o600)
+            blob.write_bytes(b"no model" + blob.read_bytes()[8:])
+        reply = self.server.post("/v1/models/promote", {"modelId": broken, "modelVersion": "1"})
+        self.assertGreaterEqual(reply.status, 400, reply)
+        self.server.expect_error("model.load_failed")
+        self.server.expect_error("http.request")
+        self.assertEqual((self.serving(), self.prods()), (before, [before]))
+        self.restart(self.server.stop)
+        self.assertEqual((self.serving(), self.prods()), (before, [before]))
+
+
 class Verbs(trained.TrainedTest):
     def words(self):
         """Every verb, as `skerry help` lists them."""
-        return re.findall(r"^  skerry ((?:chess )?[a-z]+) ", self.server.cli("help").stdout.decode(), re.M)
+        return re.findall(r"^  skerry ((?:(?:chess|mlflow|rps) )?[a-z-]+) ", self.server.cli("help").stdout.decode(), re.M)
 
     def test_every_verb_explains_itself(self):
         words = self.words()
@@ -352,8 +503,68 @@ class Verbs(trained.TrainedTest):
         for words in words:
             if words == "help":
                 continue
-            text = self.server.cli(*words.split(), "--help").stdout.decode()
-            self.assertIn("skerry", text, words)
+            done = self.server.cli(*words.split(), "--help")
+            self.assertRegex(done.stdout.decode(), r"(?m)^usage: skerry [^\n]+\n\n[^ ](?s:.+)\n {2,}[^\n]*skerry ", words)
+
+    def test_the_example_of_settings_is_what_the_program_has(self):
+        example = (harness.ROOT / ".env.example").read_bytes()
+        self.assertEqual(self.server.cli("config", "--example").stdout, example, "skerry config --example > .env.example")
+
+    def test_help_lists_whole_sentences(self):
+        listed = re.findall(r"^  skerry (.+)$", self.server.cli("help").stdout.decode(), re.M)
+        self.assertEqual([l for l in listed if not l.endswith((".", "--help")) or l.count("(") != l.count(")")], [])
+        self.assertEqual(self.server.cli("help", "--help").stdout, self.server.cli("help").stdout)
+        self.assertIn(b"11 memory", self.server.cli("help").stdout)
+
+    def test_a_promotion_says_the_same_with_a_server_and_without(self):
+        told = self.server.cli("promote", self.model, "1").stdout
+        self.assertEqual(told.decode(), f"{self.model} version 1 is now prod\n")
+        said = json.loads(self.server.cli("promote", self.model, "1", "--json").stdout)
+        self.assertEqual(said, {"ok": True, "modelId": self.model, "modelVersion": 1, "alias": "prod"})
+        self.server.stop()
+        try:
+            self.assertEqual(self.server.cli("promote", self.model, "1").stdout, told)
+            self.assertEqual(json.loads(self.server.cli("promote", self.model, "1", "--json").stdout), said)
+        finally:
+            self.server.start()
+
+    def test_results_are_lines_for_people(self):
+        text = self.server.cli("chess", "evaluate", f"{self.model}@1").stdout.decode()
+        self.assertRegex(text, r"(?m)^  summary\n    split +test\n    candidate\n      positions +\d+\n      top1 +0\.\d+$")
+        self.assertRegex(text, r"(?m)^  series\n    label candidate, metric top1_by_rating, points \(\d+\)$")
+        self.assertNotRegex(text, r"[{}\[\]]| \n")
+
+    def test_a_terminal_gets_a_bar_with_the_time_that_is_left(self):
+        ours, theirs = pty.openpty()
+        command = [harness.BINARY, "chess", "train", "trained", "bar", "--minutes", "0.08", "--epochs", "10000", "--patience", "0", "--book", "false"]
+        with subprocess.Popen(command, env=self.server.environment(), stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            while True:
+                try:
+                    piece = os.read(ours, 65536)
+                except OSError:  # the other end is closed
+                    break
+                if not piece:
+                    break
+                shown += piece
+        os.close(ours)
+        self.assertEqual(process.returncode, 0, shown)
+        bars = re.findall(rb"\rchess.train +\[(#*)(\.*)\] +(\d+) %  \d:\d\d, (--|\d+:\d\d) left", shown)
+        self.assertIn(b":", b"".join(left for *_, left in bars), shown)
+        self.assertTrue(all(len(full) + len(empty) == len(bars[0][0]) + len(bars[0][1]) for full, empty, *_ in bars), bars)
+        self.assertEqual([int(b[2]) for b in bars], sorted(int(b[2]) for b in bars))
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-50:])
+
+    def test_work_that_fails_is_one_sentence(self):
+        """What the log has is in the log: on the terminal stands what to do."""
+        done = self.server.cli("chess", "import", self.server.home, check=False)
+        self.assertEqual((done.returncode, done.stderr.decode()),
+                         (2, f"skerry: chess.ingest failed: '{self.server.home}' is a folder: name the files in it\n"))
+        self.assertTrue(self.server.logged("ingest.failed", source=str(self.server.home)))
+        self.server.expect_error("ingest.failed")
+        self.server.expect_error("job.failed")
+        self.server.expect_error("run.failed")
 
     def test_every_verb_speaks_json(self):
         games = self.server.home / "verbs.pgn"
@@ -364,14 +575,15 @@ class Verbs(trained.TrainedTest):
                       ["chess", "import", games], ["chess", "dataset", "verbs", "--filter", "limit=200"],
                       ["chess", "games", "--limit", "3"], ["chess", "train", "trained", "--epochs", "1", "--book", "false"],
                       ["chess", "evaluate", prod], ["chess", "match", prod, "--games", "2"], ["chess", "analyse"],
-                      ["backup", self.server.home / "backup.db"], ["collect"], ["version"],
-                      ["key", "create", "verbs", "viewer"]):
+                      ["backup", self.server.home / "backup.db"], ["collect"], ["gc", "--dry-run"], ["outbox"], ["version"],
+                      ["key", "create", "verbs", "viewer"], ["key", "list"], ["workers"], ["workers", "resume", socket.gethostname()]):
             with self.subTest(words):
                 out = self.server.cli(*words, "--json").stdout.decode()
                 self.assertTrue(out.strip(), words)
                 json.loads(out)
-            tried.add(" ".join(map(str, words[:2])) if words[0] == "chess" else words[0])
-        spoken = {"serve", "help", "chess uci", "chess plugin"}  # these run on, or are tested elsewhere
+            tried.add(" ".join(map(str, words[:2])) if words[0] in ("chess", "rps") else words[0])
+        rps = {"rps play", "rps sim", "rps train", "rps import", "rps evaluate"}
+        spoken = rps | {"serve", "work", "help", "chess uci", "chess plugin", "move", "restore", "mlflow import", "blob-url"}  # these run on, or are tested elsewhere
         self.assertEqual(set(self.words()) - tried, spoken)
 
     def test_wrong_words_get_a_sentence_and_an_exit_code(self):
@@ -379,7 +591,10 @@ class Verbs(trained.TrainedTest):
                             (["promote", "nobody", "1"], 4), (["chess", "train"], 2), (["chess", "train", "nobody"], 4),
                             (["chess", "train", "trained", "--epochs"], 2), (["chess", "train", "trained", "--speed", "9"], 2),
                             (["chess", "evaluate", "nobody@1"], 4), (["chess", "uci", "nobody"], 4),
-                            (["key", "create", "x", "king"], 2), (["serve", "now"], 2)):
+                            (["key", "create", "x", "king"], 2), (["serve", "now"], 2), (["chess", "match"], 2),
+                            (["status", "x"], 2), (["config", "--exmaple"], 2), (["doctor", "x"], 2), (["models", "--jsno"], 2),
+                            (["collect", "x"], 2), (["version", "x"], 2), (["chess", "analyse", "x"], 2),
+                            (["promote", "a", "1", "prod", "x"], 2)):
             done = self.server.cli(*words, check=False)
             self.assertEqual(done.returncode, code, (words, done.stderr))
             self.assertTrue(done.stderr.startswith(b"skerry: "), (words, done.stderr))

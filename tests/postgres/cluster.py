@@ -6,7 +6,11 @@
 
 Nothing of an installed cluster is touched. PostgreSQL refuses to run as root, so root hands its server to
 an unprivileged user. fsync is off: these tests kill our processes, never the server's machine.
+
+`with cluster.Citus()` is the same on a server with Citus and one worker of it, where Citus is installed (has_extension);
+with SKERRY_TEST_CITUS=1 `cluster.usual()` is that, so that every suite can be tried there.
 """
+import contextlib
 import glob
 import os
 import pathlib
@@ -30,6 +34,10 @@ def programs():
     folders += [str(pathlib.Path(found).resolve().parent)] if found else []
     wanted = ("postgres", "initdb", "pg_isready", "psql")
     return next((f for f in folders if all(os.path.exists(f"{f}/{name}") for name in wanted)), None)
+
+
+def has_extension(name):
+    return any(pathlib.Path("/usr/share/postgresql").glob(f"*/extension/{name}.control"))
 
 
 def free_port():
@@ -104,6 +112,41 @@ class Cluster:
     def sql(self, text, database="skerry", schema=None):
         """Runs SQL; returns rows of texts."""
         return psql(text, host="127.0.0.1", port=self.port, database=database, schema=schema, bin=self.bin)
+
+
+class Citus(Cluster):
+    """Rows of distributed tables are in the database of the same name on `worker`."""
+
+    def __init__(self, durable=False, settings=(), has_worker=True):
+        settings = ["shared_preload_libraries=citus", "citus.node_conninfo=sslmode=prefer",
+                    "citus.enable_statistics_collection=off", *settings]
+        super().__init__(durable, settings)
+        self.worker, self.has_worker = Cluster(durable, settings), has_worker
+
+    def __enter__(self):
+        with contextlib.ExitStack() as both:
+            both.enter_context(self.worker)
+            super().__enter__()
+            both.push(super().__exit__)
+            for server in (self.worker, self):
+                server.sql("CREATE EXTENSION citus")
+                server.sql(f"INSERT INTO pg_dist_authinfo VALUES (0, 'skerry', $$password='{PASSWORD}'$$)")
+            if self.has_worker:
+                self.add_worker()
+            both.pop_all()
+        return self
+
+    def add_worker(self):
+        self.sql(f"SELECT citus_set_coordinator_host('127.0.0.1', {self.port})")
+        self.sql(f"SELECT citus_add_node('127.0.0.1', {self.worker.port})")
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self.worker.__exit__()
+
+
+def usual(durable=False):
+    return (Citus if os.environ.get("SKERRY_TEST_CITUS") == "1" else Cluster)(durable)
 
 
 def psql(text, host, port, database, schema=None, bin=None):

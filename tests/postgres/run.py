@@ -4,7 +4,7 @@
 
 usage: tests/postgres/run.py PROGRAM...     a .py file is run by Python
 
-Exits with 77, which Meson calls skipped, when PostgreSQL is not installed.
+SKERRY_TEST_CITUS=1 has it on Citus with a worker. Exits with 77, which Meson calls skipped, when PostgreSQL is not installed.
 """
 import os
 import signal
@@ -24,7 +24,7 @@ def main():
         return 77
     signal.signal(signal.SIGTERM, end)
     failed = []
-    with cluster.Cluster() as server:
+    with cluster.usual() as server:
         env = dict(os.environ, SKERRY_TEST_DB=server.url)
         for program in sys.argv[1:]:
             command = [sys.executable, program] if program.endswith(".py") else [program]

@@ -25,11 +25,11 @@ PASSWORDS = (cluster.PASSWORD, cluster.PASSWORD_IN_URL)
 class OnPostgres(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.db = cls.enterClassContext(cluster.Cluster(durable=True)) if hasattr(cls, "enterClassContext") else cls.begin()
+        cls.db = cls.enterClassContext(cluster.usual(durable=True)) if hasattr(cls, "enterClassContext") else cls.begin()
 
     @classmethod
     def begin(cls):
-        server = cluster.Cluster(durable=True)
+        server = cluster.usual(durable=True)
         server.__enter__()
         cls.addClassCleanup(server.__exit__)
         return server
@@ -156,7 +156,7 @@ class Passwords(OnPostgres):
         server = self.start("secret")
         made = server.post("/v1/ingest", files={"file": (GAMES.name, GAMES.read_bytes())}).json()
         server.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] in ("succeeded", "failed"))
-        for path in ("/metrics", "/health", "/health/ready", "/v1/status", "/v1/version", "/v1/settings", "/v1/logs?limit=1000", "/openapi.json"):
+        for path in ("/metrics", "/health", "/health/ready", "/actuator/health", "/v1/status", "/v1/version", "/v1/settings", "/v1/logs?limit=1000", "/openapi.json"):
             self.assert_unseen(server.get(path).text, path)
         for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -181,7 +181,7 @@ class Passwords(OnPostgres):
         server = self.start("backed_up")
         server.post("/v1/play/new", {})
         with tempfile.TemporaryDirectory() as folder:
-            done = server.cli("backup", folder + "/copy", check=False)
+            done = server.cli("backup", folder + "/copy.dump", check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
             dumps = [f for f in pathlib.Path(folder).rglob("*") if f.is_file()]
             self.assertTrue(dumps)
@@ -215,6 +215,9 @@ class Restarts(OnPostgres):
             self.db.stop(how)
             self.assertEqual(server.get("/health").status, 200)
             self.assertIn(server.get("/v1/datasets").status, (500, 503))
+            reply = server.get("/actuator/health")
+            self.assertEqual((reply.status, reply.json()["status"], reply.json()["components"]["db"]["status"]), (503, "DOWN", "DOWN"))
+            self.assertTrue(reply.json()["components"]["db"]["details"]["error"])
             self.db.start()
             deadline = time.monotonic() + 30
             while server.get("/v1/datasets").status != 200 and time.monotonic() < deadline:

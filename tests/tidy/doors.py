@@ -23,6 +23,7 @@ HIDDEN = {
     "microhttpd.h": "platform/http",
     "jansson.h": "base",
     "curl/curl.h": "platform/net",
+    "librdkafka/rdkafka.h": "platform/outbox",
 }
 
 

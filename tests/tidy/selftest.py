@@ -11,9 +11,11 @@ import unittest
 
 import doors
 import globals as mutable_globals
+import pictures
 import rooms
 import sources
 import style
+import undefined
 
 SPDX = "/* SPDX-License-Identifier: GPL-3.0-or-later */\n"
 README = "# a room\n\n- `{}` the file\n"
@@ -84,13 +86,13 @@ class Checks(unittest.TestCase):
             self.assertEqual(check(root), [])
 
     def test_a_tidy_house_passes(self):
-        for check in (doors.check, style.check, rooms.check):
+        for check in (doors.check, style.check, rooms.check, pictures.check, undefined.check):
             self.assert_none(check, {})
 
     def test_an_empty_folder_does_not_pass(self):
         folder = tempfile.mkdtemp(prefix="skerry-tidy-")
         try:
-            for check in (doors.check, style.check, rooms.check):
+            for check in (doors.check, style.check, rooms.check, pictures.check, undefined.check):
                 self.assertEqual(check(folder), [f"{folder}: no source files in src/"])
         finally:
             shutil.rmtree(folder)
@@ -126,6 +128,34 @@ class Checks(unittest.TestCase):
                                       "src/platform/jobs/jobs.c": SPDX + '#include "platform/new/new.h"\n'},
                         "platform/new is not in")
 
+    # ---------------------------------------------------------------- Python
+
+    def test_names_that_nobody_defines(self):
+        self.assert_none(undefined.check, {"tests/http/test_one.py": "import os\nprint(os.name)\n"})
+        self.assert_one(undefined.check, {"tests/http/test_one.py": "print(harness.name)\n"}, "undefined name 'harness'")
+        self.assert_one(undefined.check, {"tools/one.py": "import os\n"}, "'os' imported but unused")
+        with House(files={"bench/one.py": "def f(:\n"}) as root:
+            self.assertIn("bench/one.py:1", undefined.check(root)[0])
+
+    # ---------------------------------------------------------------- pictures
+
+    def test_pictures(self):
+        seen = {"docs/web.md": "![Play](screenshots/play.png)\n", "docs/screenshots/play.png": "x" * pictures.SIZE_MAX}
+        self.assert_none(pictures.check, seen)
+        many = {f"docs/screenshots/{i}.png": "x" * 110000 for i in range(10)}
+        shown = "".join(f'<img alt="{i}" src="screenshots/{i}.png">\n' for i in range(10))
+        cases = (
+            ({"docs/screenshots/play.png": "x" * (pictures.SIZE_MAX + 1)}, "120001 bytes"),
+            ({"README.md": '<img src="docs/screenshots/play.png">\n'}, "has no words"),
+            ({"docs/web.md": "![Play](screenshots/play.png) ![](screenshots/play.png)\n"}, "has no words"),
+            ({"docs/start.md": "![Gone](screenshots/gone.png)\n"}, "docs/screenshots/gone.png is not there"),
+            ({"docs/screenshots/other.png": "x"}, "no page shows it"),
+            ({**many, "docs/start.md": shown, "docs/screenshots/play.png": "x"}, "1100001 bytes together"),
+        )
+        for files, part in cases:
+            with self.subTest(part=part):
+                self.assert_one(pictures.check, {**seen, **files}, part)
+
     # ---------------------------------------------------------------- style
 
     def test_style(self):
@@ -145,6 +175,10 @@ class Checks(unittest.TestCase):
         for content, part in cases:
             with self.subTest(part=part):
                 self.assert_one(style.check, {path: content}, part)
+
+    def test_the_web_ui_says_what_calls_answer(self):
+        self.assert_one(style.check, {"web/src/pages/x/X.tsx": "const rows = asked.data as unknown as Row[];\n"}, "Replies")
+        self.assert_none(style.check, {"web/src/pages/x/X.tsx": "const rows = asked.data as Row[];\n"})
 
     def test_every_banned_call_is_found(self):
         for name in style.BANNED:
@@ -187,13 +221,21 @@ class Checks(unittest.TestCase):
             ({"src/platform/jobs/README.md": "jobs.c old.c\n"}, "mentions old.c, which is nowhere"),
             ({"src/platform/jobs/README.md": "jobs.c\n" * 101}, "101 lines"),
             ({"src/platform/jobs/README.md": "myjobs.c jobs.conf src/jobs.c\n",
-              "tests/myjobs.c": SPDX}, "does not mention jobs.c"),
+              "tests/README.md": "myjobs.c\n", "tests/myjobs.c": SPDX}, "does not mention jobs.c"),
             ({"src/apps/chess/README.md": "app.c\n"}, "the folder plugins/"),
             ({"src/base/str.c": SPDX}, "does not mention str.c"),
         )
         for files, part in cases:
             with self.subTest(part=part):
                 self.assert_one(rooms.check, files, part)
+
+    def test_folders_beside_src_explain_themselves_too(self):
+        good = {"bench/README.md": "| one.py | a |\n| `load/` | b |\n", "bench/one.py": "", "bench/load/two.c": SPDX, "bench/meson.build": ""}
+        self.assert_none(rooms.check, good)
+        for files, part in (({"bench/README.md": None}, "missing"), ({"bench/one2.py": ""}, "does not mention one2.py"),
+                            ({"bench/more/x.c": SPDX}, "does not mention more/")):
+            with self.subTest(part=part):
+                self.assert_one(rooms.check, {**good, **files}, part)
 
     def test_names_in_readmes(self):
         self.assertEqual(rooms.names_in("`a.c`, b.h; x.[ch] y.h/.c z.c/h q.{c,h} lib/w.c v.cc 1.2.c u.c(3)"),

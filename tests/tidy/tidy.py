@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks the code against the rules of the house. Run one check, or all:
-    tests/tidy/tidy.py doors|style|rooms [ROOT]
+    tests/tidy/tidy.py doors|style|rooms|pictures|undefined [ROOT]
     tests/tidy/tidy.py globals BUILD_FOLDER
 """
 import os
@@ -9,8 +9,10 @@ import sys
 
 import doors
 import globals as mutable_globals
+import pictures
 import rooms
 import style
+import undefined
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIBRARIES_MIN = 8  # base, observe, store, blobs, http, jobs, track, auth
@@ -22,7 +24,8 @@ def run(name, argument):
         if not argument:
             raise SystemExit(__doc__)
         return mutable_globals.check(argument, os.path.join(HERE, "globals.allow"), LIBRARIES_MIN)
-    checks = {"doors": doors.check, "style": style.check, "rooms": rooms.check}
+    checks = {"doors": doors.check, "style": style.check, "rooms": rooms.check,
+              "pictures": pictures.check, "undefined": undefined.check}
     if name not in checks:
         raise SystemExit(__doc__)
     if name == "style":
