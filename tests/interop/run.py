@@ -13,6 +13,8 @@ def main():
     names = sys.argv[1:] or sorted(f.stem[len("test_"):] for f in HERE.glob("test_*.py"))
     suite = unittest.defaultTestLoader.loadTestsFromNames(["test_" + name for name in names])
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    if "browser" in sys.modules:
+        sys.modules["browser"].Chromium.close()
     problems = world.World.close()
     for problem in problems:
         print(problem)

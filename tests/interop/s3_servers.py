@@ -95,7 +95,8 @@ class SeaweedFS(S3Server):
                 "-ip.bind=127.0.0.1", f"-master.port={master}", f"-master.port.grpc={grpc[0]}", f"-volume.port={volume}",
                 f"-volume.port.grpc={grpc[1]}", "-filer", f"-filer.port={filer}", f"-filer.port.grpc={grpc[2]}", "-s3",
                 f"-s3.port={s3}", f"-s3.port.grpc={grpc[3]}", f"-s3.config={self.folder}/s3.json",
-                "-master.volumeSizeLimitMB=256", "-volume.max=40"]
+                "-master.volumeSizeLimitMB=256", "-volume.max=40",
+                "-s3.port.iceberg=0", "-s3.port.lance=0"]  # these two have fixed ports, and nobody asks them
 
     def is_ready(self):
         """Its S3 answers before there is a volume to write to."""

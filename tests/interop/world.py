@@ -7,7 +7,6 @@ tests then look at it from outside. A peer that is not installed fails the test 
 import pathlib
 import shutil
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "http"))
@@ -98,12 +97,4 @@ class World:
         return problems
 
 
-def wait_until(holds, what, timeout_s=60):
-    """Polls until holds() returns something true; returns it."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        value = holds()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
+wait_until = harness.until

@@ -7,6 +7,7 @@ usage: new_app.py SOURCE_ROOT BUILD_ROOT
 """
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def main():
             else:
                 shutil.copy(source / name, tree / name)
         run("sh", tree / "tools/new-app.sh", NAME)
-        if f"apps = ['chess', '{NAME}']" not in (tree / "meson.build").read_text():
+        if not re.search(rf"^apps = \[.*, '{NAME}'\]", (tree / "meson.build").read_text(), re.M):
             raise SystemExit("the app is not in the list of meson.build")
         again = subprocess.run(["sh", tree / "tools/new-app.sh", NAME], stderr=subprocess.PIPE)
         if again.returncode != 2 or b"exists already" not in again.stderr:
