@@ -6,7 +6,8 @@ CC ?= cc
 export SKERRY_BINARY ?= $(CURDIR)/$(BUILD)/skerry
 export SKERRY_SHARED ?= $(abspath $(CURDIR)/../shared)
 
-.PHONY: all help deps build run demo test test-quick test-tsan fuzz bench cross-arm64 interop gate fmt lint new-app clean
+# What the web UI shows is in the program; web-dev serves it from the sources, for working on it.
+.PHONY: all help deps build run demo web-dev screenshots test test-quick test-tsan fuzz bench cross-arm64 interop gate fmt lint new-app clean
 
 all: build ## build the program (the default)
 
@@ -17,6 +18,7 @@ deps: ## install missing Debian packages (says what and why; sudo only when not 
 	@tools/deps.sh build
 
 build: deps $(BUILD)/build.ninja ## build/skerry
+	@tools/web.sh
 	@$(NINJA) -C $(BUILD) skerry
 
 $(BUILD)/build.ninja:
@@ -24,6 +26,15 @@ $(BUILD)/build.ninja:
 
 run: build ## start the server on SKERRY_HOME (default ~/.skerry) and API_PORT (default 8001)
 	@$(SKERRY_BINARY) serve
+
+web-dev: ## the web UI from its sources, on a running server (SKERRY_URL, default http://127.0.0.1:8001)
+	@tools/web.sh
+	@cd web && npm run dev
+
+screenshots: build ## pictures of the pages of the web UI, with demo data, into docs/screenshots
+	@tools/deps.sh interop
+	@tools/interop.sh --prepare web
+	@build/interop-venv/bin/python tests/interop/screenshots.py docs/screenshots
 
 demo: build ## the main job on real games: import, dataset, train, evaluate, promote, serve, play
 	@python3 tools/demo.py
@@ -51,7 +62,7 @@ cross-arm64: ## build for 64-bit ARM, and run the tests of one thread in an emul
 	@tools/deps.sh cross
 	@tools/cross-arm64.sh
 
-interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI, S3 servers, PostgreSQL
+interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI, S3 servers, PostgreSQL, MLflow
 	@tools/deps.sh interop
 	@tools/interop.sh
 
@@ -59,7 +70,7 @@ gate: build ## every route and job of a running server is documented, measured, 
 	@tests/gate/gate.py
 
 fmt: ## format the C files that differ from .clang-format
-	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
+	@clang-format-14 -i $$(git ls-files '*.c' '*.h' ':!tools/new-app')
 
 lint: ## clang-tidy over src
 	@run-clang-tidy-14 -quiet -p $(BUILD) 'src/.*' 2>/dev/null

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 build=$PWD/${BUILD:-build}-arm64
 sysroot=$build/sysroot
 libraries="libc6-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libzstd-dev zlib1g-dev
-    libarchive-dev nettle-dev libcmocka-dev"
+    libarchive-dev nettle-dev libcurl4-openssl-dev librdkafka-dev libpq-dev libcmocka-dev"
 
 # A second, private state of apt, in which nothing is installed: so it names every package needed.
 fetch() {

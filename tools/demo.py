@@ -150,10 +150,10 @@ def step_import(client):
         started = upload(client, os.path.join(GAMES, name))
         _, progress = follow(client, "import", started["jobId"])
         run = client.call("GET", f"/v1/ingest/{started['runId']}")
-        games += run["games"]
+        games += run["games"] + run["duplicates"]
         progress.done(f"{name}: {run['games']} games, {run['duplicates']} duplicates, {run['refused']} refused")
     if games == 0:
-        raise DemoError("no game was imported")
+        raise DemoError("no game was imported, and none was there already")
     return games
 
 

@@ -3,6 +3,7 @@
 # Installs the Debian packages that a purpose needs and that are missing; says what and why.
 # usage: tools/deps.sh build|test|fuzz|bench|interop|cross
 set -eu
+cd "$(dirname "$0")/.."
 purpose=${1:?build, test, fuzz, bench, interop or cross}
 
 # package  purpose  why
@@ -18,19 +19,26 @@ libsqlite3-dev       build    the embedded store
 libjansson-dev       build    reads JSON
 libzstd-dev          build    reads .pgn.zst
 zlib1g-dev           build    reads .pgn.gz, compresses replies
-libarchive-dev       build    reads .zip uploads
+libarchive-dev       build    reads .zip uploads (its headers; the library is loaded with the first one)
 nettle-dev           build    SHA-256
 libcurl4-openssl-dev build    headers of the HTTP client (S3); the library is loaded only when it is used
+librdkafka-dev       build    headers of the Kafka client; the library is loaded only when it is used
 libpq-dev            build    PostgreSQL as the store (its header; the library is loaded when used)
 python3              build    generators, demo and tests (standard library only)
 zstd                 build    packs and unpacks the example games
-libcmocka-dev        test     unit tests
+nodejs               build    builds the web UI (any node from 18.20 on does, if there is one already)
+npm                  build    gets what the web UI is made of
+libcmocka-dev        build    the unit tests, which are built beside the program
+pyflakes3            test     finds names in our Python that nobody defines
+libxgboost0          test     runs the models of xgboost; the library is loaded only when one is served
+libxgboost0          bench    trains the trees of rps-predict, and is their peer
 clang-14             fuzz     libFuzzer
 libclang-rt-14-dev   fuzz     libFuzzer's runtime
 wrk                  bench    load generator for predict
 stockfish            bench    peer: perft
 pgn-extract          bench    peer: reading PGN
 scid                 bench    peer: importing PGN
+clang-14             interop  compiles all C as the second compiler
 prometheus           interop  promtool checks /metrics, the server scrapes it
 stockfish            interop  a UCI opponent for the served model, the engine of evaluations with suite acpl
 postgresql           interop  the unit and HTTP suites run on it, too
@@ -38,9 +46,13 @@ postgresql           bench    imports and job claims beside the embedded store
 curl                 interop  an HTTP client that is not ours
 gcc-aarch64-linux-gnu  cross  compiles for 64-bit ARM
 qemu-user            cross    runs what was compiled
-python3-venv         interop  an environment for python-chess from PyPI
-libcmocka-dev        interop  the unit tests of blobs, against real S3 servers
+python3-venv         interop  environments for python-chess and MLflow from PyPI
+librdkafka1          interop  the Kafka client, loaded when Kafka is configured
+maven                interop  gets Apache Kafka
+default-jre-headless interop  runs it
+chromium             interop  the browser that tests the web UI
 faketime             interop  a wrong clock
+iproute2             interop  networks of several machines on one
 openssl              interop  a certificate nobody vouches for
 LIST
 }
@@ -50,6 +62,14 @@ wanted=$purpose
 missing=
 for p in $wanted; do
     for name in $(packages | awk -v p="$p" '$2 == p { print $1 }'); do
+        case $name in
+        nodejs | npm)
+            # Node often comes from elsewhere, and Debian's would only stand in its way.
+            command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && continue
+            # A release archive brings the UI built.
+            [ -f web/dist/index.html ] && continue
+            ;;
+        esac
         dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' && continue
         case " $missing " in *" $name "*) ;; *) missing="$missing $name" ;; esac
     done

