@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How many jobs a second can be taken off the queue, each by one worker only?
  *
- * usage: claim_bench URL LABEL      URL of an empty store
+ * usage: claim_bench URL LABEL [single|batched]      URL of an empty store; both, unless one is
+ * named
  *
- * "single" is job_claim as a worker calls it: the job is marked running under a lease and the event
- * is written. "batched" takes fifty rows in one statement through store_write_claim; no worker does
- * that today, it shows what the store can do. Four threads each. Prints JSON lines.
+ * As workers call it: the job is marked running under a lease and the event is written. "single" is
+ * job_claim, "batched" is job_claim_several for as many as can be taken at once. Four threads each.
+ * Prints JSON lines.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include "base/thread.h"
 #include "platform/jobs/jobs_internal.h"
 
-enum { JOBS_SINGLE = 8000, JOBS_BATCHED = 40000, THREADS = 4, BATCH = 50 };
+enum { JOBS_SINGLE = 8000, JOBS_BATCHED = 40000, THREADS = 4, BATCH = JOBS_CLAIM_MAX };
 
 static void need(const char *what, err e)
 {
@@ -75,11 +76,9 @@ static err fill(struct store_tx *tx, void *arg)
 }
 
 struct taker {
-    struct store *store;
     struct jobs *jobs;
     pthread_t thread;
     int64_t taken;
-    int64_t last; /* of one statement */
 };
 
 static void *take_single(void *arg)
@@ -92,7 +91,9 @@ static void *take_single(void *arg)
     arena_init(&job->mem, JOB_ARENA_BYTES);
     job->jobs = t->jobs;
     for (bool claimed = true; claimed; t->taken += claimed) {
-        const struct job_claim claim = { wanted, 1, STR_NONE, clock_wall_ms() };
+        const struct job_claim claim = { .kinds = wanted,
+                                         .kind_count = 1,
+                                         .now_ms = clock_wall_ms() };
         need("claiming", job_claim(t->jobs, &claim, job, &claimed));
     }
     arena_deinit(&job->mem);
@@ -100,29 +101,23 @@ static void *take_single(void *arg)
     return NULL;
 }
 
-static err take_batch(struct store_tx *tx, void *arg)
-{
-    struct taker *t = arg;
-    struct store_rows *rows;
-    t->last = 0;
-    TRY(store_query(store_tx_read(tx),
-                    "UPDATE jobs SET state = 'running', worker = 'bench', lease_no = lease_no + 1,"
-                    " lease_until_ms = 2 WHERE state = 'queued' AND id IN (SELECT id FROM jobs"
-                    " WHERE state = 'queued' ORDER BY priority DESC, next_try_ms, job_no LIMIT ?1"
-                    " @skip_locked) RETURNING id",
-                    ARGS(sql_int(BATCH)), &rows));
-    while (store_next(rows))
-        t->last++;
-    return store_rows_close(rows);
-}
-
 static void *take_batches(void *arg)
 {
     struct taker *t = arg;
-    do {
-        need("claiming a batch", store_write_claim(t->store, take_batch, t));
-        t->taken += t->last;
-    } while (t->last);
+    const struct job_kind *const wanted[] = { &kinds[0] };
+    const int rooms[] = { BATCH };
+    struct job *jobs[BATCH] = { NULL };
+    struct job_claimed claimed = { .count = 1 };
+    for (size_t i = 0; i < BATCH; i++)
+        need("a job", job_new(&jobs[i]));
+    for (; claimed.count; t->taken += (int64_t)claimed.count) {
+        const struct job_claim claim = {
+            .kinds = wanted, .rooms = rooms, .kind_count = 1, .now_ms = clock_wall_ms()
+        };
+        need("claiming a batch", job_claim_several(t->jobs, &claim, jobs, BATCH, &claimed));
+    }
+    for (size_t i = 0; i < BATCH; i++)
+        job_free(jobs[i]);
     return NULL;
 }
 
@@ -134,7 +129,7 @@ static void measure(struct store *s, struct jobs *j, const char *label, const ch
     need("filling", store_write(s, fill, &(struct filling){ count }));
     int64_t start_ns = clock_mono_ns();
     for (int i = 0; i < THREADS; i++) {
-        takers[i] = (struct taker){ .store = s, .jobs = j };
+        takers[i] = (struct taker){ .jobs = j };
         need("a thread", thread_start(&takers[i].thread, "taker", take, &takers[i]));
     }
     for (int i = 0; i < THREADS; i++) {
@@ -157,16 +152,19 @@ int main(int argc, char **argv)
     struct store *s = NULL;
     struct jobs *j = NULL;
     const struct job_kind *tables[] = { kinds };
-    if (argc != 3) {
-        fprintf(stderr, "usage: claim_bench URL LABEL\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: claim_bench URL LABEL [single|batched]\n");
         return 2;
     }
     need("opening", store_open(&(struct store_options){ .url = argv[1] }, &s));
     need("opening jobs",
          jobs_open(&(struct jobs_options){ .store = s, .worker = "bench:1", .execute = no_execute },
                    tables, 1, &j));
-    measure(s, j, argv[2], "single", JOBS_SINGLE, take_single);
-    measure(s, j, argv[2], "batched", JOBS_BATCHED, take_batches);
+    const char *how = argc == 4 ? argv[3] : "";
+    if (strcmp(how, "batched") != 0)
+        measure(s, j, argv[2], "single", JOBS_SINGLE, take_single);
+    if (strcmp(how, "single") != 0)
+        measure(s, j, argv[2], "batched", JOBS_BATCHED, take_batches);
     jobs_close(j, 1000);
     store_close(s);
     return 0;
