@@ -289,7 +289,7 @@ class Server:
                 except ValueError:
                     continue  # a line that a kill cut off
 
-    def logged(self, event, timeout=10, **fields):
+    def logged(self, event, timeout=60, **fields):
         """Lines of an event with these fields. Lines reach the file a moment after what they tell of."""
         deadline = time.monotonic() + timeout
         while True:

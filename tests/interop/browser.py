@@ -89,6 +89,19 @@ class PageTest(unittest.TestCase):
         page.get_by_role("heading", level=1).wait_for()
         return page
 
+    def press_both(self, page, keys, heading):
+        """Two keys one after the other ("g a") and the heading they lead to. Keys that a busy machine presses too far apart
+        are not two of one shortcut: who is not there yet presses them again, as a person would."""
+        there = page.get_by_role("heading", level=1, name=heading)
+        for _ in range(10):
+            for key in keys.split():
+                page.keyboard.press(key)
+            try:
+                return expect(there).to_be_focused(timeout=TIMEOUT_MS / 10)
+            except AssertionError:
+                continue
+        expect(there).to_be_focused()
+
     def check_axe(self, page, **options):
         """No violation of WCAG 2.2 AA, as far as a program can tell. Works under our Content-Security-Policy."""
         page.evaluate(AXE.read_text(encoding="utf-8"))

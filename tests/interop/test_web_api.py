@@ -78,9 +78,7 @@ class Calls(browser.PageTest):
 
     def test_a_call_is_found_by_words_and_opened_with_keys_alone(self):
         page = self.open("/")
-        page.keyboard.press("g")
-        page.keyboard.press("a")
-        expect(page.get_by_role("heading", level=1, name="API")).to_be_focused()
+        self.press_both(page, "g a", "API")
         expect(page.get_by_placeholder(FILTER)).to_be_visible()
         page.keyboard.press("/")
         expect(page.get_by_placeholder(FILTER)).to_be_focused()

@@ -34,9 +34,7 @@ class Listed(browser.PageTest):
 
     def test_the_key_leads_here(self):
         page = self.open("/")
-        page.keyboard.press("g")
-        page.keyboard.press("d")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Datasets")
+        self.press_both(page, "g d", "Datasets")
         expect(page.get_by_role("navigation").get_by_role("link", name="Datasets")).to_have_attribute("aria-current", "page")
 
     def test_more_than_a_page_of_them(self):

@@ -30,11 +30,12 @@ function isTyping(target: EventTarget | null): boolean {
 document.addEventListener('keydown', (event) => {
   if (!shortcutsOn.get() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector('dialog[open]')) return;
   if (event.key.length !== 1) return;
-  const both = Date.now() - firstAt < SECOND_KEY_MS ? `${first} ${event.key}` : '';
+  // When the key was pressed, not when a busy page came to hear of it.
+  const both = event.timeStamp - firstAt < SECOND_KEY_MS ? `${first} ${event.key}` : '';
   // The newest of the same keys: a page may have one of its own.
   const found = shortcuts.get().findLast((s) => s.keys === both) ?? shortcuts.get().findLast((s) => s.keys === event.key);
   first = found ? '' : event.key;
-  firstAt = Date.now();
+  firstAt = event.timeStamp;
   if (!found) return;
   event.preventDefault();
   found.run();
