@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,6 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 
 err fs_join(char out[FS_PATH_BYTES], const char *folder, const char *name)
@@ -276,22 +278,47 @@ void fs_map_close(struct fs_map *map)
     *map = (struct fs_map){ 0 };
 }
 
+/* ------------------------------------------------------------------ locks */
+
+/* Who spawns a child shares its lock with it until the child has become another program, and may
+ * die meanwhile: a busy machine was seen to take its time over that. */
+enum { LOCK_WAIT_MS = 5000, LOCK_LOOK_MS = 10 };
+
+struct lock_note {
+    char text[160];
+};
+
+/* False: the note names a process that is no more. */
+static bool holder_may_live(int fd, struct lock_note *ret_note)
+{
+    int pid;
+    ssize_t got = pread(fd, ret_note->text, sizeof ret_note->text - 1, 0);
+    ret_note->text[got > 0 ? got : 0] = '\0';
+    return sscanf(ret_note->text, "pid %d", &pid) != 1 || pid <= 0 || kill(pid, 0) == 0 ||
+           errno != ESRCH;
+}
+
+static err lock_wait(int fd, const char *path)
+{
+    struct lock_note note;
+    int64_t end_ns = clock_mono_ns() + (int64_t)LOCK_WAIT_MS * 1000000;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (holder_may_live(fd, &note) || clock_mono_ns() > end_ns)
+            return ERR(ERR_CONFLICT, "'%s' is held by another process (%s)", path,
+                       note.text[0] ? note.text : "which left no note");
+        clock_sleep_ms(LOCK_LOOK_MS);
+    }
+    return OK;
+}
+
 err fs_lock(const char *path, str note, int *ret_fd)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
         return ERR_SYS("opening the lock file '%s'", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        char holder[160] = "";
-        ssize_t got = pread(fd, holder, sizeof holder - 1, 0);
-        if (got < 0)
-            holder[0] = '\0';
-        close(fd);
-        return ERR(ERR_CONFLICT, "'%s' is held by another process (%s)", path,
-                   holder[0] ? holder : "which left no note");
-    }
-    err e = OK;
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, note.ptr, note.len, 0) != (ssize_t)note.len)
+    err e = lock_wait(fd, path);
+    if (!e.code &&
+        (ftruncate(fd, 0) != 0 || pwrite(fd, note.ptr, note.len, 0) != (ssize_t)note.len))
         e = ERR_SYS("writing the lock file '%s'", path);
     if (e.code)
         close(fd);

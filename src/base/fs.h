@@ -38,9 +38,11 @@ struct fs_map {
 MUST_USE err fs_map_open(const char *path, struct fs_map *ret_map); /* read only */
 void fs_map_close(struct fs_map *map);
 
-/* Takes an exclusive lock on `path` for the life of the returned fd, without waiting. ERR_CONFLICT
- * carries the text that the holder wrote into the file ("pid 123, port 8001"). `note` is written
- * into it. The lock dies with the process, however that dies. */
+/* Takes an exclusive lock on `path` for the life of the returned fd, without waiting for a holder
+ * who lives. ERR_CONFLICT carries the text that the holder wrote into the file ("pid 123, port
+ * 8001"). `note` is written into it. The lock dies with the process, however that dies; but a child
+ * that is just being spawned has it a moment longer: a holder who names a dead process is waited
+ * for, up to five seconds. */
 MUST_USE err fs_lock(const char *path, str note, int *ret_fd);
 
 #endif

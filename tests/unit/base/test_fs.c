@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "check.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 
 static char root[64];
@@ -80,14 +83,63 @@ static void lists_stop_at_the_first_error(void **state)
 static void the_second_lock_is_refused_with_the_note(void **state)
 {
     int first, second = -1;
-    assert_ok(fs_lock(in_root("lock"), STR("pid 12, port 8001"), &first));
+    char note[64];
+    snprintf(note, sizeof note, "pid %d, port 8001", (int)getpid());
+    assert_ok(fs_lock(in_root("lock"), str_of(note), &first));
     err e = fs_lock(in_root("lock"), STR("pid 13"), &second);
     assert_int_equal(e.code, ERR_CONFLICT);
-    assert_non_null(strstr(e.msg, "pid 12, port 8001"));
+    assert_non_null(strstr(e.msg, note));
     assert_int_equal(second, -1);
     close(first);
     assert_ok(fs_lock(in_root("lock"), STR("pid 13"), &second));
     close(second);
+}
+
+/* As a server does that is killed while it spawns a plugin. Ends with the pid of the child, which
+ * holds the lock until the pipe `go` is closed. */
+static void dies_and_leaves_the_lock_to_a_child(int told, int go)
+{
+    char note[64], byte;
+    int fd;
+    snprintf(note, sizeof note, "pid %d", (int)getpid());
+    if (fs_lock(in_root("lock"), str_of(note), &fd).code)
+        _exit(1);
+    pid_t child = fork();
+    if (child == 0) {
+        ssize_t got = read(go, &byte, 1);
+        _exit(got == 0 ? 0 : 1);
+    }
+    _exit(write(told, &child, sizeof child) == (ssize_t)sizeof child ? 0 : 1);
+}
+
+static void *let_go(void *arg)
+{
+    clock_sleep_ms(100);
+    close(*(int *)arg);
+    return NULL;
+}
+
+static void a_dead_holder_is_waited_for(void **state)
+{
+    int told[2], go[2], fd, status;
+    pthread_t thread;
+    pid_t child;
+    assert_int_equal(pipe(told) | pipe(go), 0);
+    pid_t holder = fork();
+    if (holder == 0) {
+        close(go[1]);
+        dies_and_leaves_the_lock_to_a_child(told[1], go[0]);
+    }
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(told[0], &child, sizeof child), sizeof child);
+    assert_int_equal(pthread_create(&thread, NULL, let_go, &go[1]), 0);
+    assert_ok(fs_lock(in_root("lock"), STR("pid 14"), &fd));
+    pthread_join(thread, NULL);
+    close(fd);
+    close(told[0]);
+    close(told[1]);
+    close(go[0]);
 }
 
 static void maps_show_the_bytes(void **state)
@@ -112,6 +164,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lists_stop_at_the_first_error, make_root, drop_root),
         cmocka_unit_test_setup_teardown(the_second_lock_is_refused_with_the_note, make_root,
                                         drop_root),
+        cmocka_unit_test_setup_teardown(a_dead_holder_is_waited_for, make_root, drop_root),
         cmocka_unit_test_setup_teardown(maps_show_the_bytes, make_root, drop_root),
     };
     return cmocka_run_group_tests_name("fs", tests, NULL, NULL);
