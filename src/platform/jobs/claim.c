@@ -1,31 +1,44 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* claim.c -- taking jobs off the queue: one, or several at once.
  *
- * One job is one UPDATE: it finds the best due one, passing over those that others are taking at
- * this moment, marks it running and numbers the lease. For several, the best due ones are locked
- * first, because a kind may have less room than the queue has jobs of it: those over its limit are
- * left to others, and the rest is marked by one UPDATE. The row that tells of it is the last
- * statement of either and travels with the commit.
+ * On an engine that chains, a claim of either kind is one statement and the whole transaction: it
+ * locks the best due jobs, passing over those that others are taking at this moment, leaves those
+ * over the limit of their kind, marks the rest running under a numbered lease, and adds the rows
+ * that tell of them. Elsewhere (SQLite, which has one writer) the same is done step by step.
  */
 #include <assert.h>
 
 #include "base/buf.h"
+#include "base/rand.h"
 #include "platform/jobs/jobs_internal.h"
 
-enum { CLAIM_SQL_BYTES = 16 * 1024, ONE_FIXED = 5, LOCK_FIXED = 2, IDS_FIXED = 3 };
+enum { CLAIM_SQL_BYTES = 16 * 1024, ONE_FIXED = 5, CHAIN_FIXED = 6, LOCK_FIXED = 2, IDS_FIXED = 3 };
+enum { CHAIN_TRIES = 3 };
 
-/* ?1 now, ?2 worker, ?3 the end of the lease */
-#define MARK                                                                \
-    "UPDATE jobs SET state = 'running', worker = ?2, lease_until_ms = ?3, " \
-    "lease_no = lease_no + 1, lease_moved = 0, attempts = attempts + 1, "   \
+/* ?1 now, ?2 worker, ?3 the end of the lease; `step` is what the number of the lease goes up by */
+#define MARK(step)                                                               \
+    "UPDATE jobs SET state = 'running', worker = ?2, lease_until_ms = ?3, "      \
+    "lease_no = lease_no + " step ", lease_moved = 0, attempts = attempts + 1, " \
     "started_ms = COALESCE(started_ms, ?1), eta_s = -1 "
 #define BEST_FIRST "ORDER BY priority DESC, next_try_ms, job_no LIMIT "
+/* ?5: only this job and what it needs */
+#define IN_SCOPE                                                           \
+    "AND (?5 IS NULL OR id = ?5 OR id IN (WITH RECURSIVE below (id) AS ("  \
+    "SELECT needs_id FROM job_needs WHERE job_id = ?5 UNION "              \
+    "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) " \
+    "SELECT id FROM below)) "
+/* From rows that MARK has changed. ?1 and ?2 are MARK's */
+#define TELL                                                                                     \
+    "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, took_ms, "     \
+    "by_worker) SELECT id, ?1, 'job.started', 'queued', 'running', attempts, ?1 - next_try_ms, " \
+    "?2 FROM "
 
 struct claim_tx {
     struct jobs *jobs;
     const struct job_claim *claim;
     struct job *const *into;
     size_t max, count;
+    size_t locked; /* by a statement that chains: those that were left included */
     bool has_more;
     str sql;
     struct store_args args;
@@ -66,17 +79,111 @@ static err rows_take(struct claim_tx *c, struct store_rows *rows)
     return err_first(e, store_rows_close(rows));
 }
 
+/* ------------------------------------------------------------------ in one statement */
+
+static bool has_limits(const struct claim_tx *c)
+{
+    for (size_t i = 0; c->max > 1 && i < c->claim->kind_count; i++)
+        if ((size_t)c->claim->rooms[i] < c->max)
+            return true;
+    return false;
+}
+
+/* The rooms come behind the kinds, when some are less than all that is wanted. Rows are marked by
+ * the place that they were locked at, the shortest way to them: it can be another than the
+ * statement's snapshot knows when a row was changed at this moment. Then it is locked and left. */
+static void chain_sql(const struct claim_tx *c, struct buf *sql)
+{
+    const struct job_claim *claim = c->claim;
+    size_t kinds = claim->kind_count;
+    buf_add_cstr(sql,
+                 "WITH due AS MATERIALIZED (SELECT ctid AS row_at, kind, priority, next_try_ms, "
+                 "job_no FROM jobs ");
+    add_due(claim, 4, CHAIN_FIXED, sql);
+    buf_add_fmt(sql, IN_SCOPE BEST_FIRST "%zu @skip_locked), ", c->max);
+    if (has_limits(c)) {
+        buf_add_cstr(
+            sql, "fit AS MATERIALIZED (SELECT row_at FROM (SELECT row_at, kind, row_number() OVER "
+                 "(PARTITION BY kind ORDER BY priority DESC, next_try_ms, job_no) AS nth "
+                 "FROM due) numbered WHERE nth <= CASE kind");
+        for (size_t i = 0; i < kinds; i++)
+            buf_add_fmt(sql, " WHEN ?%zu THEN ?%zu", CHAIN_FIXED + 1 + i,
+                        CHAIN_FIXED + 1 + kinds + i);
+        buf_add_cstr(sql, " END), ");
+    }
+    buf_add_fmt(sql,
+                "told AS (" MARK(
+                    "?6") "WHERE ctid = ANY (ARRAY(SELECT row_at FROM %s)) "
+                          "RETURNING " JOB_COLUMNS ", lease_no), said AS (" TELL "told) "
+                          "SELECT told.*, found FROM (SELECT count(*) AS found FROM due) counted "
+                          "LEFT JOIN told ON TRUE",
+                has_limits(c) ? "fit" : "due");
+}
+
+static err chain_write(struct store_tx *tx, void *arg)
+{
+    struct claim_tx *c = arg;
+    struct store_rows *rows;
+    c->count = c->locked = 0;
+    TRY(store_query_whole(tx, c->sql, c->args, &rows));
+    err e = OK;
+    while (!e.code && store_next(rows)) {
+        c->locked = (size_t)store_col_int(rows, JOB_COLUMN_COUNT + 1);
+        if (!store_col_is_null(rows, 0))
+            e = row_take(c, rows);
+    }
+    c->has_more = c->locked > c->count;
+    return err_first(e, store_rows_close(rows));
+}
+
+/* A claim that does not wait for the disk can be lost when the server crashes: the row is as it
+ * was, and its next claim starts from the same number. By a step that nobody else has had, the two
+ * leases differ all the same, and who held the lost one is fenced off. */
+static int64_t lease_step(void)
+{
+    uint32_t random;
+    rand_bytes(&random, sizeof random);
+    return (int64_t)random + 1;
+}
+
+static err chain_claim(struct claim_tx *c)
+{
+    const struct job_claim *claim = c->claim;
+    struct jobs *j = c->jobs;
+    struct store_value values[CHAIN_FIXED + 2 * JOBS_KINDS_MAX] = {
+        sql_int(claim->now_ms),
+        sql_cstr(j->worker),
+        sql_int(job_lease_end_ms(j, claim->now_ms)),
+        sql_cstr(j->options.self.place),
+        sql_text_opt(claim->scope),
+        sql_int(lease_step()),
+    };
+    size_t count = CHAIN_FIXED;
+    struct buf sql;
+    buf_init(&sql, CLAIM_SQL_BYTES);
+    chain_sql(c, &sql);
+    for (size_t i = 0; i < claim->kind_count; i++)
+        values[count++] = sql_cstr(claim->kinds[i]->name);
+    for (size_t i = 0; has_limits(c) && i < claim->kind_count; i++)
+        values[count++] = sql_int(claim->rooms[i]);
+    c->sql = buf_str(&sql);
+    c->args = (struct store_args){ values, count };
+    err e = buf_check(&sql);
+    /* Nobody else would look at a row that was locked and left. */
+    for (int tries = 0; !e.code && tries < CHAIN_TRIES && (!tries || (c->locked && !c->count));
+         tries++)
+        e = store_write_claim(j->options.store, chain_write, c);
+    buf_deinit(&sql);
+    return e;
+}
+
 /* ------------------------------------------------------------------ one */
 
 static void one_sql(const struct job_claim *c, struct buf *sql)
 {
-    buf_add_cstr(sql, MARK "WHERE state = 'queued' AND id = (SELECT id FROM jobs ");
+    buf_add_cstr(sql, MARK("1") "WHERE state = 'queued' AND id = (SELECT id FROM jobs ");
     add_due(c, 4, ONE_FIXED, sql);
-    buf_add_cstr(sql, "AND (?5 IS NULL OR id = ?5 OR id IN (WITH RECURSIVE below (id) AS ("
-                      "SELECT needs_id FROM job_needs WHERE job_id = ?5 UNION "
-                      "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
-                      "SELECT id FROM below)) " BEST_FIRST "1 @skip_locked) "
-                      "RETURNING " JOB_COLUMNS ", lease_no");
+    buf_add_cstr(sql, IN_SCOPE BEST_FIRST "1) RETURNING " JOB_COLUMNS ", lease_no");
 }
 
 static err one_write(struct store_tx *tx, void *arg)
@@ -97,7 +204,7 @@ static err one_write(struct store_tx *tx, void *arg)
         .attempt = job->info.attempts,
         .took_ms = job->waited_ms,
     };
-    return job_event_add_last(c->jobs, tx, &row, c->claim->now_ms);
+    return job_event_add(c->jobs, tx, &row, c->claim->now_ms);
 }
 
 /* ------------------------------------------------------------------ several */
@@ -106,7 +213,7 @@ static void lock_sql(const struct job_claim *c, size_t max, struct buf *sql)
 {
     buf_add_cstr(sql, "SELECT id, kind FROM jobs ");
     add_due(c, 2, LOCK_FIXED, sql);
-    buf_add_fmt(sql, BEST_FIRST "%zu @skip_locked", max);
+    buf_add_fmt(sql, BEST_FIRST "%zu", max);
 }
 
 static err due_lock(struct store_tx *tx, struct claim_tx *c, size_t *ret_count)
@@ -157,20 +264,15 @@ static err several_write(struct store_tx *tx, void *arg)
     struct store_args args = { values, COUNT_OF(values) };
     /* Their state was asked when they were locked: their ids are the shortest way to them. */
     TRY(store_query(store_tx_read(tx),
-                    MARK "WHERE id IN " IDS "RETURNING " JOB_COLUMNS ", lease_no", args, &rows));
+                    MARK("1") "WHERE id IN " IDS "RETURNING " JOB_COLUMNS ", lease_no", args,
+                    &rows));
     TRY(rows_take(c, rows));
-    values[2] = sql_cstr(job_state_name(JOB_RUNNING));
-    return store_exec_last(
-        tx,
-        "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, took_ms, "
-        "by_worker) SELECT id, ?1, 'job.started', 'queued', ?3, attempts, ?1 - next_try_ms, ?2 "
-        "FROM jobs WHERE id IN " IDS,
-        args);
+    return store_exec(tx, TELL "jobs WHERE id IN " IDS, args, NULL);
 }
 
 /* ------------------------------------------------------------------ both */
 
-static err claim(struct claim_tx *c)
+static err step_claim(struct claim_tx *c)
 {
     const struct job_claim *claim = c->claim;
     struct store_value values[ONE_FIXED + JOBS_KINDS_MAX] = { sql_int(claim->now_ms) };
@@ -195,6 +297,12 @@ static err claim(struct claim_tx *c)
     if (!e.code)
         e = store_write_claim(c->jobs->options.store, is_one ? one_write : several_write, c);
     buf_deinit(&sql);
+    return e;
+}
+
+static err claim(struct claim_tx *c)
+{
+    err e = store_chains(c->jobs->options.store) ? chain_claim(c) : step_claim(c);
     return e.code ? err_wrap(e, "claiming a job") : OK;
 }
 

@@ -55,8 +55,8 @@ const struct metric_family jobs_metrics[] = {
     { 0 },
 };
 
-static err event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
-                     int64_t now_ms, bool is_last)
+err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
+                  int64_t now_ms)
 {
     static const char sql[] =
         "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, "
@@ -69,19 +69,7 @@ static err event_add(struct jobs *j, struct store_tx *tx, const struct job_event
                                   sql_cstr(from), sql_cstr(job_state_name(row->to)),
                                   sql_int(row->attempt), sql_int(row->took_ms), sql_cstr(j->worker),
                                   sql_text_opt(row->detail));
-    return is_last ? store_exec_last(tx, sql, args) : store_exec(tx, sql, args, NULL);
-}
-
-err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
-                  int64_t now_ms)
-{
-    return event_add(j, tx, row, now_ms, false);
-}
-
-err job_event_add_last(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
-                       int64_t now_ms)
-{
-    return event_add(j, tx, row, now_ms, true);
+    return store_exec(tx, sql, args, NULL);
 }
 
 /* ------------------------------------------------------------------ telling */

@@ -254,9 +254,6 @@ struct job_event_row {
 /* Writes the row that belongs to a change of state, in the same transaction. */
 MUST_USE err job_event_add(struct jobs *j, struct store_tx *tx, const struct job_event_row *row,
                            int64_t now_ms);
-/* The same as the last statement of its transaction (store_exec_last). */
-MUST_USE err job_event_add_last(struct jobs *j, struct store_tx *tx,
-                                const struct job_event_row *row, int64_t now_ms);
 /* A claim took something. */
 void jobs_count_claim(struct jobs *j);
 /* After a commit: tells log, metrics and observer what is new, and wakes those who wait for it. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* lease.c -- keeping a job that was taken (claim.c), giving it back.
  *
- * A claim numbers the lease. All later statements of the worker carry that number, so when somebody
- * else has taken the job meanwhile they match no row, and the transaction fails with ERR_CONFLICT.
- * That, not the clock, keeps effects single; the clock only says when a silent worker may be taken
- * for dead.
+ * A claim numbers the lease, with a number that no claim of the job had. All later statements of
+ * the worker carry it, so when somebody else has taken the job meanwhile they match no row, and the
+ * transaction fails with ERR_CONFLICT. That, not the clock, keeps effects single; the clock only
+ * says when a silent worker may be taken for dead.
  */
 #include <assert.h>
 #include <inttypes.h>

@@ -28,12 +28,13 @@ struct store_backend {
     err (*read)(void *engine, store_read_fn fn, void *arg);
 
     err (*exec)(struct store_tx *tx, const char *sql, struct store_args args, int64_t *ret_changed);
-    /* NULL: as exec. */
-    err (*exec_last)(struct store_tx *tx, const char *sql, struct store_args args);
     /* Runs several statements separated by ";", for migrations. */
     err (*exec_script)(struct store_tx *tx, const char *sql);
     err (*query)(struct store_read *rd, str sql, bool cacheable, struct store_args args,
                  struct store_rows **ret_rows);
+    /* NULL: a statement changes one table. */
+    err (*query_whole)(struct store_tx *tx, str sql, struct store_args args,
+                       struct store_rows **ret_rows);
     bool (*next)(struct store_rows *rows);
     err (*rows_close)(struct store_rows *rows);
     bool (*col_is_null)(struct store_rows *rows, int column);

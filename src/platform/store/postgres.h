@@ -77,7 +77,7 @@ struct pg_conn {
     enum pg_begin begin;
     bool is_claimer; /* one of those that take rows: other settings */
     bool is_begun;   /* BEGIN has arrived */
-    int queued;      /* answers on their way that nobody has waited for */
+    bool is_whole;   /* the next statement is a transaction of its own: no BEGIN, no COMMIT */
     bool is_committing;
     bool may_resend;   /* the last statement met a connection that had died before: send again */
     bool wants_retry;  /* the transaction failed for a reason that another try may not meet */
@@ -121,11 +121,9 @@ void pg_conn_rollback(struct pg_conn *c);
  * may_resend set, all prepared statements are gone and the caller sends once more. */
 MUST_USE err pg_conn_start(struct pg_conn *c, const struct pg_call *call, bool rows,
                            PGresult **ret_result);
-/* Gives a statement along with the next one, whose error is then that of both. A transaction must
- * have begun. */
-MUST_USE err pg_conn_queue(struct pg_conn *c, const struct pg_call *call);
-/* Reads to the end of what pg_conn_start has begun. */
-void pg_conn_finish(struct pg_conn *c);
+/* Reads to the end of what pg_conn_start has begun. What fails there is the end of a transaction
+ * without COMMIT; elsewhere the next step meets the same, and nobody needs to look. */
+err pg_conn_finish(struct pg_conn *c);
 /* Runs SQL of our own that may not be prepared, in the transaction; *ret_text (may be NULL) gets
  * the first value as text. */
 MUST_USE err pg_conn_run(struct pg_conn *c, const char *sql, const char *const *values, int count,
@@ -147,10 +145,11 @@ static inline struct pg_conn *pg_conn_of(struct store_read *rd)
 /* ------------------------------------------------------------------ statements: postgres_stmt.c */
 
 err pg_exec(struct store_tx *tx, const char *sql, struct store_args args, int64_t *ret_changed);
-err pg_exec_last(struct store_tx *tx, const char *sql, struct store_args args);
 err pg_exec_script(struct store_tx *tx, const char *sql);
 err pg_query(struct store_read *rd, str sql, bool cacheable, struct store_args args,
              struct store_rows **ret_rows);
+err pg_query_whole(struct store_tx *tx, str sql, struct store_args args,
+                   struct store_rows **ret_rows);
 void pg_cache_clear(struct pg_conn *c); /* the connection is gone, or its statements are stale */
 /* Checks a value as store.h promises. */
 MUST_USE err pg_value_check(const struct store_value *v, size_t number, const char *sql);
@@ -161,8 +160,9 @@ struct pg_rows {
     struct store_rows rows; /* first: this is what an app holds as its result */
     struct pg_conn *conn;
     struct list_link link; /* in conn->rows */
-    PGresult *row;         /* what the columns are read from */
-    PGresult **kept;       /* rows that had to be read before they were asked for */
+    PGresult *row;         /* what the columns are read from, and where in it */
+    int row_at;
+    PGresult **kept; /* rows that had to be read before they were asked for */
     size_t kept_count, kept_at, kept_bytes;
     char (*texts)[32]; /* numbers asked for as text, by column */
     bool has_row;      /* `row` was not handed out yet */

@@ -4,7 +4,9 @@
  * A connection that broke before BEGIN was answered is made again and the statement sent again:
  * nothing had happened yet. So a restarted server costs nobody an error. One that breaks later
  * fails its transaction; a write runs again from the start (postgres_write.c). One that breaks
- * while COMMIT is under way is told: nobody knows then whether it was stored.
+ * while COMMIT is under way is told: nobody knows then whether it was stored. A claim that is one
+ * statement without BEGIN and COMMIT runs again even so: what nobody heard of is an owner that fell
+ * silent (docs/adr/019).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,7 +39,9 @@ static const char setup_sql[] =
  * that out with the next write: nothing is worth waiting for the disk. And the first row of an
  * index is wanted: sorting all that wait costs more the longer the queue is, but the server's idea
  * of how many wait is a minute old. */
-static const char claim_setup_sql[] = ";SET synchronous_commit = off; SET enable_sort = off";
+static const char claim_setup_sql[] =
+    ";SET synchronous_commit = off; SET enable_sort = off;"
+    "SET default_transaction_isolation = 'read committed'"; /* of a claim without BEGIN */
 
 static const char *const begin_sql[PG_BEGIN_COUNT] = {
     [PG_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -146,7 +150,6 @@ static void disconnect(struct pg_conn *c)
     c->is_begun = false;
     c->streaming = NULL;
     c->drop_name = 0;
-    c->queued = 0;
     pg_cache_clear(c);
 }
 
@@ -263,8 +266,7 @@ static bool send_all(struct pg_conn *c, const struct pg_call *call, int *ret_bef
     const struct pq *pq = &c->engine->pq;
     bool ok = true;
     char text[48];
-    int before = c->queued;
-    c->queued = 0;
+    int before = 0;
     *ret_begin = -1;
     if (c->drop_name) {
         snprintf(text, sizeof text, "DEALLOCATE s%" PRIu64, c->drop_name);
@@ -272,7 +274,7 @@ static bool send_all(struct pg_conn *c, const struct pg_call *call, int *ret_bef
         before++;
         c->drop_name = 0;
     }
-    if (ok && !c->is_begun) {
+    if (ok && !c->is_begun && !c->is_whole) {
         ok = send_plain(c, begin_sql[c->begin]);
         *ret_begin = before++;
     }
@@ -281,18 +283,24 @@ static bool send_all(struct pg_conn *c, const struct pg_call *call, int *ret_bef
     return ok && pq->pipelineSync(c->pq);
 }
 
-void pg_conn_finish(struct pg_conn *c)
+err pg_conn_finish(struct pg_conn *c)
 {
     const struct pq *pq = &c->engine->pq;
+    bool has_ended = false;
+    err e = OK;
     /* Results of one statement end with NULL; two of them mean that nothing comes any more. */
-    for (int nulls = 0; c->pq && nulls < 2 && !pg_conn_is_lost(c);) {
+    for (int nulls = 0; c->pq && nulls < 2 && !has_ended && !pg_conn_is_lost(c);) {
         PGresult *result = pq->getResult(c->pq);
-        bool is_sync = result && pq->resultStatus(result) == PGRES_PIPELINE_SYNC;
+        ExecStatusType status = result ? pq->resultStatus(result) : PGRES_EMPTY_QUERY;
         nulls = result ? 0 : nulls + 1;
+        if (status == PGRES_FATAL_ERROR)
+            e = err_first(e, pg_error(c, result, "committing", NULL));
         pq->clear(result);
-        if (is_sync)
-            break;
+        has_ended = status == PGRES_PIPELINE_SYNC;
     }
+    if (!e.code && !has_ended && pg_conn_is_lost(c))
+        e = pg_error(c, NULL, "committing", NULL);
+    return e;
 }
 
 static bool is_good(ExecStatusType status)
@@ -335,15 +343,6 @@ static err start_once(struct pg_conn *c, const struct pg_call *call, bool rows,
         return is_empty ? ERR(ERR_INTERNAL, "an SQL statement is empty") : e;
     }
     *ret_result = result;
-    return OK;
-}
-
-err pg_conn_queue(struct pg_conn *c, const struct pg_call *call)
-{
-    TRY(pg_rows_keep(c));
-    if (!send_call(c, call, &c->queued))
-        return pg_error(c, NULL, "sending a statement", NULL);
-    c->queued++;
     return OK;
 }
 
@@ -398,15 +397,13 @@ err pg_conn_commit(struct pg_conn *c)
         return OK; /* no statement ran */
     const struct pg_call call = { .sql = "COMMIT" };
     PGresult *result = NULL;
-    bool has_queued = c->queued > 0;
     c->is_committing = true;
     err e = start_once(c, &call, false, &result);
     bool is_lost = e.code && pg_conn_is_lost(c);
     if (is_lost)
         c->wants_retry = false; /* it may have been stored */
     c->is_committing = false;
-    /* What went before it may have failed: then the server skipped the COMMIT. */
-    c->is_begun = e.code && has_queued;
+    c->is_begun = false;
     if (e.code)
         return e.code == ERR_IO && is_lost ? e : err_wrap(e, "committing");
     bool is_stored = strcmp(pq->cmdStatus(result), "COMMIT") == 0;

@@ -52,6 +52,7 @@ static err take(struct pg_rows *r, PGresult *result)
         r->row = result;
         return OK;
     }
+    bool is_all = status == PGRES_TUPLES_OK && pq->ntuples(result) > 0;
     r->is_done = true;
     c->streaming = NULL;
     err e = OK;
@@ -59,9 +60,11 @@ static err take(struct pg_rows *r, PGresult *result)
         e = OK;
     else if (status != PGRES_TUPLES_OK)
         e = pg_error(c, result, "querying", NULL);
-    pq->clear(result);
-    pg_conn_finish(c);
-    return e;
+    if (is_all) /* all rows at once, or none: what was asked for as a whole */
+        r->row = result;
+    else
+        pq->clear(result);
+    return err_first(e, pg_conn_finish(c));
 }
 
 err pg_rows_first(struct pg_rows *r, PGresult *result)
@@ -123,8 +126,13 @@ bool pg_rows_next(struct store_rows *rows)
         r->has_row = false;
         return true;
     }
+    if (r->row && r->row_at + 1 < pq_of(r)->ntuples(r->row)) {
+        r->row_at++;
+        return true;
+    }
     pq_of(r)->clear(r->row);
     r->row = NULL;
+    r->row_at = 0;
     if (r->kept_at < r->kept_count) {
         r->row = r->kept[r->kept_at++];
         return true;
@@ -202,7 +210,7 @@ static bool is_absent(const struct pg_rows *r, int column)
 {
     const struct pq *pq = pq_of(r);
     assert(column >= 0 && (!r->row || column < pq->nfields(r->row)));
-    return !r->row || pq->getisnull(r->row, 0, column);
+    return !r->row || pq->getisnull(r->row, r->row_at, column);
 }
 
 static struct number number_of(struct pg_rows *r, int column)
@@ -211,8 +219,8 @@ static struct number number_of(struct pg_rows *r, int column)
     struct number n = { 0 };
     if (is_absent(r, column))
         return n;
-    const char *bytes = pq->getvalue(r->row, 0, column);
-    int len = pq->getlength(r->row, 0, column);
+    const char *bytes = pq->getvalue(r->row, r->row_at, column);
+    int len = pq->getlength(r->row, r->row_at, column);
     uint64_t bits = be_bits(bytes, len < 8 ? len : 8);
     n.is_number = true;
     switch (pq->ftype(r->row, column)) {
@@ -288,7 +296,8 @@ str pg_col_bytes(struct store_rows *rows, int column)
         return STR_NONE;
     struct number n = number_of(r, column);
     if (!n.is_number)
-        return str_from(pq->getvalue(r->row, 0, column), (size_t)pq->getlength(r->row, 0, column));
+        return str_from(pq->getvalue(r->row, r->row_at, column),
+                        (size_t)pq->getlength(r->row, r->row_at, column));
     if (!r->texts)
         r->texts = calloc((size_t)pq->nfields(r->row), sizeof *r->texts);
     if (!r->texts)

@@ -232,7 +232,6 @@ static err text_make(str sql, struct store_args args, struct params *p, struct b
     return OK;
 }
 
-/* ret_result NULL: it goes along with the next one. */
 static err statement_start(struct pg_conn *c, str sql, bool cacheable, struct store_args args,
                            bool rows, PGresult **ret_result)
 {
@@ -257,7 +256,7 @@ static err statement_start(struct pg_conn *c, str sql, bool cacheable, struct st
         call.name = cacheable || was_seen(c, hash) ? ++c->name_count : 0;
     }
     if (!e.code)
-        e = ret_result ? pg_conn_start(c, &call, rows, ret_result) : pg_conn_queue(c, &call);
+        e = pg_conn_start(c, &call, rows, ret_result);
     if (!e.code && call.sql && call.name)
         cache_add(c, sql, hash, call.name, &info, args, &p);
     buf_deinit(&text);
@@ -307,17 +306,6 @@ err pg_exec(struct store_tx *tx, const char *sql, struct store_args args, int64_
     return OK;
 }
 
-err pg_exec_last(struct store_tx *tx, const char *sql, struct store_args args)
-{
-    struct pg_conn *c = pg_conn_of(tx->read);
-    if (c->failure.code)
-        return c->failure;
-    if (!c->is_begun)
-        return pg_exec(tx, sql, args, NULL);
-    err e = statement_start(c, str_of(sql), true, args, false, NULL);
-    return e.code ? pg_spoil(c, e) : OK;
-}
-
 /* Two processes may migrate at once: the second waits, and then finds the work done, because its
  * transaction runs again. */
 static err script_run(struct pg_conn *c, const char *sql)
@@ -362,7 +350,7 @@ err pg_query(struct store_read *rd, str sql, bool cacheable, struct store_args a
     struct pg_rows *r = NULL;
     if (c->failure.code)
         return c->failure;
-    err e = statement_run(c, sql, cacheable, args, true, &result);
+    err e = statement_run(c, sql, cacheable, args, !c->is_whole, &result);
     if (!e.code)
         e = pg_rows_new(c, &r);
     if (!e.code)
@@ -378,4 +366,16 @@ err pg_query(struct store_read *rd, str sql, bool cacheable, struct store_args a
     }
     *ret_rows = &r->rows;
     return OK;
+}
+
+err pg_query_whole(struct store_tx *tx, str sql, struct store_args args,
+                   struct store_rows **ret_rows)
+{
+    struct pg_conn *c = pg_conn_of(tx->read);
+    if (c->is_begun || c->begin != PG_BEGIN_CLAIM)
+        return pg_spoil(c, ERR(ERR_INTERNAL, "store_query_whole is all that a claim does"));
+    c->is_whole = true;
+    err e = pg_query(tx->read, sql, false, args, ret_rows);
+    c->is_whole = false;
+    return e;
 }

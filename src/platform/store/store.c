@@ -215,12 +215,6 @@ err store_exec(struct store_tx *tx, const char *sql, struct store_args args, int
     return tx->backend->exec(tx, sql, args, ret_changed);
 }
 
-err store_exec_last(struct store_tx *tx, const char *sql, struct store_args args)
-{
-    return tx->backend->exec_last ? tx->backend->exec_last(tx, sql, args)
-                                  : tx->backend->exec(tx, sql, args, NULL);
-}
-
 err store_query(struct store_read *rd, const char *sql, struct store_args args,
                 struct store_rows **ret_rows)
 {
@@ -231,6 +225,19 @@ err store_query_dynamic(struct store_read *rd, str sql, struct store_args args,
                         struct store_rows **ret_rows)
 {
     return rd->backend->query(rd, sql, false, args, ret_rows);
+}
+
+err store_query_whole(struct store_tx *tx, str sql, struct store_args args,
+                      struct store_rows **ret_rows)
+{
+    if (!tx->backend->query_whole)
+        return ERR(ERR_INTERNAL, "store_query_whole on an engine that does not chain");
+    return tx->backend->query_whole(tx, sql, args, ret_rows);
+}
+
+bool store_chains(const struct store *s)
+{
+    return s->backend->query_whole != NULL;
 }
 
 bool store_next(struct store_rows *rows)

@@ -179,9 +179,6 @@ struct store_args {
  * ERR_CONFLICT; NULL in a NOT NULL column, or a value of the wrong type, is ERR_INVALID. */
 MUST_USE err store_exec(struct store_tx *tx, const char *sql, struct store_args args,
                         int64_t *ret_changed);
-/* Same for the last statement of a transaction. With PostgreSQL it travels with the commit, and the
- * commit's answer is its own: OK here means that it was sent. */
-MUST_USE err store_exec_last(struct store_tx *tx, const char *sql, struct store_args args);
 
 /* Runs a query as far as its first row; also INSERT/UPDATE/DELETE ... RETURNING with
  * store_tx_read(tx) as rd.
@@ -194,6 +191,15 @@ MUST_USE err store_query(struct store_read *rd, const char *sql, struct store_ar
 /* Same for SQL that was built at run time (filters): not cached; the text is copied. */
 MUST_USE err store_query_dynamic(struct store_read *rd, str sql, struct store_args args,
                                  struct store_rows **ret_rows);
+/* Same for SQL that is all that its store_write_claim does, where store_chains says true. Nothing
+ * but the statement travels: OK means that it is stored. When the connection breaks
+ * under way it may have been stored, and fn runs again all the same. The text is PostgreSQL's, but
+ * for placeholders and words. */
+MUST_USE err store_query_whole(struct store_tx *tx, str sql, struct store_args args,
+                               struct store_rows **ret_rows);
+/* Can one statement change several tables, by WITH changed AS (UPDATE ... RETURNING ...)? SQLite
+ * cannot. */
+bool store_chains(const struct store *s);
 bool store_next(struct store_rows *rows);
 MUST_USE err store_rows_close(struct store_rows *rows); /* accepts NULL */
 

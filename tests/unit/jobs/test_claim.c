@@ -97,7 +97,7 @@ static void the_best_are_taken_within_their_limits(void **state)
         assert_int_equal(job->info.priority, job->kind->concurrent_max ? 5 : 9);
         assert_int_equal(job->info.state, JOB_RUNNING);
         assert_int_equal(job->info.attempts, 1);
-        assert_int_equal(job->lease_no, 1);
+        assert_true(job->lease_no >= 1);
         assert_int_equal(job->info.lease_until_ms, job_lease_end_ms(f->jobs, now_ms));
         assert_int_equal(job->waited_ms, now_ms - job->info.next_try_ms);
     }
@@ -117,6 +117,42 @@ static void the_best_are_taken_within_their_limits(void **state)
     take(f, &h, 2, 64, now_ms);
     assert_int_equal(h.got.count, 0);
     drop(&h);
+}
+
+static err claim_undo(struct store_tx *tx, void *arg)
+{
+    return store_exec(tx,
+                      "UPDATE jobs SET state = 'queued', worker = NULL, lease_no = 0, attempts = 0,"
+                      " lease_until_ms = NULL, started_ms = NULL",
+                      NO_ARGS, NULL);
+}
+
+static err fence_write(struct store_tx *tx, void *arg)
+{
+    return job_fence(arg, tx);
+}
+
+/* PostgreSQL does not wait for the disk when a job is taken: a crash leaves the row as it was
+ * before. If this failed, who held the lost lease and who takes the job next would both change what
+ * it makes: even another thread of the same process. */
+static void a_lease_that_a_crash_lost_is_fenced_off(void **state)
+{
+    struct fixture *f = *state;
+    struct hand lost = { { NULL }, { 0 } }, next = { { NULL }, { 0 } };
+    if (!store_chains(f->store))
+        skip(); /* SQLite has the claim on the disk before anybody hears of it */
+    add(f, "t.note", 1, 0);
+    take(f, &lost, 1, 1, clock_wall_ms() + 1000);
+    assert_int_equal(lost.got.count, 1);
+    assert_int_equal(store_write(f->store, fence_write, lost.jobs[0]).code, ERR_NONE);
+    assert_int_equal(store_write(f->store, claim_undo, NULL).code, ERR_NONE);
+    assert_int_equal(store_write(f->store, fence_write, lost.jobs[0]).code, ERR_CONFLICT);
+    take(f, &next, 1, 4, clock_wall_ms() + 1000);
+    assert_int_equal(next.got.count, 1);
+    assert_int_equal(store_write(f->store, fence_write, lost.jobs[0]).code, ERR_CONFLICT);
+    assert_int_equal(store_write(f->store, fence_write, next.jobs[0]).code, ERR_NONE);
+    drop(&lost);
+    drop(&next);
 }
 
 static void what_is_not_due_is_left(void **state)
@@ -221,7 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_best_are_taken_within_their_limits), T(what_is_not_due_is_left),
         T(one_thread_takes_for_all_that_sleep),    T(a_full_kind_does_not_keep_others_waiting),
-        T(what_nobody_is_left_for_goes_back),
+        T(what_nobody_is_left_for_goes_back),      T(a_lease_that_a_crash_lost_is_fenced_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -378,32 +378,84 @@ static void test_looking_then_acting_is_safe(void **state)
     assert_int_equal(place_int(p, "SELECT max(number) FROM note", NO_ARGS), LOOKERS * LOOKS - 1);
 }
 
-/* ------------------------------------------------------------------ a last statement */
+/* ------------------------------------------------------------------ one statement is all */
 
-static err write_twice_last(struct store_tx *tx, void *arg)
+struct whole {
+    const char *sql;
+    int64_t number, stored; /* stored: what the statement answers */
+};
+
+static err whole_write(struct store_tx *tx, void *arg)
 {
-    const int64_t *number = arg;
-    TRY(store_exec(tx, insert_note, ARGS(sql_int(1), sql_int(*number)), NULL));
-    return store_exec_last(tx, insert_note, ARGS(sql_int(1), sql_int(*number + 1)));
+    struct whole *w = arg;
+    struct store_rows *rows;
+    TRY(store_query_whole(tx, str_of(w->sql), ARGS(sql_int(w->number)), &rows));
+    w->stored = 0;
+    while (store_next(rows))
+        w->stored += store_col_int(rows, 0);
+    return store_rows_close(rows);
 }
 
-/* If this failed, half a transaction would stay, or its connection would be useless afterwards. */
-static void test_last_statement_fails_the_transaction(void **state)
+static err whole_is_second(struct store_tx *tx, void *arg)
+{
+    TRY(store_exec(tx, insert_note, ARGS(sql_int(9), sql_int(9)), NULL));
+    return whole_write(tx, arg);
+}
+
+/* Two tables by one statement: the first is told of in the second. */
+static const char chained[] =
+    "WITH told AS (INSERT INTO note (writer, number) VALUES (1, ?1) RETURNING number), "
+    "said AS (INSERT INTO parent (id) SELECT number FROM told) SELECT number FROM told";
+static const char orphan[] = "INSERT INTO child (parent_id) VALUES (?1) RETURNING 1";
+
+/* If this failed, what was told as taken would not be stored, half a statement would stay, or its
+ * connection would be useless afterwards. */
+static void test_a_statement_is_a_whole_write(void **state)
 {
     struct place *p = *state;
-    int64_t number = 1;
-    assert_ok(store_write_claim(p->store, write_twice_last, &number));
-    assert_int_equal(place_int(p, count_notes, NO_ARGS), 2);
-    for (int i = 0; i < 3; i++) {
-        number = 0; /* the last one breaks the rule */
-        assert_int_equal(store_write_claim(p->store, write_twice_last, &number).code, ERR_CONFLICT);
-        assert_int_equal(store_write(p->store, write_twice_last, &number).code, ERR_CONFLICT);
-        assert_int_equal(place_int(p, count_notes, NO_ARGS), 2 * (i + 1));
-        number = 10 * (i + 1);
-        assert_ok(i % 2 ? store_write(p->store, write_twice_last, &number)
-                        : store_write_claim(p->store, write_twice_last, &number));
-        assert_int_equal(place_int(p, count_notes, NO_ARGS), 2 * (i + 2));
+    struct whole w = { chained, 1, 0 };
+    if (!store_chains(p->store)) {
+        assert_err(store_write_claim(p->store, whole_write, &w), ERR_INTERNAL);
+        return;
     }
+    for (int i = 0; i < 4; i++) {
+        w = (struct whole){ chained, i + 1, 0 };
+        assert_ok(store_write_claim(p->store, whole_write, &w));
+        assert_int_equal(w.stored, i + 1);
+        assert_int_equal(place_int(p, count_notes, NO_ARGS), i + 1);
+        assert_int_equal(place_int(p, "SELECT count(*) FROM parent", NO_ARGS), i + 1);
+        /* It breaks the rule of a table. */
+        assert_err(store_write_claim(p->store, whole_write, &w), ERR_CONFLICT);
+        /* It answers with its row, and is wrong only at the end of the transaction. */
+        w = (struct whole){ orphan, 1000, 0 };
+        assert_err(store_write_claim(p->store, whole_write, &w), ERR_CONFLICT);
+        assert_int_equal(place_int(p, "SELECT count(*) FROM child", NO_ARGS), 0);
+    }
+    w = (struct whole){ orphan, 1, 0 };
+    assert_ok(store_write_claim(p->store, whole_write, &w));
+    w = (struct whole){ chained, 10, 0 };
+    assert_err(store_write_claim(p->store, whole_is_second, &w), ERR_INTERNAL);
+    assert_err(store_write(p->store, whole_write, &w), ERR_INTERNAL);
+    assert_int_equal(place_int(p, count_notes, NO_ARGS), 4);
+}
+
+/* If this failed, claims on a server whose administrator wants SERIALIZABLE would beat each other.
+ */
+static void test_a_whole_write_sees_rows_as_they_are(void **state)
+{
+    struct place *p = *state;
+    struct store *s = NULL;
+    char url[sizeof p->url + 64];
+    if (!store_chains(p->store))
+        skip(); /* one writer */
+    snprintf(url, sizeof url, "%s%%20-cdefault_transaction_isolation%%3Dserializable", p->url);
+    assert_ok(store_open(&(struct store_options){ .url = url }, &s));
+    struct whole w = {
+        "SELECT ?1 WHERE current_setting('transaction_isolation') = 'read committed'", 7, 0
+    };
+    assert_ok(store_write_claim(s, whole_write, &w));
+    assert_int_equal(w.stored, 7);
+    store_close(s);
 }
 
 int main(void)
@@ -419,7 +471,8 @@ int main(void)
         WITH_PLACE(test_later_from_done),
         WITH_PLACE(test_log_does_not_grow_for_ever),
         WITH_PLACE(test_looking_then_acting_is_safe),
-        WITH_PLACE(test_last_statement_fails_the_transaction),
+        WITH_PLACE(test_a_statement_is_a_whole_write),
+        WITH_PLACE(test_a_whole_write_sees_rows_as_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
