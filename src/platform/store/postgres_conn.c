@@ -21,7 +21,8 @@ enum {
     DOWN_MS = 500,
 };
 
-/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. Planning with a
+/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. A connection that
+ * listens or holds locks is idle for days (idle_session_timeout). Planning with a
  * just-in-time compiler takes longer than our statements do. Our SQL expects an index to be used
  * where there is one, as SQLite does: a plan made while a table was empty would read all of it
  * later, until the server has looked at the table again (enable_seqscan). With Citus, what a write
@@ -29,7 +30,8 @@ enum {
  * synced: ten times slower. Where Citus is not, a setting of its name means nothing. */
 static const char setup_sql[] =
     "SET synchronous_commit = on; SET statement_timeout = '120s'; SET lock_timeout = '30s';"
-    "SET idle_in_transaction_session_timeout = '300s'; SET jit = off; SET enable_seqscan = off;"
+    "SET idle_in_transaction_session_timeout = '300s'; SET idle_session_timeout = 0;"
+    "SET jit = off; SET enable_seqscan = off;"
     "SET TimeZone = 'UTC'; SET client_min_messages = 'error';"
     "SET citus.multi_shard_modify_mode = 'sequential'";
 
