@@ -224,7 +224,13 @@ static err open_store(struct house *h, bool may_be_moved)
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->migrations)
             TRY(store_migrate(h->store, h->apps[i]->name, h->apps[i]->migrations));
-    return house_open_blobs(h);
+    TRY(house_open_blobs(h));
+    if (!setting_str(h, "SKERRY_BLOBS").len)
+        return OK; /* beside its store: nobody else comes there by mistake */
+    char id[HEX_ID_BYTES];
+    TRY(house_blobs_url(h, &url));
+    TRY(move_installation(h->store, id));
+    return move_blobs_claim(h->blobs, url, id);
 }
 
 static err open_jobs(struct house *h)

@@ -112,6 +112,28 @@ err move_installation(struct store *s, char ret_id[HEX_ID_BYTES])
     return OK;
 }
 
+/* ------------------------------------------------------------------ whose blobs */
+
+/* A text beside the objects. */
+static const char owner_folder[] = "installation", owner_name[] = "id";
+
+err move_blobs_claim(struct blobs *b, const char *where, const char *id)
+{
+    arena keep;
+    str found = STR_NONE;
+    arena_init(&keep, 4 * NOTE_BYTES_MAX);
+    err e = blobs_text_get(b, owner_folder, owner_name, &keep, NOTE_BYTES_MAX, &found);
+    if (e.code == ERR_NOT_FOUND)
+        e = blobs_text_put(b, owner_folder, owner_name, str_of(id));
+    else if (!e.code && !str_eq(str_trim(found), str_of(id)))
+        e = ERR(ERR_CONFLICT,
+                "'%.60s' has the blobs of another installation: name another place (or, if that "
+                "one is gone for good, delete '%s/%s' there)",
+                where, owner_folder, owner_name);
+    arena_deinit(&keep);
+    return e;
+}
+
 /* ------------------------------------------------------------------ at the door */
 
 err move_admit(struct store *s, bool may_be_moved)

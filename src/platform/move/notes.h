@@ -15,6 +15,7 @@
 #define SKERRY_MOVE_NOTES_H
 
 #include "base/rand.h"
+#include "platform/blobs/blobs.h"
 #include "platform/store/store.h"
 
 enum { NOTE_BYTES_MAX = 4000 };
@@ -36,6 +37,10 @@ MUST_USE err move_notes_write(struct store *s, const struct move_note *notes, si
 
 /* Who this is; given a name now if it has none. */
 MUST_USE err move_installation(struct store *s, char ret_id[HEX_ID_BYTES]);
+
+/* These blobs, shown as `where`, become installation `id`'s, unless they are somebody else's, whose
+ * collection would remove what our rows name: ERR_CONFLICT, with what to do. */
+MUST_USE err move_blobs_claim(struct blobs *b, const char *where, const char *id);
 
 /* May the installation be used? ERR_CONFLICT, with what to do, for the unfinished target of a move
  * or restore and, unless may_be_moved, for one that moved away. */

@@ -21,6 +21,10 @@
 
 enum { PG_ERROR_STATE_BYTES = 6, PG_WHERE_BYTES = 160 };
 
+#define PG_POOLED_TEXT                                                                             \
+    "%s is behind a proxy that pools by transaction (name the server itself in SKERRY_DB, or "     \
+    "set pool_mode=session there)"
+
 /* Our types, by the numbers that PostgreSQL gives them. */
 enum pg_type {
     PG_UNKNOWN = 0, /* the server finds it out */

@@ -21,8 +21,7 @@ enum {
     DOWN_MS = 500,
 };
 
-/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. A connection that
- * listens or holds locks is idle for days (idle_session_timeout). Planning with a
+/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. Planning with a
  * just-in-time compiler takes longer than our statements do. Our SQL expects an index to be used
  * where there is one, as SQLite does: a plan made while a table was empty would read all of it
  * later, until the server has looked at the table again (enable_seqscan). With Citus, what a write
@@ -30,10 +29,15 @@ enum {
  * synced: ten times slower. Where Citus is not, a setting of its name means nothing. */
 static const char setup_sql[] =
     "SET synchronous_commit = on; SET statement_timeout = '120s'; SET lock_timeout = '30s';"
-    "SET idle_in_transaction_session_timeout = '300s'; SET idle_session_timeout = 0;"
-    "SET jit = off; SET enable_seqscan = off;"
+    "SET idle_in_transaction_session_timeout = '300s'; SET jit = off; SET enable_seqscan = off;"
     "SET TimeZone = 'UTC'; SET client_min_messages = 'error';"
     "SET citus.multi_shard_modify_mode = 'sequential'";
+
+/* A connection that listens, or holds a lock, is idle for days, and a role may say otherwise. Older
+ * servers do not know these, and are to be told apart by their version, not by this. */
+static const char quiet_sql[] =
+    "SELECT set_config(name, '0', false) FROM pg_settings"
+    " WHERE name IN ('idle_session_timeout', 'transaction_timeout');";
 
 /* A row that was taken just before the server crashed is free again then, and whoever took it finds
  * that out with the next write: nothing is worth waiting for the disk. And the first row of an
@@ -57,6 +61,7 @@ static const struct {
     { "23", ERR_CONFLICT },                         /* unique, foreign key, check */
     { "22", ERR_INVALID },                          /* a value of the wrong form */
     { "42804", ERR_INVALID },                       /* of the wrong type */
+    { "25006", ERR_BUSY },                          /* no writes for now */
     { "40", ERR_BUSY },                             /* somebody else was faster, again and again */
     { "53100", ERR_NO_SPACE },                      /* disk full */
     { "53200", ERR_NO_MEMORY }, { "53", ERR_BUSY }, /* too many connections */
@@ -67,6 +72,11 @@ static const struct {
     { "28", ERR_DENIED },       { "42501", ERR_DENIED },  { "58", ERR_IO },
     { "XX001", ERR_CORRUPT },   { "XX002", ERR_CORRUPT },
 };
+
+#define STATE_READ_ONLY "25006"
+static const char hint_writes[] = "it is a standby, or default_transaction_read_only is on";
+static const char hint_owner[] =
+    "make the role of SKERRY_DB the owner of the database, or GRANT it USAGE and CREATE ON SCHEMA";
 
 static enum err_code code_of(const char *state)
 {
@@ -117,6 +127,13 @@ err pg_error(struct pg_conn *c, const PGresult *result, const char *doing, const
     enum err_code code = is_lost ? ERR_BUSY : code_of(c->state);
     str line = str_of(text ? text : c->pq ? pq->errorMessage(c->pq) : "no connection");
     line = str_trim(str_split(&line, '\n'));
+    if (strcmp(c->state, STATE_READ_ONLY) == 0)
+        return ERR(code, "%s: %s takes no writes: %.*s (%s)", doing, c->engine->where,
+                   STR_ARG(line), hint_writes);
+    if (strcmp(c->state, "42P05") == 0) /* a prepared statement of another connection */
+        return ERR(ERR_UNSUPPORTED, PG_POOLED_TEXT, c->engine->where);
+    if (strcmp(c->state, "42501") == 0)
+        return ERR(code, "%s: %s: %.*s (%s)", doing, c->engine->where, STR_ARG(line), hint_owner);
     switch ((int)code) {
     case ERR_NO_SPACE:
         return ERR(code, "%s: no room on the disk of %s (nothing was changed; make room there)",
@@ -152,17 +169,41 @@ static void disconnect(struct pg_conn *c)
     pg_cache_clear(c);
 }
 
+/* Why libpq did not connect, by its words or the server's (in English; another language gets the
+ * last of these), and what to do. */
+static const struct {
+    const char *words, *todo;
+    enum err_code code;
+} refusals[] = {
+    { "password", "correct SKERRY_DB", ERR_DENIED },
+    { "authentication", "correct SKERRY_DB", ERR_DENIED },
+    { "pg_hba", "correct SKERRY_DB, or let it in there", ERR_DENIED },
+    { "permission denied", "GRANT CONNECT ON DATABASE, or correct SKERRY_DB", ERR_DENIED },
+    { "too many c", "raise max_connections or the role's CONNECTION LIMIT: a server takes up to 22",
+      ERR_BUSY }, /* clients already, connections for role or database */
+    { "connection slots", "raise max_connections: a server takes up to 22", ERR_BUSY },
+    { "read-only", hint_writes, ERR_BUSY },
+    { "certificate", "correct sslmode or sslrootcert in SKERRY_DB", ERR_BUSY },
+    { "SSL", "correct sslmode in SKERRY_DB, or switch TLS on there", ERR_BUSY },
+    { "host name", "correct the host in SKERRY_DB", ERR_BUSY },
+    { "database \"", "CREATE DATABASE, or correct SKERRY_DB", ERR_BUSY },
+    { "", "start the server, or correct SKERRY_DB", ERR_BUSY },
+};
+
 /* The reason in libpq's words names host, port and user; never the password. */
 static err connect_error(struct pg_conn *c)
 {
     str line = str_of(c->pq ? c->engine->pq.errorMessage(c->pq) : "out of memory");
     line = str_trim(str_split(&line, '\n'));
-    bool is_denied = str_contains(line, STR("authentication")) ||
-                     str_contains(line, STR("password")) || str_contains(line, STR("pg_hba")) ||
-                     str_contains(line, STR("permission denied"));
-    return ERR(is_denied ? ERR_DENIED : ERR_BUSY, "connecting to %s: %.*s (%s)", c->engine->where,
-               STR_ARG(str_sub(line, 0, 120)),
-               is_denied ? "correct SKERRY_DB" : "start the server, or correct SKERRY_DB");
+    /* connection to server at "host", port n failed: what we say ourselves, unless there are several */
+    ptrdiff_t failed = str_find(line, STR(" failed: "));
+    if (str_starts(line, STR("connection to server")) && failed > 0 && !strchr(c->engine->where, ','))
+        line = str_sub(line, (size_t)failed + sizeof " failed: " - 1, line.len);
+    size_t i = 0;
+    while (!str_contains(line, str_of(refusals[i].words)))
+        i++;
+    return ERR(refusals[i].code, "connecting to %s: %.*s (%s)", c->engine->where,
+               STR_ARG(str_sub(line, 0, 120)), refusals[i].todo);
 }
 
 err pg_conn_connect(struct pg_conn *c)
@@ -176,10 +217,12 @@ err pg_conn_connect(struct pg_conn *c)
                                  "keepalives_idle",
                                  "tcp_user_timeout",
                                  "fallback_application_name",
+                                 "target_session_attrs", /* of several hosts, the first */
                                  "dbname",
                                  "client_encoding",
                                  NULL };
-    const char *const values[] = { "5", "30", "30000", "skerry", s->url, "UTF8", NULL };
+    const char *const values[] = { "5",    "30", "30000", "skerry", "read-write", s->url,
+                                   "UTF8", NULL };
     c->pq = s->pq.connectdbParams(keys, values, 1);
     err e = OK;
     if (!c->pq || s->pq.status(c->pq) != CONNECTION_OK) {
@@ -187,11 +230,11 @@ err pg_conn_connect(struct pg_conn *c)
         atomic_store(&s->down_until_ns, clock_mono_ns() + DOWN_MS * INT64_C(1000000));
     } else {
         s->pq.setNoticeReceiver(c->pq, no_notices, NULL);
-        char sql[sizeof setup_sql + sizeof claim_setup_sql + 160];
+        char sql[sizeof setup_sql + sizeof quiet_sql + sizeof claim_setup_sql + 160];
         snprintf(sql, sizeof sql,
                  "SELECT set_config('application_name', left('skerry %s ' ||"
-                 " coalesce(current_schema(), ''), 63), false);%s%s",
-                 s->instance, setup_sql, c->is_claimer ? claim_setup_sql : "");
+                 " coalesce(current_schema(), ''), 63), false);%s%s%s",
+                 s->instance, quiet_sql, setup_sql, c->is_claimer ? claim_setup_sql : "");
         PGresult *result = s->pq.exec(c->pq, sql);
         if (s->pq.resultStatus(result) != PGRES_COMMAND_OK)
             e = pg_error(c, result, "setting up a connection", NULL);
@@ -424,7 +467,8 @@ void pg_conn_rollback(struct pg_conn *c)
         if (e.code)
             disconnect(c); /* the server rolls back what it has no connection for */
     }
-    if (pg_conn_is_lost(c))
+    /* A new one finds the server that takes writes, or this one after its change of mind. */
+    if (pg_conn_is_lost(c) || strcmp(c->state, STATE_READ_ONLY) == 0)
         disconnect(c);
     c->is_begun = false;
 }
