@@ -332,6 +332,18 @@ class DiskFull(unittest.TestCase):
         connection.close()
         self.assertEqual(self.server.stop(), 0)
 
+    def test_a_disk_that_is_read_only_says_so(self):
+        self.server.cli("status")
+        subprocess.run(["mount", "-o", "remount,ro", self.home], check=True)
+        for words in (["serve"], ["status"], ["backup", self.home / "backup"]):
+            done = subprocess.run([harness.BINARY, *words], env=self.server.environment(), cwd="/", capture_output=True,
+                                  stdin=subprocess.DEVNULL, text=True, timeout=60)
+            self.assertEqual(done.returncode, 10, done.stderr)
+            self.assertRegex(done.stderr, "[Rr]ead-only")
+        subprocess.run(["mount", "-o", "remount,rw", self.home], check=True)
+        self.server.start()
+        self.assertEqual(self.server.stop(), 0)
+
     def test_a_start_on_a_full_disk_says_so(self):
         self.fill()
         done = subprocess.run([harness.BINARY, "serve"], env=self.server.environment(), cwd="/", capture_output=True,
