@@ -248,7 +248,8 @@ class Restarts(OnPostgres):
 
 class TwoServers(OnPostgres):
     def test_a_revoked_key_is_refused_by_both(self):
-        one, two = self.start("keys"), self.start("keys")
+        one = self.start("keys")
+        two = self.start("keys", SKERRY_BLOBS=f"file:{one.home}/blobs")
         made = json.loads(one.cli("key", "create", "alice", "admin", "--json").stdout)
         bearer = {"Authorization": f"Bearer {made['key']}"}
         deadline = time.monotonic() + 10
@@ -264,6 +265,24 @@ class TwoServers(OnPostgres):
             time.sleep(0.02)
         for server in (one, two):
             self.assertEqual(server.get("/v1/status", headers=bearer).status, 401)
+
+    def test_other_blobs_than_those_of_the_others_are_refused(self):
+        """What one writes the other would miss. Alone, a server may have other blobs from now on."""
+        one = self.start("apart")
+        two = harness.Server(env={"SKERRY_DB": self.url("apart")}, start=False)
+        self.addCleanup(two.close)
+        for words in (["serve"], ["status"]):
+            done = two.cli(*words, check=False)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertIn(b"SKERRY_BLOBS", done.stderr)
+        self.assertEqual(one.cli("status").returncode, 0)
+        one.stop()
+        two.start()
+        with self.assertRaisesRegex(AssertionError, "SKERRY_BLOBS"):
+            one.start()
+        one.process = None
+        two.stop()
+        one.start()
 
     def test_jobs_of_one_run_on_either_and_once(self):
         """Two of our servers, each with its home, on one database: every job runs once."""
