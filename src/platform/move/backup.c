@@ -465,7 +465,9 @@ static err lock_folder(const char *folder, int *ret_fd)
     char path[FS_PATH_BYTES];
     TRY(fs_join(path, folder, "backup.lock"));
     err e = fs_lock(path, STR("a backup"), ret_fd);
-    return e.code != ERR_CONFLICT ? e : err_wrap(e, "another backup or restore uses '%.60s'", folder);
+    if (e.code != ERR_CONFLICT)
+        return e;
+    return err_wrap(e, "another backup or restore uses '%.60s'", folder);
 }
 
 err backup_place_open(const struct backup_place *place, struct backup_open_place *ret_place)

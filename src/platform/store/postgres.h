@@ -21,8 +21,8 @@
 
 enum { PG_ERROR_STATE_BYTES = 6, PG_WHERE_BYTES = 160 };
 
-#define PG_POOLED_TEXT                                                                             \
-    "%s is behind a proxy that pools by transaction (name the server itself in SKERRY_DB, or "     \
+#define PG_POOLED_TEXT                                                                         \
+    "%s is behind a proxy that pools by transaction (name the server itself in SKERRY_DB, or " \
     "set pool_mode=session there)"
 
 /* Our types, by the numbers that PostgreSQL gives them. */

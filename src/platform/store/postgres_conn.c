@@ -35,9 +35,8 @@ static const char setup_sql[] =
 
 /* A connection that listens, or holds a lock, is idle for days, and a role may say otherwise. Older
  * servers do not know these, and are to be told apart by their version, not by this. */
-static const char quiet_sql[] =
-    "SELECT set_config(name, '0', false) FROM pg_settings"
-    " WHERE name IN ('idle_session_timeout', 'transaction_timeout');";
+static const char quiet_sql[] = "SELECT set_config(name, '0', false) FROM pg_settings"
+                                " WHERE name IN ('idle_session_timeout', 'transaction_timeout');";
 
 /* A row that was taken just before the server crashed is free again then, and whoever took it finds
  * that out with the next write: nothing is worth waiting for the disk. And the first row of an
@@ -61,7 +60,6 @@ static const struct {
     { "23", ERR_CONFLICT },                         /* unique, foreign key, check */
     { "22", ERR_INVALID },                          /* a value of the wrong form */
     { "42804", ERR_INVALID },                       /* of the wrong type */
-    { "25006", ERR_BUSY },                          /* no writes for now */
     { "40", ERR_BUSY },                             /* somebody else was faster, again and again */
     { "53100", ERR_NO_SPACE },                      /* disk full */
     { "53200", ERR_NO_MEMORY }, { "53", ERR_BUSY }, /* too many connections */
@@ -99,6 +97,12 @@ static bool is_retryable(const char *state)
     return false;
 }
 
+/* The server takes no writes for now; a write in a read of ours is our mistake. */
+static bool is_frozen(const struct pg_conn *c)
+{
+    return c->begin != PG_BEGIN_READ && strcmp(c->state, STATE_READ_ONLY) == 0;
+}
+
 bool pg_conn_is_lost(const struct pg_conn *c)
 {
     return c->pq && c->engine->pq.status(c->pq) == CONNECTION_BAD;
@@ -127,8 +131,8 @@ err pg_error(struct pg_conn *c, const PGresult *result, const char *doing, const
     enum err_code code = is_lost ? ERR_BUSY : code_of(c->state);
     str line = str_of(text ? text : c->pq ? pq->errorMessage(c->pq) : "no connection");
     line = str_trim(str_split(&line, '\n'));
-    if (strcmp(c->state, STATE_READ_ONLY) == 0)
-        return ERR(code, "%s: %s takes no writes: %.*s (%s)", doing, c->engine->where,
+    if (is_frozen(c))
+        return ERR(ERR_BUSY, "%s: %s takes no writes: %.*s (%s)", doing, c->engine->where,
                    STR_ARG(line), hint_writes);
     if (strcmp(c->state, "42P05") == 0) /* a prepared statement of another connection */
         return ERR(ERR_UNSUPPORTED, PG_POOLED_TEXT, c->engine->where);
@@ -195,9 +199,10 @@ static err connect_error(struct pg_conn *c)
 {
     str line = str_of(c->pq ? c->engine->pq.errorMessage(c->pq) : "out of memory");
     line = str_trim(str_split(&line, '\n'));
-    /* connection to server at "host", port n failed: what we say ourselves, unless there are several */
+    /* connection to server at "host", port n failed: that is said already, unless of several */
     ptrdiff_t failed = str_find(line, STR(" failed: "));
-    if (str_starts(line, STR("connection to server")) && failed > 0 && !strchr(c->engine->where, ','))
+    bool is_said = str_starts(line, STR("connection to server")) && !strchr(c->engine->where, ',');
+    if (is_said && failed > 0)
         line = str_sub(line, (size_t)failed + sizeof " failed: " - 1, line.len);
     size_t i = 0;
     while (!str_contains(line, str_of(refusals[i].words)))
@@ -221,8 +226,9 @@ err pg_conn_connect(struct pg_conn *c)
                                  "dbname",
                                  "client_encoding",
                                  NULL };
-    const char *const values[] = { "5",    "30", "30000", "skerry", "read-write", s->url,
-                                   "UTF8", NULL };
+    const char *const values[] = {
+        "5", "30", "30000", "skerry", "read-write", s->url, "UTF8", NULL
+    };
     c->pq = s->pq.connectdbParams(keys, values, 1);
     err e = OK;
     if (!c->pq || s->pq.status(c->pq) != CONNECTION_OK) {
@@ -468,7 +474,7 @@ void pg_conn_rollback(struct pg_conn *c)
             disconnect(c); /* the server rolls back what it has no connection for */
     }
     /* A new one finds the server that takes writes, or this one after its change of mind. */
-    if (pg_conn_is_lost(c) || strcmp(c->state, STATE_READ_ONLY) == 0)
+    if (pg_conn_is_lost(c) || is_frozen(c))
         disconnect(c);
     c->is_begun = false;
 }
