@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -229,6 +230,34 @@ class Restarts(OnPostgres):
         self.assertIsNotNone(game)
         for event in ("job.failed", "dataset.failed", "run.failed", "http.failed", "request.failed"):
             server.expect_error(event)
+
+    def test_a_server_that_hangs_within_a_write_keeps_its_rows_for_seconds_only(self):
+        server = self.start("hangs")
+        held = ("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'skerry%hangs' AND state = 'idle in transaction'"
+                " AND backend_xid IS NOT NULL")
+        stop, made = threading.Event(), []
+
+        def write():
+            while not stop.is_set():
+                made.append(server.post("/v1/datasets", {"name": f"d{len(made)}"}).status)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(2000):
+                server.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.02)
+                pids = self.db.sql(held)
+                if pids:
+                    break
+                server.process.send_signal(signal.SIGCONT)
+            self.assertTrue(pids, "it was never stopped within a write")
+            harness.until(lambda: not [pid for pid in self.db.sql(held) if pid in pids], "the end of its transaction", 40)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+            stop.set()
+            writer.join()
+        self.assertEqual(set(made), {201})  # what was cut off in the middle ran again
 
     def test_acknowledged_rows_outlive_a_crash_of_the_database(self):
         server = self.start("crash")

@@ -79,9 +79,9 @@ struct pg_conn {
     struct pg_engine *engine;
     PGconn *pq; /* NULL: to be connected when first used */
     enum pg_begin begin;
-    bool is_claimer; /* one of those that take rows: other settings */
-    bool is_begun;   /* BEGIN has arrived */
-    int queued;      /* answers on their way that nobody has waited for */
+    bool is_claimer, is_reader; /* one of those that take rows, or only read: other settings */
+    bool is_begun;              /* BEGIN has arrived */
+    int queued;                 /* answers on their way that nobody has waited for */
     bool is_committing;
     bool may_resend;   /* the last statement met a connection that had died before: send again */
     bool wants_retry;  /* the transaction failed for a reason that another try may not meet */

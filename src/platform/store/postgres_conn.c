@@ -21,16 +21,20 @@ enum {
     DOWN_MS = 500,
 };
 
-/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. Planning with a
- * just-in-time compiler takes longer than our statements do. Our SQL expects an index to be used
- * where there is one, as SQLite does: a plan made while a table was empty would read all of it
+/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. A process that
+ * hangs within a write, or whose machine is cut off, keeps its rows and locks from all others until
+ * the server notices: by itself after hours (idle_in_transaction_session_timeout, tcp_*). Planning
+ * with a just-in-time compiler takes longer than our statements do. Our SQL expects an index to be
+ * used where there is one, as SQLite does: a plan made while a table was empty would read all of it
  * later, until the server has looked at the table again (enable_seqscan). With Citus, what a write
  * does on a worker is one transaction there, not one for each piece, of which each is prepared and
  * synced: ten times slower. Where Citus is not, a setting of its name means nothing. */
 static const char setup_sql[] =
     "SET synchronous_commit = on; SET statement_timeout = '120s'; SET lock_timeout = '30s';"
-    "SET idle_in_transaction_session_timeout = '300s'; SET jit = off; SET enable_seqscan = off;"
+    "SET idle_in_transaction_session_timeout = '20s'; SET jit = off; SET enable_seqscan = off;"
     "SET TimeZone = 'UTC'; SET client_min_messages = 'error';"
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2;"
+    "SET tcp_user_timeout = 20000;"
     "SET citus.multi_shard_modify_mode = 'sequential'";
 
 /* A connection that listens, or holds a lock, is idle for days, and a role may say otherwise. Older
@@ -44,6 +48,9 @@ static const char quiet_sql[] = "SELECT set_config(name, '0', false) FROM pg_set
  * of how many wait is a minute old. */
 static const char claim_setup_sql[] = ";SET synchronous_commit = off; SET enable_sort = off";
 
+/* A reader keeps nobody waiting: whoever copies what it reads elsewhere may take long. */
+static const char read_setup_sql[] = ";SET idle_in_transaction_session_timeout = '300s'";
+
 static const char *const begin_sql[PG_BEGIN_COUNT] = {
     [PG_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [PG_BEGIN_WRITE] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
@@ -51,6 +58,10 @@ static const char *const begin_sql[PG_BEGIN_COUNT] = {
 };
 
 /* ------------------------------------------------------------------ errors */
+
+#define STATE_READ_ONLY "25006"
+/* We did not go on for so long that the server ended the transaction: nothing of it is stored. */
+#define STATE_HUNG "25P03"
 
 static const struct {
     const char *state; /* a prefix of SQLSTATE */
@@ -71,7 +82,6 @@ static const struct {
     { "XX001", ERR_CORRUPT },   { "XX002", ERR_CORRUPT },
 };
 
-#define STATE_READ_ONLY "25006"
 static const char hint_writes[] = "it is a standby, or default_transaction_read_only is on";
 static const char hint_owner[] =
     "make the role of SKERRY_DB the owner of the database, or GRANT it USAGE and CREATE ON SCHEMA";
@@ -87,9 +97,9 @@ static enum err_code code_of(const char *state)
 static bool is_retryable(const char *state)
 {
     static const char *const states[] = {
-        "40001", "40P01", /* serialization failure, deadlock */
-        "0A000", "26000", /* a prepared statement that a migration, or a proxy, has spoiled */
-        "57P01", "57P02", "57P03", "08",
+        "40001",    "40P01", /* serialization failure, deadlock */
+        "0A000",    "26000", /* a prepared statement that a migration, or a proxy, has spoiled */
+        STATE_HUNG, "57P01", "57P02", "57P03", "08",
     };
     for (size_t i = 0; i < COUNT_OF(states); i++)
         if (str_starts(str_of(state), str_of(states[i])))
@@ -123,7 +133,7 @@ err pg_error(struct pg_conn *c, const PGresult *result, const char *doing, const
     snprintf(c->state, sizeof c->state, "%s", state ? state : is_lost ? "08006" : "XX000");
     if (is_retryable(c->state) || is_lost)
         c->wants_retry = true;
-    if (is_lost && c->is_committing)
+    if (is_lost && c->is_committing && strcmp(c->state, STATE_HUNG) != 0)
         return ERR(ERR_IO,
                    "%s: the connection to %s broke: it may be stored, or not (look, before you "
                    "try again)",
@@ -237,10 +247,12 @@ err pg_conn_connect(struct pg_conn *c)
     } else {
         s->pq.setNoticeReceiver(c->pq, no_notices, NULL);
         char sql[sizeof setup_sql + sizeof quiet_sql + sizeof claim_setup_sql + 160];
+        _Static_assert(sizeof claim_setup_sql >= sizeof read_setup_sql, "either fits");
+        const char *more = c->is_reader ? read_setup_sql : c->is_claimer ? claim_setup_sql : "";
         snprintf(sql, sizeof sql,
                  "SELECT set_config('application_name', left('skerry %s ' ||"
                  " coalesce(current_schema(), ''), 63), false);%s%s%s",
-                 s->instance, quiet_sql, setup_sql, c->is_claimer ? claim_setup_sql : "");
+                 s->instance, quiet_sql, setup_sql, more);
         PGresult *result = s->pq.exec(c->pq, sql);
         if (s->pq.resultStatus(result) != PGRES_COMMAND_OK)
             e = pg_error(c, result, "setting up a connection", NULL);
@@ -453,7 +465,7 @@ err pg_conn_commit(struct pg_conn *c)
     c->is_committing = true;
     err e = start_once(c, &call, false, &result);
     bool is_lost = e.code && pg_conn_is_lost(c);
-    if (is_lost)
+    if (is_lost && strcmp(c->state, STATE_HUNG) != 0)
         c->wants_retry = false; /* it may have been stored */
     c->is_committing = false;
     /* What went before it may have failed: then the server skipped the COMMIT. */

@@ -105,6 +105,7 @@ static err lent_connect(struct pg_pool *p, struct lent *x)
     if (e.code || x->conn->pq)
         return e;
     x->conn->is_claimer = p == p->engine->claimers;
+    x->conn->is_reader = p == p->engine->readers;
     pthread_mutex_unlock(&p->lock);
     e = pg_conn_connect(x->conn);
     pthread_mutex_lock(&p->lock);
