@@ -66,7 +66,7 @@ err err_make_sys(const char *file, int line, const char *fmt, ...)
         code = ERR_NO_SPACE;
     else if (saved == ENOENT)
         code = ERR_NOT_FOUND;
-    else if (saved == EACCES || saved == EPERM || saved == EROFS)
+    else if (saved == EACCES || saved == EPERM)
         code = ERR_DENIED;
     else if (saved == ENOMEM)
         code = ERR_NO_MEMORY;

@@ -18,6 +18,7 @@ class Sink:
         self.tried = 0
         self.refuses = None  # text: a batch that has it is answered with 400, and why
         self.why = b"it does not take this line"
+        self.burst_bytes = None  # of lines, as Loki counts them: what is more in one batch is always answered with 429
         self.going = threading.Event()
         sink = self
 
@@ -63,6 +64,10 @@ class Sink:
             answer, reply = 500, b"you said " + handler.headers.get("Authorization", "").encode()
         if self.refuses and self.refuses.encode() in text:
             answer, reply = 400, self.why
+        if self.burst_bytes and 200 <= answer < 300:
+            lines = [value[1] for stream in json.loads(text)["streams"] for value in stream["values"]]
+            if sum(map(len, lines)) > self.burst_bytes:
+                answer, reply = 429, b"Ingestion rate limit exceeded"
         if 200 <= answer < 300:
             self.requests.append((handler.path, dict(handler.headers), json.loads(text)))
         handler.send_response(answer)

@@ -37,6 +37,22 @@ class Starting(unittest.TestCase):
         self.refused(5, str(self.server.home), "SKERRY_HOME", f"pid {self.server.process.pid}", API_PORT="0")
         self.assertEqual(self.server.get("/health").status, 200)
 
+    def test_another_installation_with_the_same_blobs_is_refused(self):
+        """A collection of each would remove what it does not know: all of the other's."""
+        with tempfile.TemporaryDirectory(prefix="skerry-test-") as folder:
+            blobs = {"SKERRY_BLOBS": f"file:{folder}"}
+            first = harness.Server(env=blobs)
+            self.addCleanup(first.close)
+            made = first.post("/v1/ingest", files={"file": ("one.pgn", pgn_make.game(1).encode())}).json()
+            first.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] == "succeeded")
+            self.refused(5, folder, "another installation", **blobs)
+            done = self.server.cli("move", "--blobs", f"file:{folder}", check=False)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertIn(b"another installation", done.stderr)
+            first.stop()
+            first.start()  # as before
+            first.stop()
+
     def test_a_second_server_on_the_same_port_is_refused(self):
         self.server.start()
         with tempfile.TemporaryDirectory(prefix="skerry-test-") as other:
@@ -314,6 +330,18 @@ class DiskFull(unittest.TestCase):
         with sqlite3.connect(self.home / "skerry.db") as connection:
             self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
         connection.close()
+        self.assertEqual(self.server.stop(), 0)
+
+    def test_a_disk_that_is_read_only_says_so(self):
+        self.server.cli("status")
+        subprocess.run(["mount", "-o", "remount,ro", self.home], check=True)
+        for words in (["serve"], ["status"], ["backup", self.home / "backup"]):
+            done = subprocess.run([harness.BINARY, *words], env=self.server.environment(), cwd="/", capture_output=True,
+                                  stdin=subprocess.DEVNULL, text=True, timeout=60)
+            self.assertEqual(done.returncode, 10, done.stderr)
+            self.assertRegex(done.stderr, "[Rr]ead-only")
+        subprocess.run(["mount", "-o", "remount,rw", self.home], check=True)
+        self.server.start()
         self.assertEqual(self.server.stop(), 0)
 
     def test_a_start_on_a_full_disk_says_so(self):

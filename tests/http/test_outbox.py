@@ -132,6 +132,19 @@ class Outbox(unittest.TestCase):
         self.assertEqual([line["ts"][14:16] for _, _, line, _ in self.sink.loki_lines() if line["event"] == "test.sorted"],
                          ["01", "02", "03"])
 
+    def test_a_loki_that_takes_less_at_once_than_a_batch_gets_smaller_ones(self):
+        self.sink.answer = 503
+        server = self.loki()
+        for i in range(20):
+            server.get(f"/v1/runs/{i}{'x' * 5000}")
+        harness.until(lambda: self.info(server)["waitingBytes"] > 100_000, "a backlog")
+        self.sink.burst_bytes = 32 * 1024
+        self.sink.answer = 204
+        long = {line["path"] for line in server.log_lines() if len(line.get("path", "")) > 5000}
+        self.assertEqual(len(long), 20)
+        harness.until(lambda: long <= {line.get("path") for _, _, line, _ in self.sink.loki_lines()}, "the arrival of every line")
+        self.assertEqual((self.info(server)["dead"], self.info(server)["lost"]), (0, 0))
+
     def test_a_wrong_token_loses_nothing(self):
         self.sink.answer = 401
         server = self.loki()

@@ -70,7 +70,7 @@ class Suite:
                 "SKERRY_TEST_S3_SECRET": self.s3.secret}
 
     def env(self, **more):
-        return {"SKERRY_BLOBS": "s3://product/some prefix", "SKERRY_S3_ENDPOINT": self.s3.endpoint,
+        return {"SKERRY_BLOBS": f"s3://product/some prefix/{self._testMethodName}", "SKERRY_S3_ENDPOINT": self.s3.endpoint,
                 "SKERRY_S3_REGION": REGION, "SKERRY_S3_ACCESS_KEY": self.s3.access,
                 "SKERRY_S3_SECRET_KEY": self.s3.secret, "SKERRY_S3_CREATE_BUCKET": "true", **more}
 
@@ -113,7 +113,7 @@ class Suite:
             server.close()
 
     def check_blob_url(self, server):
-        keys = [o["Key"] for o in self.s3.client().list_objects_v2(Bucket="product", Prefix="some prefix/")["Contents"]]
+        keys = [o["Key"] for o in self.s3.client().list_objects_v2(Bucket="product", Prefix=f"some prefix/{self._testMethodName}/objects/")["Contents"]]
         digest = "".join(keys[0].split("/")[-2:])
         url = server.cli("blob-url", digest, "60").stdout.decode().strip()
         with urllib.request.urlopen(url, timeout=60) as reply:
@@ -228,6 +228,14 @@ class Suite:
             code, text = self.doctor(**more)
             self.assertEqual(code, 9, text)
             self.assertIn(says, text)
+
+    def test_a_prefix_has_one_installation(self):
+        """Each would take the other's blobs for rubbish. doctor has a new home, and with it a store, each time."""
+        self.assertEqual(self.doctor()[0], 0)
+        code, text = self.doctor()
+        self.assertEqual(code, 5, text)
+        self.assertIn("another installation", text)
+        self.assertEqual(self.doctor(SKERRY_BLOBS=self.env()["SKERRY_BLOBS"] + "/other")[0], 0)
 
     def test_a_wrong_clock_is_explained(self):
         code, text = self.doctor(peer("faketime"), "-f", "-3h")

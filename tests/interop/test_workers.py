@@ -120,6 +120,19 @@ class Workers(unittest.TestCase):
         again = self.train(1)
         self.done_once(again)
 
+    def test_the_database_lets_go_of_one_that_is_cut_off(self):
+        """Of its rows and locks, that is: by itself it would notice after hours."""
+        first = self.fleet.workers[0]
+        there = f"SELECT pid FROM pg_stat_activity WHERE client_addr = '10.213.77.{first.machine.number + 10}'"
+        before = [pid for pid, in self.fleet.sql(there)]
+        self.assertGreater(len(before), 1)
+        first.machine.cut()
+        try:
+            wait_until(lambda: not [pid for pid, in self.fleet.sql(there) if pid in before], "the end of its connections", 60)
+        finally:
+            first.machine.join()
+        self.fleet.all_there(3)
+
     def test_a_worker_that_is_stopped_longer_than_its_lease_changes_nothing_later(self):
         made, first = self.running_with_checkpoint()
         first.signal(signal.SIGSTOP)

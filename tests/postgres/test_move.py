@@ -5,8 +5,11 @@ import os
 import pathlib
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -128,6 +131,36 @@ class MoveToPostgres(unittest.TestCase):
         self.assertGreater(killed, 0)
         done = self.server.cli("move", "--env", env, check=False)
         self.assertIn(done.returncode, (0, 5), done.stderr)  # 5: it was done already
+        shutil.copy(env, self.server.home / ".env")
+        self.server.start()
+        settle(self.server)
+        self.same(before, self.server)
+
+    def test_the_database_crashes_again_and_again(self):
+        """A move that was cut off says so, nothing it wrote is taken for whole, and the next one goes on."""
+        fill(self.server, seed="crashes", games=1000)
+        before = answers(self.server) | details(self.server)
+        env, rng, cut_off, code = self.env_file("crashes"), random.Random(7), 0, None
+        self.server.stop()
+        for i in range(KILLS):
+            move = subprocess.Popen([harness.BINARY, "move", "--env", env], env=self.server.environment(), cwd=self.server.home,
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(0.05 * i + rng.uniform(0, 0.05))
+            self.db.stop(signal.SIGQUIT)
+            words = move.communicate(timeout=120)[1]
+            self.db.start()
+            code = move.returncode
+            if code == 0:
+                break
+            cut_off += 1
+            self.assertIn(code, (5, 8, 10), words)  # 5: it had ended; 10: nobody knows whether the last commit is stored
+            for password in PASSWORDS:
+                self.assertNotIn(password.encode(), words)
+            if code == 5:
+                break
+        self.assertGreater(cut_off, 0)
+        done = self.server.cli("move", "--env", env, check=False)
+        self.assertIn(done.returncode, (0, 5), done.stderr)
         shutil.copy(env, self.server.home / ".env")
         self.server.start()
         settle(self.server)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -230,6 +231,34 @@ class Restarts(OnPostgres):
         for event in ("job.failed", "dataset.failed", "run.failed", "http.failed", "request.failed"):
             server.expect_error(event)
 
+    def test_a_server_that_hangs_within_a_write_keeps_its_rows_for_seconds_only(self):
+        server = self.start("hangs")
+        held = ("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'skerry%hangs' AND state = 'idle in transaction'"
+                " AND backend_xid IS NOT NULL")
+        stop, made = threading.Event(), []
+
+        def write():
+            while not stop.is_set():
+                made.append(server.post("/v1/datasets", {"name": f"d{len(made)}"}).status)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(2000):
+                server.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.02)
+                pids = self.db.sql(held)
+                if pids:
+                    break
+                server.process.send_signal(signal.SIGCONT)
+            self.assertTrue(pids, "it was never stopped within a write")
+            harness.until(lambda: not [pid for pid in self.db.sql(held) if pid in pids], "the end of its transaction", 40)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+            stop.set()
+            writer.join()
+        self.assertEqual(set(made), {201})  # what was cut off in the middle ran again
+
     def test_acknowledged_rows_outlive_a_crash_of_the_database(self):
         server = self.start("crash")
         names = [f"d{i}" for i in range(10)]
@@ -248,7 +277,8 @@ class Restarts(OnPostgres):
 
 class TwoServers(OnPostgres):
     def test_a_revoked_key_is_refused_by_both(self):
-        one, two = self.start("keys"), self.start("keys")
+        one = self.start("keys")
+        two = self.start("keys", SKERRY_BLOBS=f"file:{one.home}/blobs")
         made = json.loads(one.cli("key", "create", "alice", "admin", "--json").stdout)
         bearer = {"Authorization": f"Bearer {made['key']}"}
         deadline = time.monotonic() + 10
@@ -264,6 +294,24 @@ class TwoServers(OnPostgres):
             time.sleep(0.02)
         for server in (one, two):
             self.assertEqual(server.get("/v1/status", headers=bearer).status, 401)
+
+    def test_other_blobs_than_those_of_the_others_are_refused(self):
+        """What one writes the other would miss. Alone, a server may have other blobs from now on."""
+        one = self.start("apart")
+        two = harness.Server(env={"SKERRY_DB": self.url("apart")}, start=False)
+        self.addCleanup(two.close)
+        for words in (["serve"], ["status"]):
+            done = two.cli(*words, check=False)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertIn(b"SKERRY_BLOBS", done.stderr)
+        self.assertEqual(one.cli("status").returncode, 0)
+        one.stop()
+        two.start()
+        with self.assertRaisesRegex(AssertionError, "SKERRY_BLOBS"):
+            one.start()
+        one.process = None
+        two.stop()
+        one.start()
 
     def test_jobs_of_one_run_on_either_and_once(self):
         """Two of our servers, each with its home, on one database: every job runs once."""

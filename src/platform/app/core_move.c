@@ -257,7 +257,10 @@ static err run_move(struct moving *m, const struct verb_args *args)
                                .roots = house_roots,
                                .roots_arg = m->from,
                                .shown = from_shown },
-                      to = { .store = m->to->store, .blobs = m->to->blobs, .shown = to_shown };
+                      to = { .store = m->to->store,
+                             .blobs = m->to->blobs,
+                             .shown = to_shown,
+                             .blobs_shown = m->to_blobs };
     err e = move_run(&from, &to, schemas, m->is_final, &progress, &m->keep, &report);
     core_verb_progress_end(&shown);
     TRY(e);

@@ -214,6 +214,20 @@ static err open_metrics(struct house *h)
     return OK;
 }
 
+/* Whose they are; and that all who share a database have the same. */
+static err check_blobs(struct house *h)
+{
+    char id[HEX_ID_BYTES];
+    const char *url;
+    TRY(house_blobs_url(h, &url));
+    if (setting_str(h, "SKERRY_BLOBS").len) { /* beside its store nobody else comes by mistake */
+        TRY(move_installation(h->store, id));
+        TRY(move_blobs_claim(h->blobs, url, id));
+    }
+    bool is_shared = !str_starts(str_of(store_engine(h->store)), STR("sqlite"));
+    return is_shared ? move_blobs_meet(h->store, h->blobs, url) : OK;
+}
+
 static err open_store(struct house *h, bool may_be_moved)
 {
     const char *url;
@@ -224,7 +238,8 @@ static err open_store(struct house *h, bool may_be_moved)
     for (size_t i = 0; i < h->app_count; i++)
         if (h->apps[i]->migrations)
             TRY(store_migrate(h->store, h->apps[i]->name, h->apps[i]->migrations));
-    return house_open_blobs(h);
+    TRY(house_open_blobs(h));
+    return may_be_moved ? OK : check_blobs(h);
 }
 
 static err open_jobs(struct house *h)

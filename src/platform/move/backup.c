@@ -464,8 +464,10 @@ static err lock_folder(const char *folder, int *ret_fd)
 {
     char path[FS_PATH_BYTES];
     TRY(fs_join(path, folder, "backup.lock"));
-    return err_wrap(fs_lock(path, STR("a backup"), ret_fd),
-                    "another backup or restore uses '%.60s'", folder);
+    err e = fs_lock(path, STR("a backup"), ret_fd);
+    if (e.code != ERR_CONFLICT)
+        return e;
+    return err_wrap(e, "another backup or restore uses '%.60s'", folder);
 }
 
 err backup_place_open(const struct backup_place *place, struct backup_open_place *ret_place)

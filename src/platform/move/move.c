@@ -292,6 +292,8 @@ static err copy_finally(struct move *m)
 static err move_all(struct move *m)
 {
     TRY(move_installation(m->from->store, m->from_id));
+    if (m->to->blobs)
+        TRY(move_blobs_claim(m->to->blobs, m->to->blobs_shown, m->from_id));
     if (m->to->store)
         TRY(claim_target(m));
     TRY(m->is_final && m->to->store ? copy_finally(m) : copy_all(m));

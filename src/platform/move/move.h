@@ -32,7 +32,8 @@ struct move_place {
     struct blobs *blobs;
     blob_roots_fn roots; /* of the source: who names its blobs */
     void *roots_arg;
-    const char *shown; /* the store's address without a password */
+    const char *shown;       /* the store's address without a password */
+    const char *blobs_shown; /* of the target: the blobs' */
 };
 
 struct move_report {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PLACE_WAIT_MS = 30 * 1000 };
+
 const struct store_migration move_migrations[] = {
     { 1, "CREATE TABLE move_notes ("
          "  name @text PRIMARY KEY,"
@@ -110,6 +112,85 @@ err move_installation(struct store *s, char ret_id[HEX_ID_BYTES])
     }
     memcpy(ret_id, who.found, HEX_ID_BYTES);
     return OK;
+}
+
+/* ------------------------------------------------------------------ whose blobs */
+
+/* Texts beside the objects: whose they are, and a number of the place itself. */
+static const char owner_folder[] = "installation", owner_name[] = "id", place_name[] = "place";
+
+err move_blobs_claim(struct blobs *b, const char *where, const char *id)
+{
+    arena keep;
+    str found = STR_NONE;
+    arena_init(&keep, 4 * NOTE_BYTES_MAX);
+    err e = blobs_text_get(b, owner_folder, owner_name, &keep, NOTE_BYTES_MAX, &found);
+    if (e.code == ERR_NOT_FOUND)
+        e = blobs_text_put(b, owner_folder, owner_name, str_of(id));
+    else if (!e.code && !str_eq(str_trim(found), str_of(id)))
+        e = ERR(ERR_CONFLICT,
+                "'%.60s' has the blobs of another installation: name another place (or, if that "
+                "one is gone for good, delete '%s/%s' there)",
+                where, owner_folder, owner_name);
+    arena_deinit(&keep);
+    return e;
+}
+
+static err place_read(struct blobs *b, arena *keep, str *ret_place)
+{
+    return blobs_text_get(b, owner_folder, place_name, keep, NOTE_BYTES_MAX, ret_place);
+}
+
+static err place_make(struct blobs *b, arena *keep, str *ret_place)
+{
+    char made[HEX_ID_BYTES];
+    err e = place_read(b, keep, ret_place);
+    if (e.code != ERR_NOT_FOUND)
+        return e;
+    rand_hex_id(made);
+    TRY(blobs_text_put(b, owner_folder, place_name, str_of(made)));
+    return place_read(b, keep, ret_place);
+}
+
+/* Servers may start at once: one of them makes the number. */
+static err place_of(struct store *s, struct blobs *b, arena *keep, str *ret_place)
+{
+    struct store_lock *lock = NULL;
+    err e = place_read(b, keep, ret_place);
+    if (e.code != ERR_NOT_FOUND)
+        return e;
+    TRY(store_lock(s, "blobs_place", PLACE_WAIT_MS, &lock));
+    e = place_make(b, keep, ret_place);
+    store_unlock(lock);
+    return e;
+}
+
+static err meet(struct store *s, struct blobs *b, const char *where, arena *keep)
+{
+    struct move_note note = { "blobs_place", STR_NONE };
+    int64_t others = 0;
+    str place = STR_NONE;
+    TRY(place_of(s, b, keep, &place));
+    TRY(move_notes_read(s, &note, 1, keep));
+    if (str_eq(note.value, place))
+        return OK;
+    TRY(store_others(s, &others));
+    if (others && note.value.len)
+        return ERR(ERR_CONFLICT,
+                   "servers that share a database share their blobs, and another one is there that "
+                   "does not use '%.60s' (give all the same SKERRY_BLOBS, or stop it first)",
+                   where);
+    note.value = place;
+    return move_notes_write(s, &note, 1);
+}
+
+err move_blobs_meet(struct store *s, struct blobs *b, const char *where)
+{
+    arena keep;
+    arena_init(&keep, 8 * NOTE_BYTES_MAX);
+    err e = meet(s, b, where, &keep);
+    arena_deinit(&keep);
+    return e;
 }
 
 /* ------------------------------------------------------------------ at the door */

@@ -225,7 +225,7 @@ static void line_send(struct log *l, struct buf *line, unsigned destinations, in
         atomic_fetch_add(&l->dropped, 1);
     }
     if (!line->failed)
-        log_writer_add(l->writer, destinations, buf_str(line), level >= LOG_ERROR);
+        log_writer_add(l->writer, destinations, buf_str(line), now_ms, level >= LOG_ERROR);
 }
 
 void log_event_fields(struct log *l, enum log_level level, const struct log_labels *labels,
@@ -243,7 +243,7 @@ void log_event_fields(struct log *l, enum log_level level, const struct log_labe
     if ((to & LOG_TO_STDERR) && l->stderr_is_terminal) {
         add_short(&line, now_ms, level, event, msg, fields, field_count);
         if (!line.failed)
-            log_writer_add(l->writer, LOG_TO_STDERR, buf_str(&line), level >= LOG_ERROR);
+            log_writer_add(l->writer, LOG_TO_STDERR, buf_str(&line), now_ms, level >= LOG_ERROR);
         buf_clear(&line);
         to &= ~(unsigned)LOG_TO_STDERR;
     }

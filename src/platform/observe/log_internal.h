@@ -33,6 +33,7 @@ struct log {
 /* ------------------------------------------------------------------ writer */
 
 enum log_destination { LOG_TO_FILE = 1, LOG_TO_STDERR = 2 };
+enum { LOG_TS_AT = 7 }; /* where the time stands in a line: {"ts":" */
 
 MUST_USE err log_writer_open(const struct log_options *options, _Atomic uint64_t *dropped,
                              struct log_writer **ret_writer);
@@ -42,9 +43,12 @@ const char *log_writer_folder(const struct log_writer *w);
 /* Name of the segment that it writes to, or wrote to last. */
 int64_t log_writer_segment(struct log_writer *w);
 
-/* Queues a line, newline included. Never blocks on a disk; a full queue drops the line and counts
- * it. Urgent lines are written out at once rather than with the next batch. */
-void log_writer_add(struct log_writer *w, unsigned destinations, str line, bool is_urgent);
+/* Queues a line, newline included, that was made at at_ms. Never blocks on a disk; a full queue
+ * drops the line and counts it. Urgent lines are written out at once rather than with the next
+ * batch. One for the file begins {"ts":"...", and its time is moved behind that of the line before
+ * where it is in front of it by a moment. */
+void log_writer_add(struct log_writer *w, unsigned destinations, str line, int64_t at_ms,
+                    bool is_urgent);
 
 /* Returns when everything that was queued before the call is in its file (or was dropped). */
 void log_writer_flush(struct log_writer *w);

@@ -32,6 +32,9 @@ enum {
     REOPEN_MS = 1000,          /* pause between attempts on a disk that refuses */
     SEGMENTS_MAX = 65536,
     QUEUE_KEEP_BYTES = 256 * 1024, /* a queue that grew beyond gives its memory back */
+    /* Threads that wait for each other are apart by less; more is a clock that was set back, which
+     * a log does not hide. */
+    ORDER_MS = 1000,
 };
 
 /* In the queue a line has this in front. */
@@ -52,6 +55,7 @@ struct log_writer {
     uint64_t batch_filling; /* guarded by lock: number of the batch that lines go to */
     uint64_t batch_done;    /* guarded by lock: number of the last batch that is written */
     bool is_urgent, is_closing, is_waiting; /* guarded by lock */
+    int64_t last_ms;                        /* guarded by lock: the time in the last line */
 
     /* Only the thread touches these. */
     pthread_t thread;
@@ -431,13 +435,30 @@ int64_t log_writer_segment(struct log_writer *w)
     return w->last_start_ms;
 }
 
-void log_writer_add(struct log_writer *w, unsigned destinations, str line, bool is_urgent)
+/* Under lock. A thread may be held up between looking at the clock and queueing: then the line
+ * says the time of the one before it, so that times ascend in a file. Others rely on that: a Loki
+ * before 2.4 refuses what is behind its stream. */
+static void put_in_order(struct log_writer *w, char *line, int64_t at_ms)
+{
+    char ts[CLOCK_ISO_BYTES];
+    if (at_ms < w->last_ms && w->last_ms - at_ms < ORDER_MS) {
+        clock_iso(w->last_ms, ts);
+        memcpy(line + LOG_TS_AT, ts, strlen(ts));
+    } else {
+        w->last_ms = at_ms;
+    }
+}
+
+void log_writer_add(struct log_writer *w, unsigned destinations, str line, int64_t at_ms,
+                    bool is_urgent)
 {
     struct record record = { .bytes = (uint32_t)line.len, .destinations = destinations };
     pthread_mutex_lock(&w->lock);
     if (buf_reserve(&w->queue, sizeof record + line.len)) {
         buf_add_bytes(&w->queue, &record, sizeof record);
         buf_add(&w->queue, line);
+        if (destinations & LOG_TO_FILE)
+            put_in_order(w, w->queue.ptr + w->queue.len - line.len, at_ms);
         /* Half full: the batch should go now rather than in 20 ms. */
         bool must_wake = is_urgent || w->queue.len > LOG_QUEUE_BYTES_MAX / 2;
         if (must_wake && !w->is_urgent)

@@ -51,6 +51,7 @@ struct ship {
     void *state; /* of the kind; NULL: to be opened */
     struct breaker breaker;
     struct log_follow follow;
+    size_t share;             /* how much of a full batch is tried: see set_share */
     int64_t rows_waiting;     /* at the last look */
     bool is_following;        /* follow was read from the store, or begun */
     bool is_refusing;         /* the last batch had dead letters: said once */

@@ -20,6 +20,7 @@ enum {
     WORK_ARENA_BYTES = 24 << 20,  /* a batch: a megabyte, or one row of the largest size */
     FOLLOW_ARENA_BYTES = 1 << 20, /* a saved place, and the last error */
     LINGER_MS = 20,               /* events that come together leave together */
+    SHARES = 64,                  /* of a full batch; one is the least that is tried */
 };
 
 /* One batch under way. */
@@ -136,6 +137,17 @@ static void set_breaker(struct ship *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Some limit what comes at once (Loki's burst size) and say no more than that it was too much: a
+ * batch above it would be refused for ever, the same one again and again. So the next one is half
+ * as large, and grows slowly again while all goes well. */
+static void set_share(struct ship *s, const err *e)
+{
+    if (e->code == ERR_BUSY)
+        s->share = s->share > 1 ? s->share / 2 : 1;
+    else if (!e->code && s->share < SHARES)
+        s->share++;
+}
+
 static void failed(struct ship *s, const err *e, int64_t asked_ms)
 {
     struct log_labels labels = labels_of();
@@ -204,11 +216,13 @@ static err gather(struct ship *s, struct work *w)
     arena_reset(&w->keep);
     w->count = w->bytes = 0;
     w->retry_after_ms = w->unnamed = 0;
-    w->max = s->breaker.state == OUTBOX_CLOSED ? s->kind->items_max : 1;
-    w->bytes_max = s->kind->bytes_max;
+    w->max = s->breaker.state == OUTBOX_CLOSED ? s->kind->items_max * s->share / SHARES : 1;
+    w->bytes_max = s->kind->bytes_max * s->share / SHARES;
     w->are_rows = true;
     if (w->max > OUTBOX_ITEMS_MAX)
         w->max = OUTBOX_ITEMS_MAX;
+    if (w->max < 1)
+        w->max = 1;
     if (s->kind->takes == OUTBOX_EVENTS || s->rows_waiting) {
         snprintf(lock_name, sizeof lock_name, "outbox:%s", s->kind->name);
         err e = store_lock(o->options.store, lock_name, 1, &w->turn);
@@ -298,6 +312,7 @@ static err send_batch(struct ship *s, struct work *w)
     err e = s->state ? OK : s->kind->open(s->config, &s->state);
     if (!e.code)
         e = send_part(s, w, 0, w->count);
+    set_share(s, &e);
     if (e.code)
         failed(s, &e, w->retry_after_ms);
     else
@@ -454,6 +469,7 @@ void *ship_main(void *ship)
     struct outbox *o = s->outbox;
     struct work *w = calloc(1, sizeof *w);
     uint64_t seen = 0;
+    s->share = SHARES;
     while (w && !atomic_load(&o->stop)) {
         int64_t wait_ms = 0;
         arena_init(&w->keep, WORK_ARENA_BYTES);

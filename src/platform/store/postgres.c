@@ -76,6 +76,24 @@ err pg_ask(struct pg_engine *s, const char *sql, const char *value, char *out, s
     return e;
 }
 
+/* Two open connections have the same server process, each in its turn: then somebody between us and
+ * the server lends it out by the transaction. */
+static err check_pooling(struct pg_engine *s)
+{
+    static const char sql[] = "SELECT pg_backend_pid()::text";
+    char one[16], other[16] = "";
+    struct pg_conn *c = NULL;
+    bool nested = false;
+    TRY(pg_ask(s, sql, NULL, one, sizeof one));
+    TRY(pg_pool_take(s->writers, &c, &nested));
+    pg_conn_begin(c, PG_BEGIN_READ);
+    err e = pg_conn_run(c, sql, NULL, 0, other, sizeof other);
+    pg_conn_rollback(c);
+    pg_pool_give(s->writers, c);
+    TRY(e);
+    return strcmp(one, other) != 0 ? OK : ERR(ERR_UNSUPPORTED, PG_POOLED_TEXT, s->where);
+}
+
 static err check_server(struct pg_engine *s)
 {
     char text[64];
@@ -98,7 +116,7 @@ static err check_server(struct pg_engine *s)
                    "the database %s has none of the schemas in search_path (CREATE SCHEMA, or "
                    "correct ?options=-csearch_path%%3D... in SKERRY_DB)",
                    s->where);
-    return OK;
+    return check_pooling(s);
 }
 
 static err install_functions(struct store_tx *tx, void *arg)

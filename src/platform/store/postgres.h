@@ -21,6 +21,10 @@
 
 enum { PG_ERROR_STATE_BYTES = 6, PG_WHERE_BYTES = 160 };
 
+#define PG_POOLED_TEXT                                                                         \
+    "%s is behind a proxy that pools by transaction (name the server itself in SKERRY_DB, or " \
+    "set pool_mode=session there)"
+
 /* Our types, by the numbers that PostgreSQL gives them. */
 enum pg_type {
     PG_UNKNOWN = 0, /* the server finds it out */
@@ -75,9 +79,9 @@ struct pg_conn {
     struct pg_engine *engine;
     PGconn *pq; /* NULL: to be connected when first used */
     enum pg_begin begin;
-    bool is_claimer; /* one of those that take rows: other settings */
-    bool is_begun;   /* BEGIN has arrived */
-    bool is_whole;   /* the next statement is a transaction of its own: no BEGIN, no COMMIT */
+    bool is_claimer, is_reader; /* one of those that take rows, or only read: other settings */
+    bool is_begun;              /* BEGIN has arrived */
+    bool is_whole; /* the next statement is a transaction of its own: no BEGIN, no COMMIT */
     bool is_committing;
     bool may_resend;   /* the last statement met a connection that had died before: send again */
     bool wants_retry;  /* the transaction failed for a reason that another try may not meet */

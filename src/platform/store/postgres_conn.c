@@ -23,17 +23,26 @@ enum {
     DOWN_MS = 500,
 };
 
-/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. Planning with a
- * just-in-time compiler takes longer than our statements do. Our SQL expects an index to be used
- * where there is one, as SQLite does: a plan made while a table was empty would read all of it
+/* statement_timeout ends what got lost; lock_timeout what waits for a stranger. A process that
+ * hangs within a write, or whose machine is cut off, keeps its rows and locks from all others until
+ * the server notices: by itself after hours (idle_in_transaction_session_timeout, tcp_*). Planning
+ * with a just-in-time compiler takes longer than our statements do. Our SQL expects an index to be
+ * used where there is one, as SQLite does: a plan made while a table was empty would read all of it
  * later, until the server has looked at the table again (enable_seqscan). With Citus, what a write
  * does on a worker is one transaction there, not one for each piece, of which each is prepared and
  * synced: ten times slower. Where Citus is not, a setting of its name means nothing. */
 static const char setup_sql[] =
     "SET synchronous_commit = on; SET statement_timeout = '120s'; SET lock_timeout = '30s';"
-    "SET idle_in_transaction_session_timeout = '300s'; SET jit = off; SET enable_seqscan = off;"
+    "SET idle_in_transaction_session_timeout = '20s'; SET jit = off; SET enable_seqscan = off;"
     "SET TimeZone = 'UTC'; SET client_min_messages = 'error';"
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2;"
+    "SET tcp_user_timeout = 20000;"
     "SET citus.multi_shard_modify_mode = 'sequential'";
+
+/* A connection that listens, or holds a lock, is idle for days, and a role may say otherwise. Older
+ * servers do not know these, and are to be told apart by their version, not by this. */
+static const char quiet_sql[] = "SELECT set_config(name, '0', false) FROM pg_settings"
+                                " WHERE name IN ('idle_session_timeout', 'transaction_timeout');";
 
 /* A row that was taken just before the server crashed is free again then, and whoever took it finds
  * that out with the next write: nothing is worth waiting for the disk. And the first row of an
@@ -43,6 +52,9 @@ static const char claim_setup_sql[] =
     ";SET synchronous_commit = off; SET enable_sort = off;"
     "SET default_transaction_isolation = 'read committed'"; /* of a claim without BEGIN */
 
+/* A reader keeps nobody waiting: whoever copies what it reads elsewhere may take long. */
+static const char read_setup_sql[] = ";SET idle_in_transaction_session_timeout = '300s'";
+
 static const char *const begin_sql[PG_BEGIN_COUNT] = {
     [PG_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [PG_BEGIN_WRITE] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
@@ -50,6 +62,10 @@ static const char *const begin_sql[PG_BEGIN_COUNT] = {
 };
 
 /* ------------------------------------------------------------------ errors */
+
+#define STATE_READ_ONLY "25006"
+/* We did not go on for so long that the server ended the transaction: nothing of it is stored. */
+#define STATE_HUNG "25P03"
 
 static const struct {
     const char *state; /* a prefix of SQLSTATE */
@@ -70,6 +86,10 @@ static const struct {
     { "XX001", ERR_CORRUPT },   { "XX002", ERR_CORRUPT },
 };
 
+static const char hint_writes[] = "it is a standby, or default_transaction_read_only is on";
+static const char hint_owner[] =
+    "make the role of SKERRY_DB the owner of the database, or GRANT it USAGE and CREATE ON SCHEMA";
+
 static enum err_code code_of(const char *state)
 {
     for (size_t i = 0; i < COUNT_OF(codes); i++)
@@ -81,14 +101,20 @@ static enum err_code code_of(const char *state)
 static bool is_retryable(const char *state)
 {
     static const char *const states[] = {
-        "40001", "40P01", /* serialization failure, deadlock */
-        "0A000", "26000", /* a prepared statement that a migration, or a proxy, has spoiled */
-        "57P01", "57P02", "57P03", "08",
+        "40001",    "40P01", /* serialization failure, deadlock */
+        "0A000",    "26000", /* a prepared statement that a migration, or a proxy, has spoiled */
+        STATE_HUNG, "57P01", "57P02", "57P03", "08",
     };
     for (size_t i = 0; i < COUNT_OF(states); i++)
         if (str_starts(str_of(state), str_of(states[i])))
             return true;
     return false;
+}
+
+/* The server takes no writes for now; a write in a read of ours is our mistake. */
+static bool is_frozen(const struct pg_conn *c)
+{
+    return c->begin != PG_BEGIN_READ && strcmp(c->state, STATE_READ_ONLY) == 0;
 }
 
 bool pg_conn_is_lost(const struct pg_conn *c)
@@ -111,7 +137,7 @@ err pg_error(struct pg_conn *c, const PGresult *result, const char *doing, const
     snprintf(c->state, sizeof c->state, "%s", state ? state : is_lost ? "08006" : "XX000");
     if (is_retryable(c->state) || is_lost)
         c->wants_retry = true;
-    if (is_lost && c->is_committing)
+    if (is_lost && c->is_committing && strcmp(c->state, STATE_HUNG) != 0)
         return ERR(ERR_IO,
                    "%s: the connection to %s broke: it may be stored, or not (look, before you "
                    "try again)",
@@ -119,6 +145,13 @@ err pg_error(struct pg_conn *c, const PGresult *result, const char *doing, const
     enum err_code code = is_lost ? ERR_BUSY : code_of(c->state);
     str line = str_of(text ? text : c->pq ? pq->errorMessage(c->pq) : "no connection");
     line = str_trim(str_split(&line, '\n'));
+    if (is_frozen(c))
+        return ERR(ERR_BUSY, "%s: %s takes no writes: %.*s (%s)", doing, c->engine->where,
+                   STR_ARG(line), hint_writes);
+    if (strcmp(c->state, "42P05") == 0) /* a prepared statement of another connection */
+        return ERR(ERR_UNSUPPORTED, PG_POOLED_TEXT, c->engine->where);
+    if (strcmp(c->state, "42501") == 0)
+        return ERR(code, "%s: %s: %.*s (%s)", doing, c->engine->where, STR_ARG(line), hint_owner);
     switch ((int)code) {
     case ERR_NO_SPACE:
         return ERR(code, "%s: no room on the disk of %s (nothing was changed; make room there)",
@@ -153,17 +186,42 @@ static void disconnect(struct pg_conn *c)
     pg_cache_clear(c);
 }
 
+/* Why libpq did not connect, by its words or the server's (in English; another language gets the
+ * last of these), and what to do. */
+static const struct {
+    const char *words, *todo;
+    enum err_code code;
+} refusals[] = {
+    { "password", "correct SKERRY_DB", ERR_DENIED },
+    { "authentication", "correct SKERRY_DB", ERR_DENIED },
+    { "pg_hba", "correct SKERRY_DB, or let it in there", ERR_DENIED },
+    { "permission denied", "GRANT CONNECT ON DATABASE, or correct SKERRY_DB", ERR_DENIED },
+    { "too many c", "raise max_connections or the role's CONNECTION LIMIT: a server takes up to 22",
+      ERR_BUSY }, /* clients already, connections for role or database */
+    { "connection slots", "raise max_connections: a server takes up to 22", ERR_BUSY },
+    { "read-only", hint_writes, ERR_BUSY },
+    { "certificate", "correct sslmode or sslrootcert in SKERRY_DB", ERR_BUSY },
+    { "SSL", "correct sslmode in SKERRY_DB, or switch TLS on there", ERR_BUSY },
+    { "host name", "correct the host in SKERRY_DB", ERR_BUSY },
+    { "database \"", "CREATE DATABASE, or correct SKERRY_DB", ERR_BUSY },
+    { "", "start the server, or correct SKERRY_DB", ERR_BUSY },
+};
+
 /* The reason in libpq's words names host, port and user; never the password. */
 static err connect_error(struct pg_conn *c)
 {
     str line = str_of(c->pq ? c->engine->pq.errorMessage(c->pq) : "out of memory");
     line = str_trim(str_split(&line, '\n'));
-    bool is_denied = str_contains(line, STR("authentication")) ||
-                     str_contains(line, STR("password")) || str_contains(line, STR("pg_hba")) ||
-                     str_contains(line, STR("permission denied"));
-    return ERR(is_denied ? ERR_DENIED : ERR_BUSY, "connecting to %s: %.*s (%s)", c->engine->where,
-               STR_ARG(str_sub(line, 0, 120)),
-               is_denied ? "correct SKERRY_DB" : "start the server, or correct SKERRY_DB");
+    /* connection to server at "host", port n failed: that is said already, unless of several */
+    ptrdiff_t failed = str_find(line, STR(" failed: "));
+    bool is_said = str_starts(line, STR("connection to server")) && !strchr(c->engine->where, ',');
+    if (is_said && failed > 0)
+        line = str_sub(line, (size_t)failed + sizeof " failed: " - 1, line.len);
+    size_t i = 0;
+    while (!str_contains(line, str_of(refusals[i].words)))
+        i++;
+    return ERR(refusals[i].code, "connecting to %s: %.*s (%s)", c->engine->where,
+               STR_ARG(str_sub(line, 0, 120)), refusals[i].todo);
 }
 
 err pg_conn_connect(struct pg_conn *c)
@@ -177,10 +235,13 @@ err pg_conn_connect(struct pg_conn *c)
                                  "keepalives_idle",
                                  "tcp_user_timeout",
                                  "fallback_application_name",
+                                 "target_session_attrs", /* of several hosts, the first */
                                  "dbname",
                                  "client_encoding",
                                  NULL };
-    const char *const values[] = { "5", "30", "30000", "skerry", s->url, "UTF8", NULL };
+    const char *const values[] = {
+        "5", "30", "30000", "skerry", "read-write", s->url, "UTF8", NULL
+    };
     c->pq = s->pq.connectdbParams(keys, values, 1);
     err e = OK;
     if (!c->pq || s->pq.status(c->pq) != CONNECTION_OK) {
@@ -188,11 +249,13 @@ err pg_conn_connect(struct pg_conn *c)
         atomic_store(&s->down_until_ns, clock_mono_ns() + DOWN_MS * INT64_C(1000000));
     } else {
         s->pq.setNoticeReceiver(c->pq, no_notices, NULL);
-        char sql[sizeof setup_sql + sizeof claim_setup_sql + 160];
+        char sql[sizeof setup_sql + sizeof quiet_sql + sizeof claim_setup_sql + 160];
+        _Static_assert(sizeof claim_setup_sql >= sizeof read_setup_sql, "either fits");
+        const char *more = c->is_reader ? read_setup_sql : c->is_claimer ? claim_setup_sql : "";
         snprintf(sql, sizeof sql,
                  "SELECT set_config('application_name', left('skerry %s ' ||"
-                 " coalesce(current_schema(), ''), 63), false);%s%s",
-                 s->instance, setup_sql, c->is_claimer ? claim_setup_sql : "");
+                 " coalesce(current_schema(), ''), 63), false);%s%s%s",
+                 s->instance, quiet_sql, setup_sql, more);
         PGresult *result = s->pq.exec(c->pq, sql);
         if (s->pq.resultStatus(result) != PGRES_COMMAND_OK)
             e = pg_error(c, result, "setting up a connection", NULL);
@@ -400,7 +463,7 @@ err pg_conn_commit(struct pg_conn *c)
     c->is_committing = true;
     err e = start_once(c, &call, false, &result);
     bool is_lost = e.code && pg_conn_is_lost(c);
-    if (is_lost)
+    if (is_lost && strcmp(c->state, STATE_HUNG) != 0)
         c->wants_retry = false; /* it may have been stored */
     c->is_committing = false;
     c->is_begun = false;
@@ -419,7 +482,8 @@ void pg_conn_rollback(struct pg_conn *c)
         if (e.code)
             disconnect(c); /* the server rolls back what it has no connection for */
     }
-    if (pg_conn_is_lost(c))
+    /* A new one finds the server that takes writes, or this one after its change of mind. */
+    if (pg_conn_is_lost(c) || is_frozen(c))
         disconnect(c);
     c->is_begun = false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Connections that are lent out, one a thread. Each is made when all before it are in use, so that
- * a quiet server keeps one or two.
+ * a quiet server keeps one or two. Where the database lets in no more, those that are there go
+ * round.
  */
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ struct lent {
     struct pg_conn *conn; /* NULL: not made yet */
     pthread_t owner;      /* while busy */
     bool is_busy;
+    bool is_connected; /* when it was given back, or lent */
 };
 
 struct pg_pool {
@@ -63,12 +65,21 @@ static struct lent *lent_to_me(struct pg_pool *p)
 }
 
 /* Under lock. The first free one: those in front are connected and warm. */
-static struct lent *lent_free(struct pg_pool *p)
+static struct lent *lent_free(struct pg_pool *p, bool only_connected)
 {
     for (int i = 0; i < p->count; i++)
-        if (!p->all[i].is_busy)
+        if (!p->all[i].is_busy && (!only_connected || p->all[i].is_connected))
             return &p->all[i];
     return NULL;
+}
+
+/* Under lock. */
+static bool has_connected(struct pg_pool *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->all[i].is_connected)
+            return true;
+    return false;
 }
 
 bool pg_pool_has_me(struct pg_pool *p)
@@ -83,33 +94,67 @@ bool pg_pool_has_me(struct pg_pool *p)
 static void lent_release(struct pg_pool *p, struct lent *x)
 {
     x->is_busy = false;
-    pthread_cond_signal(&p->given);
+    x->is_connected = x->conn && x->conn->pq;
+    pthread_cond_broadcast(&p->given); /* not each of those that wait takes any */
+}
+
+/* Under lock, which it opens while it connects. */
+static err lent_connect(struct pg_pool *p, struct lent *x)
+{
+    err e = x->conn ? OK : pg_conn_new(p->engine, &x->conn);
+    if (e.code || x->conn->pq)
+        return e;
+    x->conn->is_claimer = p == p->engine->claimers;
+    x->conn->is_reader = p == p->engine->readers;
+    pthread_mutex_unlock(&p->lock);
+    e = pg_conn_connect(x->conn);
+    pthread_mutex_lock(&p->lock);
+    return e;
+}
+
+static err in_use(const struct pg_pool *p)
+{
+    return ERR(ERR_BUSY, "all %d %s connections to %s were in use for %d s (try again)", p->count,
+               p->what, p->engine->where, WAIT_MS / 1000);
+}
+
+/* Under lock. */
+static err lend(struct pg_pool *p, struct lent **ret_lent)
+{
+    struct timespec deadline = clock_deadline(WAIT_MS);
+    err refused = OK; /* why there are no more connections */
+    for (int waited = 0;;) {
+        struct lent *x = lent_free(p, refused.code != 0);
+        if (x) {
+            x->owner = pthread_self();
+            x->is_busy = true;
+            err e = lent_connect(p, x);
+            x->is_connected = !e.code;
+            if (!e.code) {
+                *ret_lent = x;
+                return OK;
+            }
+            lent_release(p, x);
+            refused = e;
+        }
+        if (refused.code && !has_connected(p))
+            return refused;
+        if (waited)
+            return refused.code ? refused : in_use(p);
+        if (!lent_free(p, refused.code != 0))
+            waited = pthread_cond_timedwait(&p->given, &p->lock, &deadline);
+    }
 }
 
 err pg_pool_take(struct pg_pool *p, struct pg_conn **ret_conn, bool *ret_nested)
 {
-    struct timespec deadline = clock_deadline(WAIT_MS);
-    int waited = 0;
     pthread_mutex_lock(&p->lock);
     struct lent *x = lent_to_me(p);
-    bool nested = x != NULL;
-    while (!x && !(x = lent_free(p)) && !waited)
-        waited = pthread_cond_timedwait(&p->given, &p->lock, &deadline);
-    if (x && !nested) {
-        x->owner = pthread_self();
-        x->is_busy = true;
-    }
-    err e = !x || x->conn ? OK : pg_conn_new(p->engine, &x->conn); /* it does not connect yet */
-    if (e.code)
-        lent_release(p, x);
+    *ret_nested = x != NULL;
+    err e = x ? OK : lend(p, &x);
     pthread_mutex_unlock(&p->lock);
     TRY(e);
-    if (!x)
-        return ERR(ERR_BUSY, "all %d %s connections to %s were in use for %d s (try again)",
-                   p->count, p->what, p->engine->where, WAIT_MS / 1000);
-    x->conn->is_claimer = p == p->engine->claimers;
     *ret_conn = x->conn;
-    *ret_nested = nested;
     return OK;
 }
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "platform/store/sqlite.h"
 #include "platform/store/sqlite_undo.h"
@@ -116,6 +117,9 @@ err sqlite_error(struct sqlite_conn *c, int rc, const char *doing, const char *s
                    "%s: no room on the disk of '%s' (nothing was changed; make room, try again)",
                    doing, c->path);
     case ERR_IO:
+        if (access(c->path, W_OK) != 0 && errno == EROFS) /* SQLite says that there is no file */
+            return ERR(code, "%s: the disk of '%s' is read-only (make it writable, try again)",
+                       doing, c->path);
         return ERR(code, "%s: store '%s': %s%s%s", doing, c->path, text, reason ? ": " : "",
                    reason ? strerrordesc_np(reason) : "");
     case ERR_TOO_BIG: /* of what somebody asked for: no business of the SQL */

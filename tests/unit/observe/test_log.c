@@ -22,6 +22,7 @@
 #include "base/json.h"
 #include "base/thread.h"
 #include "platform/observe/log.h"
+#include "platform/observe/log_internal.h"
 
 struct fixture {
     char folder[64];
@@ -351,6 +352,42 @@ static void assert_only_counted_gaps(struct fixture *f, const char *round)
 
 /* kill -9 at any moment: what is in the files are whole lines without a gap that is not counted,
  * and the next process goes on beside them. */
+static void queue_at(struct log_writer *w, int64_t at_ms)
+{
+    char ts[CLOCK_ISO_BYTES], line[64];
+    clock_iso(at_ms, ts);
+    snprintf(line, sizeof line, "{\"ts\":\"%s\",\"level\":\"info\"}\n", ts);
+    log_writer_add(w, LOG_TO_FILE, str_of(line), at_ms, false);
+}
+
+/* A thread that was held up between looking at the clock and queueing its line. */
+static void times_ascend_in_a_file(void **state)
+{
+    struct fixture *f = *state;
+    _Atomic uint64_t dropped = 0;
+    struct log_writer *w = NULL;
+    const int64_t at_ms[] = { 5000, 4990, 5003, 4100, 9000, 2000, 2001 };
+    const int64_t expected_ms[] = { 5000, 5000, 5003, 5003, 9000, 2000, 2001 }; /* set back: 7 s */
+    err e = log_writer_open(&(struct log_options){ .folder = f->folder }, &dropped, &w);
+    assert_int_equal(e.code, 0);
+    for (size_t i = 0; i < COUNT_OF(at_ms); i++)
+        queue_at(w, at_ms[i]);
+    log_writer_flush(w);
+    char path[FS_PATH_BYTES];
+    log_segment_path(path, f->folder, log_writer_segment(w));
+    log_writer_close(w);
+    str text = STR_NONE;
+    e = fs_read(&f->keep, path, 4096, &text);
+    assert_int_equal(e.code, 0);
+    for (size_t i = 0; i < COUNT_OF(at_ms); i++) {
+        char ts[CLOCK_ISO_BYTES];
+        clock_iso(expected_ms[i], ts);
+        str line = str_split(&text, '\n');
+        assert_true(str_contains(line, str_of(ts)));
+    }
+    assert_int_equal(text.len, 0);
+}
+
 static void a_killed_process_leaves_whole_lines(void **state)
 {
     struct fixture *f = *state;
@@ -449,6 +486,7 @@ int main(void)
         T(segments_expire_by_age),
         T(a_huge_line_is_cut_and_counted),
         T(threads_do_not_tear_lines),
+        T(times_ascend_in_a_file),
         T(a_killed_process_leaves_whole_lines),
         T(a_refusing_disk_is_counted),
         T(bad_folders_are_refused),
