@@ -20,6 +20,7 @@ enum {
     TRAIN_RANGES = 64,       /* pieces in which the weights are updated */
     TRAIN_VALID_MAX = 16384, /* samples judged in an evaluation round */
     TRAIN_ROUNDS = 20,       /* at least so many evaluation rounds in a training */
+    TRAIN_AVERAGE_EVERY = 8, /* steps between two updates of the average of the weights */
 };
 
 /* What one slice of a batch found. */
@@ -46,7 +47,8 @@ struct chess_trainer {
     struct chess_sample_source train, valid;
     size_t valid_count; /* judged in a round */
 
-    float *weights, *best, *transposed;
+    /* `average` is the running average of the weights: it is judged, kept and saved, and teaches */
+    float *weights, *average, *best, *transposed;
     struct learn_adam adam;
     struct train_slice *slices;
 
@@ -59,7 +61,11 @@ struct chess_trainer {
     bool stopped_early;
     struct train_sums recent;          /* since the last report */
     struct learn_adam_factors factors; /* of the step under way */
+    float teacher_share;               /* of the targets of the step under way */
 };
+
+/* The teacher's share of the targets at this progress, when so many samples were trained on. */
+float train_teacher_share(double progress, uint64_t samples, size_t count);
 
 /* The sample that stands at `place` of the epoch's order: a permutation of 0..count-1. */
 size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place);

@@ -2,7 +2,7 @@
 /* train_state.c -- making and freeing a trainer, its defaults, and checkpoints.
  *
  * A checkpoint is the whole state between two steps: options and shape (to refuse another
- * training's), counters, weights, best weights and Adam's moments; little-endian, a SHA-256 at the
+ * training's), counters, weights, their average, best weights and Adam's moments; little-endian, a SHA-256 at the
  * end. Its bytes are our own, but a disk may have hurt them, so reading trusts nothing.
  */
 #include <math.h>
@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "engine/chess/train.h"
 
-static const char checkpoint_magic[8] = { 'S', 'K', 'C', 'H', 'K', 'P', 'T', '1' };
+static const char checkpoint_magic[8] = { 'S', 'K', 'C', 'H', 'K', 'P', 'T', '2' };
 
 /* ------------------------------------------------------------------ options */
 
@@ -120,13 +120,15 @@ static err trainer_fill(struct chess_trainer *t)
 {
     net_layout_of(&t->shape, &t->at);
     t->weights = net_floats(t->at.count);
+    t->average = net_floats(t->at.count);
     t->best = net_floats(t->at.count);
     t->transposed = net_floats(net_transpose_count(&t->shape));
-    if (!t->weights || !t->best || !t->transposed)
+    if (!t->weights || !t->average || !t->best || !t->transposed)
         return ERR(ERR_NO_MEMORY, "no memory for a network of %zu weights", t->at.count);
     TRY(learn_adam_init(&t->adam, t->at.count));
     t->adam.weight_decay = t->options.weight_decay;
     net_init(&t->shape, t->options.seed, t->weights);
+    memcpy(t->average, t->weights, t->at.count * sizeof(float));
     return slices_new(t);
 }
 
@@ -176,6 +178,7 @@ void chess_trainer_free(struct chess_trainer *t)
     }
     free(t->slices);
     free(t->weights);
+    free(t->average);
     free(t->best);
     free(t->transposed);
     learn_adam_deinit(&t->adam);
@@ -185,7 +188,7 @@ void chess_trainer_free(struct chess_trainer *t)
 err chess_trainer_net(struct chess_trainer *t, struct chess_net **ret_net)
 {
     struct chess_net *net;
-    TRY(net_new(&t->shape, isinf(t->best_loss) ? t->weights : t->best, &net));
+    TRY(net_new(&t->shape, isinf(t->best_loss) ? t->average : t->best, &net));
     if (t->options.book) {
         err e = chess_net_add_book(net, &t->train);
         if (e.code) {
@@ -235,7 +238,7 @@ static void add_identity(const struct chess_trainer *t, struct buf *out)
 
 err chess_trainer_checkpoint(struct chess_trainer *t, struct buf *out)
 {
-    const float *arrays[4] = { t->weights, t->best, t->adam.first, t->adam.second };
+    const float *arrays[] = { t->weights, t->average, t->best, t->adam.first, t->adam.second };
     size_t start = out->len;
     uint8_t digest[SHA256_BYTES];
 
@@ -247,7 +250,7 @@ err chess_trainer_checkpoint(struct chess_trainer *t, struct buf *out)
     add_f64(out, t->best_loss);
     buf_add_u32(out, (uint32_t)t->rounds_without_gain);
     buf_add_u8(out, t->stopped_early);
-    for (int a = 0; a < 4; a++)
+    for (size_t a = 0; a < COUNT_OF(arrays); a++)
         for (size_t i = 0; i < t->at.count; i++)
             buf_add_f32(out, arrays[a][i]);
     TRY(buf_check(out));
@@ -258,7 +261,7 @@ err chess_trainer_checkpoint(struct chess_trainer *t, struct buf *out)
 
 err chess_trainer_restore(struct chess_trainer *t, str checkpoint)
 {
-    float *arrays[4] = { t->weights, t->best, t->adam.first, t->adam.second };
+    float *arrays[] = { t->weights, t->average, t->best, t->adam.first, t->adam.second };
     struct buf identity;
     uint8_t digest[SHA256_BYTES];
 
@@ -284,11 +287,11 @@ err chess_trainer_restore(struct chess_trainer *t, str checkpoint)
     double elapsed_s = get_f64(&c), last_round = get_f64(&c), best_loss = get_f64(&c);
     uint32_t rounds = cursor_u32(&c);
     bool stopped_early = cursor_u8(&c) != 0;
-    if (c.bad || cursor_left(&c) != 4 * t->at.count * sizeof(float) || step > INT64_MAX / 2 ||
+    if (c.bad || cursor_left(&c) != COUNT_OF(arrays) * t->at.count * sizeof(float) || step > INT64_MAX / 2 ||
         last_round_step > step || rounds > INT32_MAX || !(elapsed_s >= 0) ||
         !(last_round >= 0 && last_round <= 1) || isnan(best_loss))
         return ERR(ERR_CORRUPT, "the checkpoint holds impossible values; start again without it");
-    for (int a = 0; a < 4; a++)
+    for (size_t a = 0; a < COUNT_OF(arrays); a++)
         for (size_t i = 0; i < t->at.count; i++)
             arrays[a][i] = cursor_f32(&c);
     t->step = (int64_t)step;

@@ -149,6 +149,7 @@ static void test_resume_is_exact(void **state)
         assert_ok(chess_trainer_run(second, NULL, NULL, NULL));
         assert_int_equal(second->step, whole->step);
         assert_memory_equal(second->weights, whole->weights, whole->at.count * sizeof(float));
+        assert_memory_equal(second->average, whole->average, whole->at.count * sizeof(float));
         assert_memory_equal(second->best, whole->best, whole->at.count * sizeof(float));
         assert_memory_equal(second->adam.second, whole->adam.second,
                             whole->at.count * sizeof(float));
@@ -177,6 +178,69 @@ static void test_order_is_a_permutation(void **state)
             assert_true(fixed < 10 && same < 10); /* about one is expected */
         free(seen);
     }
+}
+
+/* ------------------------------------------------------------------ the average, and teaching */
+
+/* What is saved and judged is the average of the weights; at first that is the weights. */
+static void test_the_average_is_what_is_saved(void **state)
+{
+    struct sample_set set = samples_make(62, 600);
+    struct chess_train_options o = small_options();
+    for (int round = 0; round < 2; round++) {
+        o.epochs = round ? 12 : 3;
+        struct chess_trainer *t = trainer_of(&o, &set, NULL);
+        struct chess_net *net;
+        assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
+        assert_true((t->step > 160) == (round == 1));
+        assert_ok(chess_trainer_net(t, &net));
+        assert_memory_equal(net->weights, t->average, t->at.count * sizeof(float));
+        bool same = memcmp(t->average, t->weights, t->at.count * sizeof(float)) == 0;
+        assert_true(same == (round == 0));
+        double away = 0, size = 0; /* a lag, no other network */
+        for (size_t i = 0; i < t->at.count; i++) {
+            away += pow((double)(t->average[i] - t->weights[i]), 2);
+            size += pow((double)t->weights[i], 2);
+        }
+        assert_true(away < 0.01 * size);
+        chess_net_free(net);
+        chess_trainer_free(t);
+    }
+    free(set.samples);
+}
+
+static void test_teacher_comes_when_samples_come_again(void **state)
+{
+    assert_true(train_teacher_share(0.9, 999, 1000) == 0); /* within the first epoch */
+    assert_true(train_teacher_share(0.2, 5000, 1000) == 0);
+    assert_true(train_teacher_share(0.9, 5000, 1000) == 0.5f);
+    float middle = train_teacher_share(0.3, 5000, 1000);
+    assert_true(middle > 0.2f && middle < 0.3f);
+}
+
+/* The last batch of a training shows what it was taught: the move played alone when every sample
+ * was new, and half of it what the average said when samples came again. */
+static void test_targets_are_taught(void **state)
+{
+    struct sample_set set = samples_make(63, 640);
+    struct chess_train_options o = small_options();
+    for (o.epochs = 1; o.epochs <= 4; o.epochs += 3) {
+        struct chess_trainer *t = trainer_of(&o, &set, NULL);
+        assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
+        const struct net_batch *b = t->slices[1].batch;
+        assert_int_equal(b->count, 16);
+        for (size_t i = 0; i < b->count; i++) {
+            const struct net_row *row = &b->rows[i];
+            float sum = 0;
+            for (int m = 0; m < row->features.move_count; m++)
+                sum += row->target[m];
+            float played = row->target[row->truth];
+            assert_true(fabsf(sum - 1) < 1e-5f && played >= 0.5f);
+            assert_true((played < 1) == (o.epochs > 1 && row->features.move_count > 1));
+        }
+        chess_trainer_free(t);
+    }
+    free(set.samples);
 }
 
 /* ------------------------------------------------------------------ stopping */
@@ -371,6 +435,9 @@ int main(void)
         cmocka_unit_test(test_repeatable_with_and_without_threads),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_order_is_a_permutation),
+        cmocka_unit_test(test_the_average_is_what_is_saved),
+        cmocka_unit_test(test_teacher_comes_when_samples_come_again),
+        cmocka_unit_test(test_targets_are_taught),
         cmocka_unit_test(test_cancel_keeps_the_state),
         cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_minutes_bound_the_training),
