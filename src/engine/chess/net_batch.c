@@ -107,20 +107,9 @@ bool net_batch_add(struct net_batch *b, const struct chess_sample *sample)
         return false;
     features_extract(&sample->position, &sample->conditions, moves, count, &row->features);
     row->truth = truth;
-    memset(row->target, 0, (size_t)count * sizeof row->target[0]);
-    row->target[truth] = 1;
     row->outcome = sample->outcome < -1 || sample->outcome > 1 ? -1 : 1 - sample->outcome;
     b->count++;
     return true;
-}
-
-void net_teach(struct net_batch *b, float share)
-{
-    for (size_t i = 0; i < b->count; i++) {
-        struct net_row *row = &b->rows[i];
-        for (int m = 0; m < row->features.move_count; m++)
-            row->target[m] = (1 - share) * row->target[m] + share * row->policy[m];
-    }
 }
 
 /* ------------------------------------------------------------------ forward */
@@ -291,7 +280,7 @@ static float *used_row(struct net_squares *squares, const struct net_pass *pass,
 /* The share of the gradient that a move gets: what it is, or what the roulette makes of it. */
 static float share_of(const struct net_row *row, int m, float roulette, uint64_t noise)
 {
-    float share = row->policy[m] - row->target[m];
+    float share = row->policy[m] - (m == row->truth ? 1.0f : 0.0f);
     if (fabsf(share) >= roulette)
         return share;
     return (float)(noise & 0xffff) * roulette < fabsf(share) * 65536 ? copysignf(roulette, share)

@@ -98,7 +98,6 @@ struct net_row {
     int outcome;                   /* 0 win, 1 draw, 2 loss; -1 unknown */
     float value[LEARN_LANES];      /* probabilities */
     float policy[CHESS_MOVES_MAX]; /* probabilities */
-    float target[CHESS_MOVES_MAX]; /* what the gradient pulls the policy to; sums to 1 */
     float policy_loss, value_loss;
 };
 
@@ -128,12 +127,9 @@ struct net_batch {
 MUST_USE err net_batch_new(const struct net_shape *shape, bool train, struct net_batch **ret_batch);
 void net_batch_free(struct net_batch *b); /* accepts NULL */
 
-/* Fills features, truth, target (the move played) and outcome of the next row from a sample; false,
- * and no row, when the sample's move is not legal in its position. */
+/* Fills features, truth and outcome of the next row from a sample; false, and no row, when the
+ * sample's move is not legal in its position. */
 bool net_batch_add(struct net_batch *b, const struct chess_sample *sample);
-/* Mixes the policy that stands in each row, a teacher's, into its target, with this share. Losses
- * are those of the move played all the same. */
-void net_teach(struct net_batch *b, float share);
 /* Fills policy, value and losses of all rows. With `noise_seed` not NULL, units are dropped. */
 void net_forward(struct net_batch *b, const struct net_pass *pass, const uint64_t *noise_seed);
 /* Adds the gradient of the summed losses to pass->gradient. After net_forward, same pass. */

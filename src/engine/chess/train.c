@@ -24,11 +24,6 @@ enum { REPORT_MS = 250 };
  * anyway. */
 #define ROULETTE (1.0f / 16)
 
-/* Targets are the moves played, mixed with what the average of the weights says: half of each, as
- * soon as samples come again and the average is worth listening to. */
-#define TEACHER_SHARE 0.5
-#define TEACHER_FROM 0.25 /* of the whole training; the share rises for TEACHER_RISE */
-#define TEACHER_RISE 0.1
 /* The average looks back over about this share of the steps so far. */
 #define AVERAGE_SHARE 0.05
 
@@ -107,14 +102,6 @@ static void get_sample(const struct chess_trainer *t, uint64_t number,
         ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;
 }
 
-float train_teacher_share(double progress, uint64_t samples, size_t count)
-{
-    double risen = (progress - TEACHER_FROM) / TEACHER_RISE;
-    if (samples < count || risen <= 0)
-        return 0;
-    return (float)(TEACHER_SHARE * (risen < 1 ? risen : 1));
-}
-
 /* One slice of the batch of the current step: its gradient and sums. */
 static void slice_step(void *arg, size_t index)
 {
@@ -122,12 +109,11 @@ static void slice_step(void *arg, size_t index)
     struct train_slice *slice = &t->slices[index];
     size_t slices = (size_t)t->options.threads, size = (size_t)t->options.batch_size;
     size_t next = size * index / slices, end = size * (index + 1) / slices;
-    struct net_pass pass = pass_of(t, slice), teacher = pass_of(t, NULL);
+    struct net_pass pass = pass_of(t, slice);
     struct net_batch *b = slice->batch;
     struct chess_sample sample;
 
     slice->sums = (struct train_sums){ 0 };
-    teacher.weights = t->average;
     while (next < end) {
         uint64_t number = (uint64_t)t->step * size + next;
         uint64_t noise = rand_mix(t->options.seed ^ rand_mix(~number));
@@ -138,10 +124,6 @@ static void slice_step(void *arg, size_t index)
         }
         if (b->count == 0)
             continue;
-        if (t->teacher_share > 0) {
-            net_forward(b, &teacher, NULL);
-            net_teach(b, t->teacher_share);
-        }
         net_forward(b, &pass, &noise);
         net_backward(b, &pass);
         sums_add_batch(&slice->sums, b);
@@ -256,8 +238,6 @@ static double progress_of(const struct chess_trainer *t, double elapsed_s)
 static void step_once(struct chess_trainer *t, struct pool *pool, double progress)
 {
     int64_t count = 0;
-    t->teacher_share = train_teacher_share(
-        progress, (uint64_t)t->step * (uint64_t)t->options.batch_size, t->train.count);
     net_transpose(&t->shape, &t->at, t->weights, t->transposed);
     pool_each(pool, (size_t)t->options.threads, slice_step, t);
     for (int s = 0; s < t->options.threads; s++) {

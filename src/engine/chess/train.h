@@ -47,7 +47,7 @@ struct chess_trainer {
     struct chess_sample_source train, valid;
     size_t valid_count; /* judged in a round */
 
-    /* `average` is the running average of the weights: it is judged, kept and saved, and teaches */
+    /* `average` is the running average of the weights: it is judged, kept and saved */
     float *weights, *average, *best, *transposed;
     struct learn_adam adam;
     struct train_slice *slices;
@@ -61,11 +61,7 @@ struct chess_trainer {
     bool stopped_early;
     struct train_sums recent;          /* since the last report */
     struct learn_adam_factors factors; /* of the step under way */
-    float teacher_share;               /* of the targets of the step under way */
 };
-
-/* The teacher's share of the targets at this progress, when so many samples were trained on. */
-float train_teacher_share(double progress, uint64_t samples, size_t count);
 
 /* The sample that stands at `place` of the epoch's order: a permutation of 0..count-1. */
 size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place);

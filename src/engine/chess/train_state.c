@@ -2,8 +2,9 @@
 /* train_state.c -- making and freeing a trainer, its defaults, and checkpoints.
  *
  * A checkpoint is the whole state between two steps: options and shape (to refuse another
- * training's), counters, weights, their average, best weights and Adam's moments; little-endian, a SHA-256 at the
- * end. Its bytes are our own, but a disk may have hurt them, so reading trusts nothing.
+ * training's), counters, weights, their average, best weights and Adam's moments; little-endian, a
+ * SHA-256 at the end. Its bytes are our own, but a disk may have hurt them, so reading trusts
+ * nothing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -287,8 +288,8 @@ err chess_trainer_restore(struct chess_trainer *t, str checkpoint)
     double elapsed_s = get_f64(&c), last_round = get_f64(&c), best_loss = get_f64(&c);
     uint32_t rounds = cursor_u32(&c);
     bool stopped_early = cursor_u8(&c) != 0;
-    if (c.bad || cursor_left(&c) != COUNT_OF(arrays) * t->at.count * sizeof(float) || step > INT64_MAX / 2 ||
-        last_round_step > step || rounds > INT32_MAX || !(elapsed_s >= 0) ||
+    if (c.bad || cursor_left(&c) != COUNT_OF(arrays) * t->at.count * sizeof(float) ||
+        step > INT64_MAX / 2 || last_round_step > step || rounds > INT32_MAX || !(elapsed_s >= 0) ||
         !(last_round >= 0 && last_round <= 1) || isnan(best_loss))
         return ERR(ERR_CORRUPT, "the checkpoint holds impossible values; start again without it");
     for (size_t a = 0; a < COUNT_OF(arrays); a++)

@@ -133,9 +133,10 @@ static void test_resume_is_exact(void **state)
 {
     struct sample_set train = samples_make(55, 600), valid = samples_make(56, 150);
     struct chess_train_options o = small_options();
+    o.epochs = 10;
     struct chess_trainer *whole = trainer_of(&o, &train, &valid);
     assert_ok(chess_trainer_run(whole, NULL, NULL, NULL));
-    static const int64_t stops[] = { 1, 19, 40 };
+    static const int64_t stops[] = { 1, 40, 170 }; /* the last where the average lags */
     for (size_t i = 0; i < 3; i++) {
         struct chess_trainer *first = trainer_of(&o, &train, &valid), *second;
         struct buf checkpoint;
@@ -180,7 +181,7 @@ static void test_order_is_a_permutation(void **state)
     }
 }
 
-/* ------------------------------------------------------------------ the average, and teaching */
+/* ------------------------------------------------------------------ the average of the weights */
 
 /* What is saved and judged is the average of the weights; at first that is the weights. */
 static void test_the_average_is_what_is_saved(void **state)
@@ -204,40 +205,6 @@ static void test_the_average_is_what_is_saved(void **state)
         }
         assert_true(away < 0.01 * size);
         chess_net_free(net);
-        chess_trainer_free(t);
-    }
-    free(set.samples);
-}
-
-static void test_teacher_comes_when_samples_come_again(void **state)
-{
-    assert_true(train_teacher_share(0.9, 999, 1000) == 0); /* within the first epoch */
-    assert_true(train_teacher_share(0.2, 5000, 1000) == 0);
-    assert_true(train_teacher_share(0.9, 5000, 1000) == 0.5f);
-    float middle = train_teacher_share(0.3, 5000, 1000);
-    assert_true(middle > 0.2f && middle < 0.3f);
-}
-
-/* The last batch of a training shows what it was taught: the move played alone when every sample
- * was new, and half of it what the average said when samples came again. */
-static void test_targets_are_taught(void **state)
-{
-    struct sample_set set = samples_make(63, 640);
-    struct chess_train_options o = small_options();
-    for (o.epochs = 1; o.epochs <= 4; o.epochs += 3) {
-        struct chess_trainer *t = trainer_of(&o, &set, NULL);
-        assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
-        const struct net_batch *b = t->slices[1].batch;
-        assert_int_equal(b->count, 16);
-        for (size_t i = 0; i < b->count; i++) {
-            const struct net_row *row = &b->rows[i];
-            float sum = 0;
-            for (int m = 0; m < row->features.move_count; m++)
-                sum += row->target[m];
-            float played = row->target[row->truth];
-            assert_true(fabsf(sum - 1) < 1e-5f && played >= 0.5f);
-            assert_true((played < 1) == (o.epochs > 1 && row->features.move_count > 1));
-        }
         chess_trainer_free(t);
     }
     free(set.samples);
@@ -436,8 +403,6 @@ int main(void)
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_order_is_a_permutation),
         cmocka_unit_test(test_the_average_is_what_is_saved),
-        cmocka_unit_test(test_teacher_comes_when_samples_come_again),
-        cmocka_unit_test(test_targets_are_taught),
         cmocka_unit_test(test_cancel_keeps_the_state),
         cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_minutes_bound_the_training),
