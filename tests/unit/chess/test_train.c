@@ -183,7 +183,7 @@ static void test_order_is_a_permutation(void **state)
 
 /* ------------------------------------------------------------------ the average of the weights */
 
-/* What is saved and judged is the average of the weights; at first that is the weights. */
+/* What is saved is the average of the weights; at first that is the weights. */
 static void test_the_average_is_what_is_saved(void **state)
 {
     struct sample_set set = samples_make(62, 600);
@@ -207,6 +207,27 @@ static void test_the_average_is_what_is_saved(void **state)
         chess_net_free(net);
         chess_trainer_free(t);
     }
+    free(set.samples);
+}
+
+/* In the middle of a training, where the average is not the weights: what a round judged is what is
+ * kept. */
+static void test_the_average_is_what_is_judged(void **state)
+{
+    struct sample_set set = samples_make(66, 512);
+    struct chess_sample_source source = source_of(&set);
+    struct chess_train_options o = small_options();
+    o.epochs = 40;
+    struct chess_trainer *t = trainer_of(&o, &set, &set);
+    struct chess_net *net;
+    struct chess_score score;
+    run_to(t, 300);
+    assert_ok(chess_trainer_net(t, &net));
+    assert_ok(chess_net_score(net, &source, NULL, NULL, NULL, &score));
+    double loss = score.log_loss + 0.25 * score.value_log_loss;
+    assert_true(fabs(loss - t->best_loss) < 1e-5 * loss);
+    chess_net_free(net);
+    chess_trainer_free(t);
     free(set.samples);
 }
 
@@ -403,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_order_is_a_permutation),
         cmocka_unit_test(test_the_average_is_what_is_saved),
+        cmocka_unit_test(test_the_average_is_what_is_judged),
         cmocka_unit_test(test_cancel_keeps_the_state),
         cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_minutes_bound_the_training),
