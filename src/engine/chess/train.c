@@ -24,6 +24,9 @@ enum { REPORT_MS = 250 };
  * anyway. */
 #define ROULETTE (1.0f / 16)
 
+/* This share of the samples without castling rights is seen in a mirror, from the second epoch on:
+ * while every sample is new, there is no lack of real ones. */
+#define MIRRORED 0.5
 /* The average looks back over about this share of the steps so far. */
 #define AVERAGE_SHARE 0.05
 
@@ -91,6 +94,13 @@ static void sums_merge(struct train_sums *into, const struct train_sums *from)
     into->refused += from->refused;
 }
 
+/* A number in 0..1 that depends on the seed, the sample's number and what it is for. */
+static double chance_of(const struct chess_trainer *t, uint64_t number, uint64_t what)
+{
+    return (double)(rand_mix((t->options.seed + what * RAND_MIX_STEP) ^ rand_mix(number)) >> 11) *
+           0x1p-53;
+}
+
 static void get_sample(const struct chess_trainer *t, uint64_t number,
                        struct chess_sample *ret_sample)
 {
@@ -98,7 +108,9 @@ static void get_sample(const struct chess_trainer *t, uint64_t number,
     size_t index = train_order(t->options.seed, epoch, t->train.count,
                                (size_t)(number % t->train.count));
     t->train.get(t->train.arg, index, ret_sample);
-    if ((double)(rand_mix(t->options.seed ^ rand_mix(number)) >> 11) * 0x1p-53 < RATINGS_HIDDEN)
+    if (epoch > 0 && chance_of(t, number, 1) < MIRRORED)
+        (void)train_mirror(ret_sample);
+    if (chance_of(t, number, 0) < RATINGS_HIDDEN)
         ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;
 }
 

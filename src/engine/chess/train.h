@@ -63,6 +63,10 @@ struct chess_trainer {
     struct learn_adam_factors factors; /* of the step under way */
 };
 
+/* Turns position and move of a sample left to right; false, and nothing is done, while a side may
+ * castle. A sample with an illegal move stays one. */
+bool train_mirror(struct chess_sample *s);
+
 /* The sample that stands at `place` of the epoch's order: a permutation of 0..count-1. */
 size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place);
 
