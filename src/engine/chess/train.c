@@ -24,9 +24,6 @@ enum { REPORT_MS = 250 };
  * anyway. */
 #define ROULETTE (1.0f / 16)
 
-/* This share of the samples without castling rights is seen in a mirror, from the second epoch on:
- * while every sample is new, there is no lack of real ones. */
-#define MIRRORED 0.5
 /* The average looks back over about this share of the steps so far. */
 #define AVERAGE_SHARE 0.05
 
@@ -108,7 +105,7 @@ static void get_sample(const struct chess_trainer *t, uint64_t number,
     size_t index = train_order(t->options.seed, epoch, t->train.count,
                                (size_t)(number % t->train.count));
     t->train.get(t->train.arg, index, ret_sample);
-    if (epoch > 0 && chance_of(t, number, 1) < MIRRORED)
+    if (epoch > 0 && chance_of(t, number, 1) < t->mirrored)
         (void)train_mirror(ret_sample);
     if (chance_of(t, number, 0) < RATINGS_HIDDEN)
         ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;

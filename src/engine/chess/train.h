@@ -46,6 +46,7 @@ struct chess_trainer {
     struct learn_schedule schedule;
     struct chess_sample_source train, valid;
     size_t valid_count; /* judged in a round */
+    double mirrored;    /* share of samples seen in a mirror, from the second epoch on */
 
     /* `average` is the running average of the weights: it is judged, kept and saved */
     float *weights, *average, *best, *transposed;

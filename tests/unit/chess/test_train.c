@@ -285,6 +285,13 @@ static void test_samples_that_come_again_are_mirrored(void **state)
         assert_true(o.epochs == 1 ? seen[1] == 0 : seen[0] > 4 && seen[1] > 4);
         chess_trainer_free(t);
     }
+    /* not of a million, where there is no lack of real ones */
+    struct chess_sample_source many = source_of(&set);
+    struct chess_trainer *t;
+    many.count = 1000000;
+    assert_ok(chess_trainer_new(&o, &many, NULL, &t));
+    assert_true(t->mirrored == 0);
+    chess_trainer_free(t);
     free(set.samples);
 }
 
