@@ -24,6 +24,9 @@ enum { REPORT_MS = 250 };
  * anyway. */
 #define ROULETTE (1.0f / 16)
 
+/* The average looks back over about this share of the steps so far. */
+#define AVERAGE_SHARE 0.05
+
 /* ------------------------------------------------------------------ order */
 
 /* A Feistel network is a permutation of the numbers with an even number of bits, whatever its round
@@ -88,6 +91,13 @@ static void sums_merge(struct train_sums *into, const struct train_sums *from)
     into->refused += from->refused;
 }
 
+/* A number in 0..1 that depends on the seed, the sample's number and what it is for. */
+static double chance_of(const struct chess_trainer *t, uint64_t number, uint64_t what)
+{
+    return (double)(rand_mix((t->options.seed + what * RAND_MIX_STEP) ^ rand_mix(number)) >> 11) *
+           0x1p-53;
+}
+
 static void get_sample(const struct chess_trainer *t, uint64_t number,
                        struct chess_sample *ret_sample)
 {
@@ -95,7 +105,9 @@ static void get_sample(const struct chess_trainer *t, uint64_t number,
     size_t index = train_order(t->options.seed, epoch, t->train.count,
                                (size_t)(number % t->train.count));
     t->train.get(t->train.arg, index, ret_sample);
-    if ((double)(rand_mix(t->options.seed ^ rand_mix(number)) >> 11) * 0x1p-53 < RATINGS_HIDDEN)
+    if (epoch > 0 && chance_of(t, number, 1) < t->mirrored)
+        (void)train_mirror(ret_sample);
+    if (chance_of(t, number, 0) < RATINGS_HIDDEN)
         ret_sample->conditions.rating_self = ret_sample->conditions.rating_opponent = 0;
 }
 
@@ -203,6 +215,27 @@ static void range_update(void *arg, size_t index)
     }
 }
 
+/* Part `index` of 0..TRAIN_RANGES-1 of the average, towards the weights. */
+static void range_average(void *arg, size_t index)
+{
+    struct chess_trainer *t = arg;
+    size_t from = t->at.count * index / TRAIN_RANGES, to = t->at.count * (index + 1) / TRAIN_RANGES;
+    double share = TRAIN_AVERAGE_EVERY / (AVERAGE_SHARE * (double)t->step);
+    if (share >= 1) {
+        memcpy(t->average + from, t->weights + from, (to - from) * sizeof(float));
+        return;
+    }
+    for (size_t i = from; i < to; i++)
+        t->average[i] += (float)share * (t->weights[i] - t->average[i]);
+}
+
+/* Every eighth step, and the first ones each: there the average is the weights. */
+static bool average_is_due(const struct chess_trainer *t)
+{
+    return t->step % TRAIN_AVERAGE_EVERY == 0 ||
+           AVERAGE_SHARE * (double)t->step <= TRAIN_AVERAGE_EVERY;
+}
+
 static double progress_of(const struct chess_trainer *t, double elapsed_s)
 {
     double by_steps = (double)t->step / (double)t->step_total;
@@ -224,6 +257,8 @@ static void step_once(struct chess_trainer *t, struct pool *pool, double progres
                                  count ? 1.0 / (double)count : 0);
     pool_each(pool, TRAIN_RANGES, range_update, t);
     t->step++;
+    if (average_is_due(t))
+        pool_each(pool, TRAIN_RANGES, range_average, t);
 }
 
 /* ------------------------------------------------------------------ evaluation rounds */
@@ -238,6 +273,7 @@ static void slice_evaluate(void *arg, size_t index)
     struct net_batch *b = slice->batch;
     struct chess_sample sample;
 
+    pass.weights = t->average;
     slice->sums = (struct train_sums){ 0 };
     slice->tally = (struct learn_tally){ 0 };
     while (next < end) {
@@ -279,7 +315,7 @@ static void evaluate(struct chess_trainer *t, struct pool *pool, struct chess_tr
     if (loss < t->best_loss) {
         t->best_loss = loss;
         t->rounds_without_gain = 0;
-        memcpy(t->best, t->weights, t->at.count * sizeof(float));
+        memcpy(t->best, t->average, t->at.count * sizeof(float));
     } else {
         t->rounds_without_gain++;
     }

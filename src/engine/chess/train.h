@@ -20,6 +20,7 @@ enum {
     TRAIN_RANGES = 64,       /* pieces in which the weights are updated */
     TRAIN_VALID_MAX = 16384, /* samples judged in an evaluation round */
     TRAIN_ROUNDS = 20,       /* at least so many evaluation rounds in a training */
+    TRAIN_AVERAGE_EVERY = 8, /* steps between two updates of the average of the weights */
 };
 
 /* What one slice of a batch found. */
@@ -45,8 +46,10 @@ struct chess_trainer {
     struct learn_schedule schedule;
     struct chess_sample_source train, valid;
     size_t valid_count; /* judged in a round */
+    double mirrored;    /* share of samples seen in a mirror, from the second epoch on */
 
-    float *weights, *best, *transposed;
+    /* `average` is the running average of the weights: it is judged, kept and saved */
+    float *weights, *average, *best, *transposed;
     struct learn_adam adam;
     struct train_slice *slices;
 
@@ -60,6 +63,10 @@ struct chess_trainer {
     struct train_sums recent;          /* since the last report */
     struct learn_adam_factors factors; /* of the step under way */
 };
+
+/* Turns position and move of a sample left to right; false, and nothing is done, while a side may
+ * castle. A sample with an illegal move stays one. */
+bool train_mirror(struct chess_sample *s);
 
 /* The sample that stands at `place` of the epoch's order: a permutation of 0..count-1. */
 size_t train_order(uint64_t seed, uint64_t epoch, size_t count, size_t place);

@@ -133,9 +133,10 @@ static void test_resume_is_exact(void **state)
 {
     struct sample_set train = samples_make(55, 600), valid = samples_make(56, 150);
     struct chess_train_options o = small_options();
+    o.epochs = 10;
     struct chess_trainer *whole = trainer_of(&o, &train, &valid);
     assert_ok(chess_trainer_run(whole, NULL, NULL, NULL));
-    static const int64_t stops[] = { 1, 19, 40 };
+    static const int64_t stops[] = { 1, 40, 170 }; /* the last where the average lags */
     for (size_t i = 0; i < 3; i++) {
         struct chess_trainer *first = trainer_of(&o, &train, &valid), *second;
         struct buf checkpoint;
@@ -149,6 +150,7 @@ static void test_resume_is_exact(void **state)
         assert_ok(chess_trainer_run(second, NULL, NULL, NULL));
         assert_int_equal(second->step, whole->step);
         assert_memory_equal(second->weights, whole->weights, whole->at.count * sizeof(float));
+        assert_memory_equal(second->average, whole->average, whole->at.count * sizeof(float));
         assert_memory_equal(second->best, whole->best, whole->at.count * sizeof(float));
         assert_memory_equal(second->adam.second, whole->adam.second,
                             whole->at.count * sizeof(float));
@@ -177,6 +179,170 @@ static void test_order_is_a_permutation(void **state)
             assert_true(fixed < 10 && same < 10); /* about one is expected */
         free(seen);
     }
+}
+
+/* ------------------------------------------------------------------ mirrored samples */
+
+/* The bag's rows of b are those of a with left and right changed. */
+static void assert_mirrored_squares(const struct features *a, const struct features *b)
+{
+    assert_int_equal(a->bag_count, b->bag_count);
+    for (int i = 0; i < a->bag_count; i++) {
+        uint16_t row = a->bag[i];
+        bool found = false;
+        if (row >= BAG_PIECE && row <= BAG_PIECE_END)
+            row = (uint16_t)(BAG_PIECE + ((row - BAG_PIECE) ^ 7));
+        else if (row >= BAG_EN_PASSANT && row <= BAG_EN_PASSANT_END)
+            row = (uint16_t)(BAG_EN_PASSANT + ((row - BAG_EN_PASSANT) ^ 7));
+        for (int j = 0; j < b->bag_count; j++)
+            found |= b->bag[j] == row;
+        assert_true(found);
+    }
+}
+
+static uint16_t row_of(const struct features *f, int move, int first, int end)
+{
+    for (int r = f->move_start[move]; r < f->move_start[move + 1]; r++)
+        if (f->rows[r] >= first && f->rows[r] <= end)
+            return (uint16_t)(f->rows[r] - first);
+    return 0xffff;
+}
+
+static int index_of(const struct chess_sample *s, const chess_move *moves, int count)
+{
+    int at = 0;
+    while (at < count && moves[at] != s->move)
+        at++;
+    assert_true(at < count);
+    return at;
+}
+
+static void test_mirrored_samples(void **state)
+{
+    struct sample_set set = samples_make(67, 4000);
+    size_t turned = 0;
+    for (size_t i = 0; i < set.count; i++) {
+        struct chess_sample s = set.samples[i], back;
+        struct features a, b;
+        chess_move moves[CHESS_MOVES_MAX], mirrored[CHESS_MOVES_MAX];
+        const uint8_t(*rook)[2] = s.position.castling_rook;
+        bool may_castle = rook[0][0] != CHESS_NO_SQUARE || rook[0][1] != CHESS_NO_SQUARE ||
+                          rook[1][0] != CHESS_NO_SQUARE || rook[1][1] != CHESS_NO_SQUARE;
+        assert_true(train_mirror(&s) == !may_castle);
+        if (may_castle) {
+            assert_memory_equal(&s.position, &set.samples[i].position, sizeof s.position);
+            assert_int_equal(s.move, set.samples[i].move);
+            continue;
+        }
+        turned++;
+        assert_true(chess_position_check(&s.position));
+        int count = chess_moves(&set.samples[i].position, moves);
+        assert_int_equal(chess_moves(&s.position, mirrored), count);
+        int at = index_of(&set.samples[i], moves, count), there = index_of(&s, mirrored, count);
+        features_extract(&set.samples[i].position, &s.conditions, moves, count, &a);
+        features_extract(&s.position, &s.conditions, mirrored, count, &b);
+        assert_mirrored_squares(&a, &b);
+        /* the same move in the mirror, with the same exchange */
+        assert_int_equal(row_of(&a, at, MOVE_PIECE_TO, MOVE_PIECE_TO_END) ^ 7,
+                         row_of(&b, there, MOVE_PIECE_TO, MOVE_PIECE_TO_END));
+        assert_int_equal(row_of(&a, at, MOVE_BEST, MOVE_BEST_END),
+                         row_of(&b, there, MOVE_BEST, MOVE_BEST_END));
+        assert_int_equal(a.move_start[at + 1] - a.move_start[at],
+                         b.move_start[there + 1] - b.move_start[there]);
+        back = s;
+        assert_true(train_mirror(&back));
+        assert_memory_equal(&back.position, &set.samples[i].position, sizeof back.position);
+        assert_int_equal(back.move, set.samples[i].move);
+    }
+    assert_true(turned > 500 && turned < set.count);
+    free(set.samples);
+}
+
+/* King and rook against king, the king on a1: in the first epoch no other kind is seen, later about
+ * half of them stand on h1. */
+static void test_samples_that_come_again_are_mirrored(void **state)
+{
+    struct chess_position p;
+    assert_ok(chess_fen_parse(str_of("8/8/8/3k4/8/8/8/K6R w - - 0 1"), &p));
+    struct chess_sample sample = { .position = p, .outcome = 2 };
+    assert_ok(chess_uci_parse(&p, str_of("a1b2"), &sample.move));
+    struct sample_set set = { calloc(64, sizeof sample), 64, 64 };
+    assert_non_null(set.samples);
+    for (size_t i = 0; i < set.count; i++)
+        set.samples[i] = sample;
+    struct chess_train_options o = small_options();
+    for (o.epochs = 1; o.epochs <= 4; o.epochs += 3) {
+        struct chess_trainer *t = trainer_of(&o, &set, NULL);
+        assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
+        size_t seen[2] = { 0 }; /* kings on a1, on h1 in the last batches */
+        for (int s = 0; s < 2; s++)
+            for (size_t i = 0; i < t->slices[s].batch->count; i++)
+                for (int m = 0; m < 2; m++)
+                    for (int r = 0; r < t->slices[s].batch->rows[i].features.bag_count; r++)
+                        seen[m] += t->slices[s].batch->rows[i].features.bag[r] ==
+                                   BAG_PIECE + CHESS_KING * 64 + (m ? 7 : 0);
+        assert_int_equal(seen[0] + seen[1], 32);
+        assert_true(o.epochs == 1 ? seen[1] == 0 : seen[0] > 4 && seen[1] > 4);
+        chess_trainer_free(t);
+    }
+    /* not of a million, where there is no lack of real ones */
+    struct chess_sample_source many = source_of(&set);
+    struct chess_trainer *t;
+    many.count = 1000000;
+    assert_ok(chess_trainer_new(&o, &many, NULL, &t));
+    assert_true(t->mirrored == 0);
+    chess_trainer_free(t);
+    free(set.samples);
+}
+
+/* ------------------------------------------------------------------ the average of the weights */
+
+/* What is saved is the average of the weights; at first that is the weights. */
+static void test_the_average_is_what_is_saved(void **state)
+{
+    struct sample_set set = samples_make(62, 600);
+    struct chess_train_options o = small_options();
+    for (int round = 0; round < 2; round++) {
+        o.epochs = round ? 12 : 3;
+        struct chess_trainer *t = trainer_of(&o, &set, NULL);
+        struct chess_net *net;
+        assert_ok(chess_trainer_run(t, NULL, NULL, NULL));
+        assert_true((t->step > 160) == (round == 1));
+        assert_ok(chess_trainer_net(t, &net));
+        assert_memory_equal(net->weights, t->average, t->at.count * sizeof(float));
+        bool same = memcmp(t->average, t->weights, t->at.count * sizeof(float)) == 0;
+        assert_true(same == (round == 0));
+        double away = 0, size = 0; /* a lag, no other network */
+        for (size_t i = 0; i < t->at.count; i++) {
+            away += pow((double)(t->average[i] - t->weights[i]), 2);
+            size += pow((double)t->weights[i], 2);
+        }
+        assert_true(away < 0.01 * size);
+        chess_net_free(net);
+        chess_trainer_free(t);
+    }
+    free(set.samples);
+}
+
+/* In the middle of a training, where the average is not the weights: what a round judged is what is
+ * kept. */
+static void test_the_average_is_what_is_judged(void **state)
+{
+    struct sample_set set = samples_make(66, 512);
+    struct chess_sample_source source = source_of(&set);
+    struct chess_train_options o = small_options();
+    o.epochs = 40;
+    struct chess_trainer *t = trainer_of(&o, &set, &set);
+    struct chess_net *net;
+    struct chess_score score;
+    run_to(t, 300);
+    assert_ok(chess_trainer_net(t, &net));
+    assert_ok(chess_net_score(net, &source, NULL, NULL, NULL, &score));
+    double loss = score.log_loss + 0.25 * score.value_log_loss;
+    assert_true(fabs(loss - t->best_loss) < 1e-5 * loss);
+    chess_net_free(net);
+    chess_trainer_free(t);
+    free(set.samples);
 }
 
 /* ------------------------------------------------------------------ stopping */
@@ -371,6 +537,10 @@ int main(void)
         cmocka_unit_test(test_repeatable_with_and_without_threads),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_order_is_a_permutation),
+        cmocka_unit_test(test_mirrored_samples),
+        cmocka_unit_test(test_samples_that_come_again_are_mirrored),
+        cmocka_unit_test(test_the_average_is_what_is_saved),
+        cmocka_unit_test(test_the_average_is_what_is_judged),
         cmocka_unit_test(test_cancel_keeps_the_state),
         cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_minutes_bound_the_training),
