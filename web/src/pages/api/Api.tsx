@@ -5,6 +5,7 @@ import { useApi } from '../../api/useApi';
 import { useParam } from '../../app/params';
 import { useShortcut } from '../../app/shortcuts';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { CheckField, CopyButton, EmptyState, Facts, LinkButton, Page, Section, Shown, TextField } from '../../ui';
 import { firstOf, fits, operationsOf, partsOf, type Document, type Group, type Operation } from './document';
 import { Call } from './Operation';
@@ -123,8 +124,8 @@ function List({ document, all, chosen }: { document: Document; all: Operation[];
       <nav aria-label={t('calls')} className="flex flex-col gap-4">
         {parts.map(({ tag, groups }) => (
           <section key={tag.name} aria-labelledby={`tag-${tag.name}`}>
-            <h2 id={`tag-${tag.name}`} className="font-semibold">{tag['x-title']}</h2>
-            <p className="text-muted text-[0.86rem] mb-1">{tag.description}</p>
+            <h2 id={`tag-${tag.name}`} className="font-semibold"><Said of="routes">{tag['x-title']}</Said></h2>
+            <p className="text-muted text-[0.86rem] mb-1"><Said of="routes">{tag.description}</Said></p>
             {groups.map((group) => <GroupList key={group.name} {...{ group, chosen, search }} isOpen={Boolean(filter.trim()) || Boolean(chosen && group.operations.includes(chosen))} />)}
           </section>
         ))}
@@ -145,7 +146,7 @@ function CallLink({ operation, search = '', isChosen = false }: { operation: Ope
         <span className={`font-mono font-semibold ${methodTone[operation.method]}`}>{operation.method}</span>
         <span className="font-mono break-all text-text">{operation.path}</span>
       </span>
-      <span className="block text-muted text-[0.86rem]">{operation.summary}</span>
+      <Said of="routes" className="block text-muted text-[0.86rem]">{operation.summary}</Said>
     </Link>
   );
 }

@@ -72,7 +72,7 @@ function Things({ picture, focus }: { picture: Of; focus: string }) {
     { id: 'from', title: t('from'), value: (n) => listOf(n.from), cell: (n) => <span title={listOf(n.from)}>{listOf(n.from)}</span>, width: 200 },
     { id: 'to', title: t('to'), value: (n) => listOf(n.to), cell: (n) => <span title={listOf(n.to)}>{listOf(n.to)}</span>, width: 200 },
     { id: 'at', title: t('at'), value: (n) => timeOf(n.node), cell: (n) => (n.look === 'predictions' ? '–' : <Time at={timeOf(n.node)} ago />), width: 120 },
-    { id: 'lineage', title: t('title'), value: () => '', cell: (n) => (n.look === 'predictions' || n.id === focus ? '–' : <TextLink href={`/lineage/${encodeURIComponent(n.id)}`} label={t('fromHereOf', { name: names.title(n) })}>{t('fromHere')}</TextLink>), width: 110 },
+    { id: 'lineage', title: t('title'), value: () => '', cell: (n) => (n.look === 'predictions' || n.id === focus ? '–' : <TextLink href={`/lineage/${encodeURIComponent(n.id)}`} label={t('fromHereOf', { name: names.title(n) })}>{t('fromHere')}</TextLink>), width: 110, rank: 0, exported: false },
   ];
   return (
     <Section title={t('asTable')} card={false}>

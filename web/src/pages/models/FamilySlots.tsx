@@ -30,7 +30,7 @@ export function FamilySlots({ family }: { family: Family }) {
   return (
     <>
       <DataTable name="serving" label={t('familyOf', { name: family.family })} simple param={`${family.family}.`} rows={family.slots} rowKey={(s) => s.alias} columns={columns} />
-      {failed.map((s) => <p key={s.alias} className="text-bad mt-2">{s.alias}: {s.failure}</p>)}
+      {failed.map((s) => <p key={s.alias} className="text-bad mt-2">{s.alias}: <span lang="en">{s.failure}</span></p>)}
     </>
   );
 }

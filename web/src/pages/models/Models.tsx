@@ -1,6 +1,7 @@
 /* All models, and the families in which they answer. */
 import { useApi } from '../../api/useApi';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { DataTable, EmptyState, LinkButton, Page, Section, Shown, Tabs, TextLink, type Column } from '../../ui';
 import { FamilySlots } from './FamilySlots';
 import type { Model } from './types';
@@ -57,7 +58,7 @@ function Families() {
           <div className="grid gap-5">
             {items.map((family) => (
               <Section key={family.family} title={t('familyOf', { name: family.family })} actions={<TextLink href={`/models/${encodeURIComponent(family.modelId)}`}>{family.modelId}</TextLink>}>
-                <p className="text-muted mb-3">{family.help}</p>
+                <p className="text-muted mb-3"><Said>{family.help}</Said></p>
                 <FamilySlots family={family} />
               </Section>
             ))}

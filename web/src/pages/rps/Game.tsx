@@ -7,7 +7,7 @@ import { connectionState } from '../../api/connection';
 import { invalidate } from '../../api/useApi';
 import { useShortcut } from '../../app/shortcuts';
 import { useLang, useWords } from '../../i18n';
-import { EmptyState, ErrorState, formatNumber, LinkButton, Loading, Num, Page, Section, toast } from '../../ui';
+import { DataTable, EmptyState, ErrorState, formatNumber, LinkButton, Loading, Num, Page, Section, toast, type Column } from '../../ui';
 import type { RpsMove, RpsRound, RpsTable } from './types';
 import { words } from './words';
 
@@ -106,6 +106,14 @@ function Table({ game, load }: { game: RpsTable; load: () => Promise<void> }) {
     t(r.result, { mine: t(r.user_move), theirs: t(r.bot_move), points: number(r.result === 'win' ? r.user_delta : r.bot_delta), policy: who });
   const endOf = (r: RpsRound) => t(r.user_score > r.bot_score ? 'gameWon' : r.user_score < r.bot_score ? 'gameLost' : 'gameTie', { policy: who });
 
+  const pair = (a: number, b: number) => `${number(a)} : ${number(b)}`;
+  const columns: Column<RpsRound>[] = [
+    { id: 'round', title: '#', value: (r) => r.round, width: 50 },
+    { id: 'mine', title: t('you'), value: (r) => t(r.user_move), cell: (r) => <span className={r.result === 'win' ? 'text-good font-medium' : ''}>{t(r.user_move)}</span>, width: 80 },
+    { id: 'theirs', title: who, value: (r) => t(r.bot_move), cell: (r) => <span className={r.result === 'lose' ? 'text-bad font-medium' : ''}>{t(r.bot_move)}</span>, width: 80 },
+    { id: 'points', title: t('points'), value: (r) => pair(r.user_delta, r.bot_delta), width: 90, align: 'right' },
+    { id: 'score', title: t('score'), value: (r) => pair(r.user_score, r.bot_score), width: 100, align: 'right' },
+  ];
   return (
     <div className="grid gap-5 lg:grid-cols-[minmax(0,3fr)_minmax(16rem,2fr)]">
       <div className="flex flex-col gap-5 min-w-0">
@@ -128,24 +136,7 @@ function Table({ game, load }: { game: RpsTable; load: () => Promise<void> }) {
           {game.rounds.length === 0 ? (
             <p className="text-muted">{t('noRounds')}</p>
           ) : (
-            <div className="max-h-72 overflow-auto" tabIndex={0} role="group" aria-label={t('rounds')}>
-              <table className="w-full">
-                <thead>
-                  <tr className="text-muted text-left"><th className="pr-3 font-semibold">#</th><th className="pr-3 font-semibold">{t('you')}</th><th className="pr-3 font-semibold">{who}</th><th className="pr-3 font-semibold text-right">{t('points')}</th><th className="font-semibold text-right">{t('score')}</th></tr>
-                </thead>
-                <tbody>
-                  {[...game.rounds].reverse().map((r) => (
-                    <tr key={r.round} className="border-t border-line">
-                      <td className="pr-3 py-1">{r.round}</td>
-                      <td className={`pr-3 ${r.result === 'win' ? 'text-good font-medium' : ''}`}>{t(r.user_move)}</td>
-                      <td className={`pr-3 ${r.result === 'lose' ? 'text-bad font-medium' : ''}`}>{t(r.bot_move)}</td>
-                      <td className="pr-3 text-right">{number(r.user_delta)} : {number(r.bot_delta)}</td>
-                      <td className="text-right">{number(r.user_score)} : {number(r.bot_score)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <DataTable name="rps.rounds" label={`${t('rounds')} (${t('table')})`} simple tall height={320} rows={[...game.rounds].reverse()} rowKey={(r) => String(r.round)} columns={columns} />
           )}
         </Section>
       </div>

@@ -5,7 +5,7 @@ import type { Artifact } from '../../api/types';
 import { useApi } from '../../api/useApi';
 import { useParam } from '../../app/params';
 import { useLang, useWords } from '../../i18n';
-import { Button, Bytes, download, EmptyState, ErrorState, formatBytes, Icon, Loading, Shown, Time, toast } from '../../ui';
+import { Button, Bytes, DataTable, download, EmptyState, ErrorState, formatBytes, Icon, Loading, Shown, Time, toast, type Column } from '../../ui';
 import { words } from './words';
 
 type Kind = 'text' | 'json' | 'csv' | 'image' | 'none';
@@ -179,22 +179,13 @@ function CsvTable({ text, separator }: { text: string; separator: string }) {
   const { lang } = useLang();
   const [head = [], ...rows] = csvRows(text, separator, CSV_ROWS + 1);
   const isNumber = (cell: string | undefined) => cell !== undefined && cell !== '' && Number.isFinite(Number(cell));
+  const columns: Column<{ cells: string[]; no: number }>[] = head.map((title, i) => {
+    const isOfNumbers = rows.length > 0 && rows.every((row) => row[i] === '' || isNumber(row[i]));
+    return { id: String(i), title, value: ({ cells }) => (isOfNumbers && cells[i] ? Number(cells[i]) : cells[i]), cell: ({ cells }) => cells[i], width: 120, align: isOfNumbers ? 'right' : undefined };
+  });
   return (
     <>
-      <div className="overflow-auto max-h-[36rem]" tabIndex={0} role="region" aria-label={t('preview')}>
-        <table className="border-collapse">
-          <thead>
-            <tr>{head.map((cell, i) => <th key={i} scope="col" className={`sticky top-0 bg-surface px-3 py-1 border-b border-line whitespace-nowrap ${isNumber(rows[0]?.[i]) ? 'text-right' : 'text-left'}`}>{cell}</th>)}</tr>
-          </thead>
-          <tbody>
-            {rows.map((row, i) => (
-              <tr key={i} className="border-b border-line">
-                {row.map((cell, k) => <td key={k} className={`px-3 py-1 whitespace-nowrap ${isNumber(cell) ? 'text-right' : ''}`}>{cell}</td>)}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <DataTable name={`preview.${head.join('.').slice(0, 60)}`} label={t('preview')} simple param="c" height={576} rows={rows.map((cells, no) => ({ cells, no }))} rowKey={(row) => String(row.no)} columns={columns} />
       {rows.length === CSV_ROWS && <p className="text-muted mt-2">{t('firstRows', { n: CSV_ROWS.toLocaleString(lang) })}</p>}
     </>
   );

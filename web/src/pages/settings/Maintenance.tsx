@@ -4,7 +4,7 @@ import { api } from '../../api/client';
 import { useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
 import { useWords } from '../../i18n';
-import { Button, Bytes, confirm, DataTable, Facts, formatBytes, Num, Progress, Section, Shown, Status, TextField, TextLink, Time, useAction, type Column } from '../../ui';
+import { Button, Bytes, confirm, DataTable, Facts, Failure, formatBytes, Num, Progress, Section, Shown, Status, TextField, TextLink, Time, useAction, type Column } from '../../ui';
 import type { GcNumbers, GcPlan } from './types';
 import { words } from './words';
 
@@ -50,7 +50,7 @@ export function Maintenance() {
         {asked && (
           <div className="mt-4 flex flex-col gap-3" data-gc={isGoing ? 'going' : asked.isDry ? 'plan' : 'done'}>
             {isGoing && <Progress done={job?.done ?? 0} total={job?.total ?? 0} etaSec={job?.etaSec} label={t('gc')} />}
-            {job && jobOver(job.status) && !numbers && <p role="alert" className="text-bad break-words"><Status state={job.status} /> {job.error}</p>}
+            {job && jobOver(job.status) && !numbers && <div className="flex flex-col items-start gap-1"><Status state={job.status} /><Failure of={job} /></div>}
             {numbers && <Numbers of={numbers} />}
             {numbers && <Things key={asked.jobId} runId={asked.runId} isDry={asked.isDry} />}
           </div>
@@ -90,8 +90,9 @@ function Things({ runId, isDry }: { runId: string; isDry: boolean }) {
   const file = isDry ? 'plan.json' : 'report.json';
   const plan = useApi('/v1/runs/{runId}/artifacts/{path}', { path: { runId, path: file } });
   const items = (plan.data as GcPlan | undefined)?.items ?? [];
+  const deedOf = (deed: string) => (`do_${deed}` in words.en ? t(`do_${deed}` as keyof typeof words.en) : deed);
   const columns: Column<{ do: string; id: string }>[] = [
-    { id: 'do', title: t('gcWhat'), value: (i) => i.do, width: 220 },
+    { id: 'do', title: t('gcWhat'), value: (i) => deedOf(i.do), width: 240 },
     { id: 'id', title: t('id'), value: (i) => i.id, cell: (i) => (i.do.endsWith('_run') ? <TextLink href={`/runs/${i.id}`}><code>{i.id}</code></TextLink> : <code>{i.id}</code>) },
   ];
   return (
