@@ -36,7 +36,8 @@ export interface DataTableProps<Row> {
   height?: number; // of the scrolled part at most
   param?: string; // a prefix of ?q and ?sort, where a page has several tables
   simple?: boolean; // its tools are folded away while it is short: tables inside of something
-  tall?: boolean; // rows as high as their words; all are drawn, so some hundreds at most. On a phone a row is a card
+  tall?: boolean; // rows as high as their words; all are drawn, so some hundreds at most
+  stack?: boolean; // with tall: on a phone a row is a card
   filterLabel?: string; // what the box of the filter says
   rowData?: (row: Row) => Record<`data-${string}`, string | boolean>;
   remote?: RemoteRows<Row>; // the server filters and sorts, by ?q and ?sort, and gives the rows in pages
@@ -103,6 +104,7 @@ function sayWhatIsCut(event: MouseEvent) {
 
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { name, label, rows, columns, rowKey, href, selected, onSelect, actions, empty, param = '', remote, tall = false, rowData } = props;
+  const stack = tall && props.stack === true;
   const height = props.height ?? (tall ? undefined : 640);
   const leadsTo = (row: Row) => {
     const to = href?.(row);
@@ -223,7 +225,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 
   if (rows.length === 0 && empty) return <>{empty}</>;
   return (
-    <div ref={box} className="relative min-w-0">
+    <div ref={box} data-table={name} className="relative min-w-0">
       {!isFolded && (
         <div className="flex flex-wrap items-center gap-2 mb-2">
           {!remote && (
@@ -254,20 +256,20 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
         )}
         {/* Rows above and below are blank space of the same height; the browser must not follow a row that is replaced. Words for
             screen readers only are positioned: "relative" keeps them inside, else they would widen the page. */}
-        <div ref={scroller} role="group" aria-label={label} tabIndex={0} className={`relative card overflow-auto [overflow-anchor:none] ${tall ? 'stacks' : ''}`} style={{ maxHeight: height }} onKeyDown={onKeyDown}>
-          <table role={tall ? 'table' : undefined} className="w-full table-fixed border-collapse" style={{ minWidth }} aria-rowcount={remote?.more ? -1 : arranged.length + 1}>
+        <div ref={scroller} role="group" aria-label={label} tabIndex={0} className={`relative card overflow-auto [overflow-anchor:none] ${stack ? 'stacks' : ''}`} style={{ maxHeight: height }} onKeyDown={onKeyDown}>
+          <table role={stack ? 'table' : undefined} className="w-full table-fixed border-collapse" style={{ minWidth }} aria-rowcount={remote?.more ? -1 : arranged.length + 1}>
             <caption className="sr-only">{label}</caption>
             <colgroup>
               {onSelect && <col style={{ width: CHECK_PX }} />}
               {shown.map((c) => <col key={c.id} style={c.width ? { width: widthOf(c, 0) } : undefined} />)}
             </colgroup>
-            <thead role={tall ? 'rowgroup' : undefined}>
-              <tr role={tall ? 'row' : undefined} aria-rowindex={1}>
+            <thead role={stack ? 'rowgroup' : undefined}>
+              <tr role={stack ? 'row' : undefined} aria-rowindex={1}>
                 {onSelect && <th scope="col" className="sticky top-0 z-10 bg-surface border-b border-line"><span className="sr-only">{t('selectRow')}</span></th>}
                 {shown.map((c, i) => {
                   const order = sort === c.id ? 'ascending' : sort === `-${c.id}` ? 'descending' : undefined;
                   return (
-                    <th key={c.id} role={tall ? 'columnheader' : undefined} scope="col" aria-sort={order} className={`sticky top-0 z-10 bg-surface border-b border-line p-0 font-semibold ${c.align === 'right' ? 'text-right' : 'text-left'}`}>
+                    <th key={c.id} role={stack ? 'columnheader' : undefined} scope="col" aria-sort={order} className={`sticky top-0 z-10 bg-surface border-b border-line p-0 font-semibold ${c.align === 'right' ? 'text-right' : 'text-left'}`}>
                       <button type="button" title={c.title} disabled={remote && !remote.sortable(c.id)} onClick={() => nextSort(c.id)} className={`flex w-full items-center gap-1 px-3 h-9 text-muted enabled:hover:text-text ${c.align === 'right' ? 'justify-end' : ''} ${mayFold && i === shown.length - 1 ? 'pr-9!' : ''}`}>
                         {c.mark}
                         <span className="truncate">{c.title}</span>
@@ -278,8 +280,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                 })}
               </tr>
             </thead>
-            <tbody role={tall ? 'rowgroup' : undefined} onMouseOver={sayWhatIsCut}>
-              {first > 0 && <Blank key={first} rows={first} columns={shown.length + 1} />}
+            <tbody role={stack ? 'rowgroup' : undefined} onMouseOver={sayWhatIsCut}>
+              {first > 0 && <Blank key={first} rows={first} columns={shown.length + (onSelect ? 1 : 0)} />}
               {arranged.slice(first, last).map((row, i) => {
                 const at = first + i;
                 const key = rowKey(row);
@@ -287,7 +289,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                 return (
                   <tr
                     key={key}
-                    role={tall ? 'row' : undefined}
+                    role={stack ? 'row' : undefined}
                     {...rowData?.(row)}
                     data-row={at}
                     aria-rowindex={at + 2}
@@ -304,13 +306,13 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                     {onSelect && (
                       <td className="px-3"><input type="checkbox" tabIndex={-1} aria-label={`${t('selectRow')} ${key}`} className="size-4 accent-accent align-middle" checked={isSelected} onChange={() => select(row)} /></td>
                     )}
-                    {shown.map((c) => (
-                      <td key={c.id} role={tall ? 'cell' : undefined} className={`px-3 ${tall ? 'py-2 align-top [overflow-wrap:anywhere]' : 'truncate'} ${c.align === 'right' ? 'text-right' : ''}`}>{c.cell ? c.cell(row) : String(c.value(row) ?? '–')}</td>
+                    {shown.map((c, i) => (
+                      <td key={c.id} role={stack ? 'cell' : undefined} data-label={stack && i > 0 && shown.length > 3 ? c.title : undefined} className={`px-3 ${tall ? 'py-2 align-top [overflow-wrap:anywhere]' : 'truncate'} ${c.align === 'right' ? 'text-right' : ''}`}>{c.cell ? c.cell(row) : String(c.value(row) ?? '–')}</td>
                     ))}
                   </tr>
                 );
               })}
-              {last < arranged.length && <Blank key={-last} rows={arranged.length - last} columns={shown.length + 1} />}
+              {last < arranged.length && <Blank key={-last} rows={arranged.length - last} columns={shown.length + (onSelect ? 1 : 0)} />}
             </tbody>
           </table>
           {arranged.length === 0 && <p className="p-4 text-muted">{t('noRows')}</p>}

@@ -13,7 +13,7 @@ interface News {
 }
 
 const SHOWN_MAX = 4;
-const OK_MS = 4000;
+const OK_MS = 8000;
 const news = new Store<News[]>([]);
 let serial = 0;
 

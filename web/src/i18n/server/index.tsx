@@ -104,15 +104,24 @@ export function useSaid(part: Part = 'sentences') {
   return useCallback((text: string, by?: string) => (lang === 'de' && find?.(by ?? text)) || text, [lang, find]);
 }
 
-export function Said({ children, by, of = 'sentences', className, title }: { children: string | null | undefined; by?: string; of?: Part; className?: string; title?: boolean }): ReactNode {
+interface SaidProps {
+  children: string | null | undefined;
+  by?: string; // its key, where that is not the sentence
+  of?: Part;
+  title?: boolean; // as tooltip, too: it may be cut off
+  free?: boolean; // people and programs of theirs may have said it as well, in any language
+  className?: string;
+}
+
+export function Said({ children, by, of = 'sentences', title, free, className }: SaidProps): ReactNode {
   const { lang, find, isComing } = useFind(of);
   if (!children) return null;
   const german = lang === 'de' ? (find?.(by ?? children) ?? null) : null;
   const text = german ?? children;
-  const isEnglish = lang === 'de' && german === null;
+  const isUntold = lang === 'de' && german === null && !isComing && !free;
   // No blink of English while the German is on its way.
-  const look = [className, isEnglish && isComing && 'invisible'].filter(Boolean).join(' ') || undefined;
-  return <span className={look} lang={isEnglish && !isComing ? 'en' : undefined} title={title ? text : undefined}>{text}</span>;
+  const look = [className, isComing && 'invisible'].filter(Boolean).join(' ') || undefined;
+  return <span className={look} lang={isUntold ? 'en' : undefined} data-untold={isUntold || undefined} title={title ? text : undefined}>{text}</span>;
 }
 
 /** A kind of job: its name, and what that is. */

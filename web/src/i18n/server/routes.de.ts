@@ -25,7 +25,7 @@ export const routes: Record<string, string> = {
   'This API, as OpenAPI 3.1.': 'Diese API als OpenAPI 3.1.',
   'The STATUS block, as JSON or (Accept: text/plain) to copy.': 'Der STATUS-Block, als JSON oder (Accept: text/plain) zum Kopieren.',
   'Effective settings and where each came from.': 'Geltende Einstellungen und woher jede kommt.',
-  'What is well and what is not, with the next step; thorough (admins) also reads the whole store.': 'Was in Ordnung ist und was nicht, mit dem nächsten Schritt; thorough (nur Verwalter) liest auch die ganze Datenbank.',
+  'What is well and what is not, with the next step; thorough (admins) also reads the whole store.': 'Was in Ordnung ist und was nicht, mit dem nächsten Schritt; thorough (nur Administratoren) liest auch die ganze Datenbank.',
   'Every route and who may call it.': 'Jede Adresse und wer sie aufrufen darf.',
   'Who am I?': 'Wer bin ich?',
   'Users: who was given a key, and the default user.': 'Nutzer: wer einen Schlüssel bekommen hat, und der Standardnutzer.',

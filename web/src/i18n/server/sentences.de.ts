@@ -85,6 +85,7 @@ export const sentences: Template[] = [
   ['the plugin gave no reason', 'das Plugin nannte keinen Grund'],
   // kinds and families of models
   ['Chess', 'Schach'],
+  ['Chess policy and value', 'Policy und Value für Schach'],
   ['Rock, paper, scissors', 'Schere, Stein, Papier'],
   ['Networks that play as policy brian.', 'Neuronale Netze, die als Gegner brian spielen.'],
   ['Boosted trees that play as policy forrest.', 'Geboostete Bäume, die als Gegner forrest spielen.'],

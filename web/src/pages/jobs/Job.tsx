@@ -4,7 +4,7 @@ import { useParams } from 'wouter';
 import type { Job, JobChange } from '../../api/types';
 import { invalidate, useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
-import { useWords } from '../../i18n';
+import { useLang, useWords } from '../../i18n';
 import { Said, useKindName } from '../../i18n/server';
 import { CopyButton, DataTable, Duration, EmptyState, Facts, Failure, formatDuration, LinkButton, Page, Progress, Section, Shown, Status, Time, type Column } from '../../ui';
 import { JobButtons } from './JobButtons';
@@ -87,14 +87,15 @@ function Json({ title, value, empty }: { title: string; value: unknown; empty?: 
 }
 
 function History({ job }: { job: Job }) {
+  const { lang } = useLang();
   const t = useWords(words);
   const history = useApi('/v1/jobs/{id}/history', { path: { id: job.id } }, { poll: jobOver(job.status) ? 15000 : POLL_MS });
   const columns: Column<JobChange>[] = [
     { id: 'at', title: t('at'), value: (c) => c.at, cell: (c) => <Time at={c.at} />, width: 150 },
     { id: 'to', title: t('became'), value: (c) => c.to, cell: (c) => <Status state={c.to} />, width: 150 },
     { id: 'attempt', title: t('attempt'), value: (c) => c.attempt || null, width: 90, align: 'right' },
-    { id: 'took', title: t('after'), value: (c) => c.tookMs, cell: (c) => (c.tookMs === null ? '–' : formatDuration(c.tookMs / 1000)), width: 110, align: 'right' },
-    { id: 'detail', title: t('reason'), value: (c) => c.detail, cell: (c) => (c.detail ? <Said title>{c.detail}</Said> : '–') },
+    { id: 'took', title: t('after'), value: (c) => c.tookMs, cell: (c) => (c.tookMs === null ? '–' : formatDuration(c.tookMs / 1000, lang)), width: 110, align: 'right' },
+    { id: 'detail', title: t('reason'), value: (c) => c.detail, cell: (c) => (c.detail ? <Said title free>{c.detail}</Said> : '–') },
     { id: 'worker', title: t('worker'), value: (c) => c.worker, cell: (c) => <code title={c.worker}>{c.worker || '–'}</code>, width: 200 },
   ];
   return (

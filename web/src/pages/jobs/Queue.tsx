@@ -93,6 +93,7 @@ function Running({ kind }: { kind: string }) {
 }
 
 function RunningJob({ job }: { job: Job }) {
+  const { lang } = useLang();
   const t = useWords(words);
   const kindOf = useKindName();
   const told = useJob(job.id, { onEnd: () => invalidate('/v1/jobs') }) ?? job;
@@ -102,7 +103,7 @@ function RunningJob({ job }: { job: Job }) {
         <TextLink href={`/jobs/${job.id}`} className="font-medium truncate" label={t('runningJob', { kind: kindOf(job.kind), id: job.id.slice(-6) })}><Kind of={job.kind} /></TextLink>
         <Status state={told.status} />
         <span className="grow" />
-        <span className="text-muted whitespace-nowrap">{told.etaSec === null ? <Duration from={told.startedAt} /> : t('left', { time: formatDuration(told.etaSec) })}</span>
+        <span className="text-muted whitespace-nowrap">{told.etaSec === null ? <Duration from={told.startedAt} /> : t('left', { time: formatDuration(told.etaSec, lang) })}</span>
       </div>
       <Progress compact done={told.done} total={told.total} label={t('progressOf', { name: kindOf(job.kind) })} />
     </div>

@@ -5,7 +5,7 @@ import type { ActiveModel, Finding, Health, Job, Run, ServerStatus, ServingFamil
 import { hasPage } from '../../app/pages';
 import { useApi } from '../../api/useApi';
 import { useJob } from '../../api/useJob';
-import { useWords } from '../../i18n';
+import { useLang, useWords } from '../../i18n';
 import { Kind, Said } from '../../i18n/server';
 import { Bytes, CopyButton, DataTable, Duration, EmptyState, ErrorState, formatDuration, Icon, Num, Page, Progress, Section, Shown, Status, TextLink, Time, type Column } from '../../ui';
 import { Loop } from './Loop';
@@ -51,10 +51,11 @@ export default function Overview() {
 
 function Tiles({ status }: { status: ServerStatus | undefined }) {
   const t = useWords(words);
+  const { lang } = useLang();
   const tiles: [string, ReactNode, string][] = [
     [t('games'), <Num value={status?.games} />, '/games'],
     [t('datasets'), <Num value={status?.datasets} />, '/datasets'],
-    [t('latency'), status?.serveLatencyP50Ms == null ? '–' : formatDuration(status.serveLatencyP50Ms / 1000), '/metrics?tab=serving'],
+    [t('latency'), status?.serveLatencyP50Ms == null ? '–' : formatDuration(status.serveLatencyP50Ms / 1000, lang), '/metrics?tab=serving'],
     [t('memory'), <Bytes value={status?.residentBytes} />, '/metrics'],
     [t('up'), <Time at={status?.startedAt} ago />, '/logs'],
     [t('backup'), status && !status.lastBackupAt ? t('noBackupYet') : <Time at={status?.lastBackupAt} ago />, '/settings?tab=maintenance'],
@@ -78,8 +79,8 @@ function HealthList({ health }: { health: Health }) {
     <ul className="flex flex-col gap-2">
       {(['store', 'blobs', 'disk'] as const).map((name) => (
         <li key={name} className="flex flex-wrap items-center gap-x-3 gap-y-1">
-          <span className="w-24">{t(name)}</span>
-          <Status state={health[name].status} />
+          <span className="w-28">{t(name)}</span>
+          <Status state={health[name].status} label={health[name].status === 'up' ? t('isUp') : undefined} />
           <Said className="text-muted min-w-0 break-words">{health[name].detail}</Said>
         </li>
       ))}

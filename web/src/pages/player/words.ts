@@ -56,7 +56,7 @@ export const words = dictionary({
     white: 'Mit Weiß',
     black: 'Mit Schwarz',
     rating: 'Wertung',
-    now: 'Jetzt',
+    now: 'Aktuell',
     highest: 'Höchste',
     speed: 'Bedenkzeit',
     openings: 'Eröffnungen',

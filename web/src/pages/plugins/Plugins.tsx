@@ -95,15 +95,15 @@ function Table({ rows }: { rows: Analytic[] }) {
   const hrefOf = (a: Analytic) => `/plugins/${encodeURIComponent(a.name)}?version=${encodeURIComponent(a.version)}`;
   const columns: Column<Analytic>[] = [
     { id: 'name', title: t('name'), value: (a) => a.name, cell: (a) => <TextLink href={hrefOf(a)} label={`${a.name} ${a.version}`}>{a.name}</TextLink>, width: 150, rank: 0 },
-    { id: 'version', title: t('version'), value: (a) => a.version, width: 90 },
+    { id: 'version', title: t('version'), value: (a) => a.version, width: 90, rank: 2 },
     { id: 'state', title: t('state'), value: (a) => (a.active ? t('there') : t('gone')), cell: (a) => <Status state={a.active ? 'active' : 'idle'} tone={a.active ? 'good' : 'idle'} label={a.active ? t('there') : t('gone')} />, width: 120 },
     { id: 'completed', title: t('completed'), value: (a) => a.completed, cell: (a) => <Num value={a.completed} />, width: 100, align: 'right' },
     { id: 'pending', title: t('pending'), value: (a) => a.pending, cell: (a) => <Num value={a.pending} />, width: 90, align: 'right' },
     { id: 'skipped', title: t('skipped'), value: (a) => a.skipped, cell: (a) => <Num value={a.skipped} />, width: 110, align: 'right' },
-    { id: 'failed', title: t('failed'), value: (a) => a.failed, cell: (a) => <span className={a.failed ? 'text-bad' : ''}><Num value={a.failed} /></span>, width: 120, align: 'right' },
-    { id: 'summary', title: t('summary'), value: (a) => say(a.summary), cell: (a) => <Said>{a.summary}</Said>, rank: 0 },
+    { id: 'failed', title: t('failures'), value: (a) => a.failed, cell: (a) => <span className={a.failed ? 'text-bad' : ''}><Num value={a.failed} /></span>, width: 120, align: 'right' },
+    { id: 'summary', title: t('summary'), value: (a) => say(a.summary), cell: (a) => <Said free={!a.origin.startsWith('builtin:')}>{a.summary}</Said>, rank: 0 },
     { id: 'origin', title: t('origin'), value: (a) => a.origin, width: 180, hidden: true },
     { id: 'first', title: t('firstSeen'), value: (a) => a.firstSeenAt, cell: (a) => <Time at={a.firstSeenAt} ago />, width: 130, hidden: true },
   ];
-  return <DataTable name="plugins" label={t('title')} tall rows={rows} rowKey={(a) => `${a.name} ${a.version}`} href={hrefOf} columns={columns} empty={<EmptyState icon="plugins" title={t('none')}>{t('noneNext')}</EmptyState>} />;
+  return <DataTable name="plugins" label={t('title')} tall stack rows={rows} rowKey={(a) => `${a.name} ${a.version}`} href={hrefOf} columns={columns} empty={<EmptyState icon="plugins" title={t('none')}>{t('noneNext')}</EmptyState>} />;
 }

@@ -79,22 +79,28 @@ function Table({ game, load }: { game: RpsTable; load: () => Promise<void> }) {
   const t = useWords(words);
   const { lang } = useLang();
   const [busy, setBusy] = useState(false);
+  // As they are now: a key may come before the page has drawn what it answers to.
+  const isBusy = useRef(false);
+  const next = useRef(game.next);
+  next.current = game.next;
   const who = game.policy;
   const points = game.next?.round_points ?? null;
   const isOver = game.finished;
   const last = game.rounds[game.rounds.length - 1];
 
   const play = async (move: RpsMove) => {
-    if (busy || !game.next) return;
+    if (isBusy.current || !next.current) return;
+    isBusy.current = true;
     setBusy(true);
     try {
       // With its number a round is played once, however often it is asked for.
-      const round = await api('POST', '/v1/rps/play', { body: { game_id: game.game_id, user_move: move, round: game.next.round_no } as never });
+      const round = await api('POST', '/v1/rps/play', { body: { game_id: game.game_id, user_move: move, round: next.current.round_no } as never });
       if (round.finished) invalidate('/v1/rps');
     } catch (error) {
       toast.error(error); // such as: another tab has played this round
     }
     await load();
+    isBusy.current = false;
     setBusy(false);
   };
   useShortcut('r', t('rock'), () => void play('rock'));

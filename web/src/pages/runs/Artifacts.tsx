@@ -128,12 +128,13 @@ function Preview({ runId, artifact }: { runId: string; artifact: Artifact }) {
 }
 
 function Look({ kind, content, name }: { kind: Kind; content: Content; name: string }) {
+  const { lang } = useLang();
   const t = useWords(words);
   if (content.image) return <img src={content.image} alt={name} className="max-w-full max-h-[36rem] mx-auto" />;
   const text = content.text ?? '';
   return (
     <>
-      {content.isCut && <p className="text-muted mb-2">{t('cut', { size: formatBytes(TEXT_MAX) })}</p>}
+      {content.isCut && <p className="text-muted mb-2">{t('cut', { size: formatBytes(TEXT_MAX, lang) })}</p>}
       {kind === 'csv' ? <CsvTable text={text} separator={name.endsWith('.tsv') ? '\t' : ','} /> : <pre tabIndex={0} className="font-mono text-[0.86rem] whitespace-pre-wrap break-words max-h-[36rem] overflow-auto">{kind === 'json' && !content.isCut ? pretty(text) : text}</pre>}
     </>
   );

@@ -134,7 +134,7 @@ export const words = dictionary({
     compareNone: 'Vergleichen',
     compareHint: 'Zwei bis zehn Läufe auswählen',
     none: 'Noch keine Läufe',
-    noneNext: 'Importiere Partien, baue einen Datensatz daraus und trainiere damit, oder richte einen MLflow-Client auf diesen Server: MLFLOW_TRACKING_URI={origin}',
+    noneNext: 'Importiere Partien, erzeuge daraus einen Datensatz und trainiere damit, oder richte einen MLflow-Client auf diesen Server: MLFLOW_TRACKING_URI={origin}',
     noneFound: 'Kein Lauf passt',
     noneFoundNext: 'Lass eine Bedingung weg. Das Fragezeichen neben dem Filter zeigt, wie man Bedingungen schreibt.',
     allRuns: 'Alle Läufe',

@@ -20,7 +20,7 @@ export function Effective() {
   const typeOf = (s: Setting) => (types[s.type] ? t(types[s.type]!) : s.type);
   const columns: Column<Setting>[] = [
     { id: 'name', title: t('name'), value: (s) => s.name, cell: (s) => <code className="font-semibold">{s.name}</code>, width: 290, rank: 0 },
-    { id: 'value', title: t('value'), value: (s) => s.value, cell: (s) => <Value of={s} from={fromOf(s)} />, rank: 0 },
+    { id: 'value', title: t('value'), value: (s) => s.value, cell: (s) => <Value of={s} from={fromOf(s)} />, width: 240, rank: 0 },
     { id: 'help', title: t('help'), value: (s) => say(s.help, s.name), cell: (s) => <span className="text-muted"><Said by={s.name} of="settings">{s.help}</Said> <span className="whitespace-nowrap">({typeOf(s)})</span></span>, rank: 0 },
     { id: 'from', title: t('from'), value: fromOf, width: 190, hidden: true, exported: true },
     { id: 'default', title: t('otherwise'), value: (s) => s.default, cell: (s) => <code>{s.default || '–'}</code>, width: 150, hidden: true, exported: true },
@@ -35,6 +35,7 @@ export function Effective() {
             name="settings"
             label={t('settings')}
             tall
+            stack
             filterLabel={t('search')}
             rows={items.filter((s) => !isChangedOnly || s.from !== DEFAULT)}
             rowKey={(s) => s.name}

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { api } from '../../api/client';
 import { useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
-import { useWords } from '../../i18n';
+import { useLang, useWords } from '../../i18n';
 import { Button, Bytes, confirm, DataTable, Facts, Failure, formatBytes, Num, Progress, Section, Shown, Status, TextField, TextLink, Time, useAction, type Column } from '../../ui';
 import type { GcNumbers, GcPlan } from './types';
 import { words } from './words';
@@ -16,6 +16,7 @@ interface Asked {
 }
 
 export function Maintenance() {
+  const { lang } = useLang();
   const t = useWords(words);
   const { busy, act } = useAction();
   const [age, setAge] = useState('');
@@ -33,7 +34,7 @@ export function Maintenance() {
     });
   const doIt = async () => {
     if (!plan) return;
-    const freed = plan.bytesFreed === null ? t('unknownBytes') : formatBytes(plan.bytesFreed);
+    const freed = plan.bytesFreed === null ? t('unknownBytes') : formatBytes(plan.bytesFreed, lang);
     if (await confirm({ title: t('gcTitle'), text: t('gcText', { runs: plan.runsPurged, blobs: plan.blobsRemoved, bytes: freed }), action: t('gcDo'), danger: true })) await begin(false);
   };
   return (
@@ -104,6 +105,7 @@ function Things({ runId, isDry }: { runId: string; isDry: boolean }) {
 }
 
 function LastOnes() {
+  const { lang } = useLang();
   const t = useWords(words);
   const jobs = useApi('/v1/jobs', { query: { kind: 'core.gc', limit: 5 } }, { poll: 5000 });
   return (
@@ -120,7 +122,7 @@ function LastOnes() {
                   <li key={job.id} className="flex flex-wrap items-center gap-x-3 gap-y-1">
                     <Status state={job.status} />
                     <Time at={job.createdAt} ago />
-                    <span>{said ? (said.dryRun ? t('onlyLooked') : said.bytesFreed === null ? t('went') : t('freedBytes', { bytes: formatBytes(said.bytesFreed) })) : ''}</span>
+                    <span>{said ? (said.dryRun ? t('onlyLooked') : said.bytesFreed === null ? t('went') : t('freedBytes', { bytes: formatBytes(said.bytesFreed, lang) })) : ''}</span>
                     <TextLink href={`/jobs/${job.id}`} label={t('jobOf', { id: job.id.slice(-6) })}>{t('job')}</TextLink>
                   </li>
                 );
