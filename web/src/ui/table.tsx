@@ -229,7 +229,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
       {!isFolded && (
         <div className="flex flex-wrap items-center gap-2 mb-2">
           {!remote && (
-            <div className="relative grow max-w-80">
+            <div className={`relative grow ${props.filterLabel ? 'max-w-96' : 'max-w-80'}`}>
               <Icon name="search" className="absolute left-2 top-2 text-muted" />
               <input type="search" aria-label={props.filterLabel ?? t('filterRows')} placeholder={props.filterLabel ?? t('filter')} value={filter} onChange={(e) => setFilter(e.target.value)} className={`${control} pl-8`} />
             </div>

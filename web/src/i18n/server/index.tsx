@@ -109,19 +109,19 @@ interface SaidProps {
   by?: string; // its key, where that is not the sentence
   of?: Part;
   title?: boolean; // as tooltip, too: it may be cut off
-  free?: boolean; // people and programs of theirs may have said it as well, in any language
+  or?: 'english' | 'anything'; // what it may be as well: the exact words of an error; what people or programs of theirs have said
   className?: string;
 }
 
-export function Said({ children, by, of = 'sentences', title, free, className }: SaidProps): ReactNode {
+export function Said({ children, by, of = 'sentences', title, or, className }: SaidProps): ReactNode {
   const { lang, find, isComing } = useFind(of);
   if (!children) return null;
   const german = lang === 'de' ? (find?.(by ?? children) ?? null) : null;
   const text = german ?? children;
-  const isUntold = lang === 'de' && german === null && !isComing && !free;
+  const isEnglish = lang === 'de' && german === null && !isComing && or !== 'anything';
   // No blink of English while the German is on its way.
   const look = [className, isComing && 'invisible'].filter(Boolean).join(' ') || undefined;
-  return <span className={look} lang={isUntold ? 'en' : undefined} data-untold={isUntold || undefined} title={title ? text : undefined}>{text}</span>;
+  return <span className={look} lang={isEnglish ? 'en' : undefined} data-untold={(isEnglish && !or) || undefined} title={title ? text : undefined}>{text}</span>;
 }
 
 /** A kind of job: its name, and what that is. */

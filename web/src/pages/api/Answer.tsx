@@ -2,7 +2,7 @@
 import { useMemo, useState } from 'react';
 import { request } from '../../api/client';
 import { useLang, useWords } from '../../i18n';
-import { Button, CopyButton, download, formatBytes, Section, Spinner, toast } from '../../ui';
+import { Button, CopyButton, download, formatBytes, formatDuration, Section, Spinner, toast } from '../../ui';
 import { indent, type Operation } from './document';
 import type { Answer as Came } from './useCall';
 import { words } from './words';
@@ -27,7 +27,7 @@ export function Answer({ answer, isGoing, operation }: { answer: Came; isGoing: 
     <Section title={t('answer')} actions={text ? <CopyButton text={text} label={t('copyAnswer')} /> : undefined}>
       <p role="status" className="flex flex-wrap items-center gap-x-3 gap-y-1" data-status={answer.status}>
         {answer.status ? <strong className={`font-mono ${toneOf(answer.status)}`}>{answer.status} {answer.statusText}</strong> : <span className="text-bad">{t('noAnswer')} {answer.error}</span>}
-        <span className="text-muted">{t('took')} {answer.ms.toFixed(1)} ms</span>
+        <span className="text-muted">{t('took')} {formatDuration(answer.ms / 1000, lang)}</span>
         {answer.status > 0 && <span className="text-muted">{formatBytes(answer.bytes.length, lang)}{answer.isCut ? '+' : ''}</span>}
         {answer.url && <span className="text-muted break-all">{t('redirected', { url: answer.url })}</span>}
       </p>

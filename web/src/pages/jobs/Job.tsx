@@ -95,7 +95,7 @@ function History({ job }: { job: Job }) {
     { id: 'to', title: t('became'), value: (c) => c.to, cell: (c) => <Status state={c.to} />, width: 150 },
     { id: 'attempt', title: t('attempt'), value: (c) => c.attempt || null, width: 90, align: 'right' },
     { id: 'took', title: t('after'), value: (c) => c.tookMs, cell: (c) => (c.tookMs === null ? '–' : formatDuration(c.tookMs / 1000, lang)), width: 110, align: 'right' },
-    { id: 'detail', title: t('reason'), value: (c) => c.detail, cell: (c) => (c.detail ? <Said title free>{c.detail}</Said> : '–') },
+    { id: 'detail', title: t('reason'), value: (c) => c.detail, cell: (c) => (c.detail ? <Said title or="english">{c.detail}</Said> : '–') },
     { id: 'worker', title: t('worker'), value: (c) => c.worker, cell: (c) => <code title={c.worker}>{c.worker || '–'}</code>, width: 200 },
   ];
   return (

@@ -207,7 +207,7 @@ function Ledger({ rows }: { rows: Promotion[] }) {
     { id: 'from', title: t('from'), value: (p) => p.from || null, width: 80, align: 'right' },
     { id: 'to', title: t('to'), value: (p) => p.to || null, width: 80, align: 'right' },
     { id: 'by', title: t('by'), value: (p) => p.by, width: 130 },
-    { id: 'reason', title: t('reason'), value: (p) => p.reason, cell: (p) => (p.reason ? <Said title free>{p.reason}</Said> : '–'), width: 300 },
+    { id: 'reason', title: t('reason'), value: (p) => p.reason, cell: (p) => (p.reason ? <Said title or="anything">{p.reason}</Said> : '–'), width: 300 },
   ];
   return (
     <Section title={t('ledger')} card={false}>

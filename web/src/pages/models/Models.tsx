@@ -27,7 +27,7 @@ function Registered() {
   const models = useApi('/v1/models', {}, { poll: 10000 });
   const columns: Column<Model>[] = [
     { id: 'name', title: t('name'), value: (m) => m.modelId, cell: (m) => <TextLink href={`/models/${encodeURIComponent(m.modelId)}`}>{m.modelId}</TextLink> },
-    { id: 'description', title: t('description'), value: (m) => (m.displayName === m.modelId ? '' : m.displayName), cell: (m) => (m.displayName === m.modelId ? '–' : <Said free>{m.displayName}</Said>) },
+    { id: 'description', title: t('description'), value: (m) => (m.displayName === m.modelId ? '' : m.displayName), cell: (m) => (m.displayName === m.modelId ? '–' : <Said or="anything">{m.displayName}</Said>) },
     { id: 'kind', title: t('kind'), value: (m) => m.kind, width: 180 },
     { id: 'latest', title: t('latest'), value: (m) => m.latestVersion, width: 140, align: 'right' },
   ];

@@ -81,7 +81,7 @@ function HealthList({ health }: { health: Health }) {
         <li key={name} className="flex flex-wrap items-center gap-x-3 gap-y-1">
           <span className="w-28">{t(name)}</span>
           <Status state={health[name].status} label={health[name].status === 'up' ? t('isUp') : undefined} />
-          <Said className="text-muted min-w-0 break-words">{health[name].detail}</Said>
+          <Said or={health[name].status === 'up' ? undefined : 'english'} className="text-muted min-w-0 break-words">{health[name].detail}</Said>
         </li>
       ))}
     </ul>
@@ -95,14 +95,14 @@ function Attention({ status, health, families, findings }: { status?: ServerStat
   const t = useWords(words);
   const found: { key: string; what: ReactNode; next?: ReactNode; link?: string }[] = [];
   for (const name of ['store', 'blobs', 'disk'] as const)
-    if (health && health[name].status !== 'up') found.push({ key: name, what: t('depDown', { name: t(name) }), next: <Said>{health[name].detail}</Said> });
+    if (health && health[name].status !== 'up') found.push({ key: name, what: t('depDown', { name: t(name) }), next: <Said or="english">{health[name].detail}</Said> });
   if (status?.failedJobs) found.push({ key: 'jobs', what: t('failedJobs', { n: status.failedJobs }), next: t('failedJobsNext'), link: '/jobs?state=failed' });
   for (const family of families ?? [])
     for (const slot of family.slots)
       if (slot.failure) found.push({ key: `${family.family} ${slot.alias}`, what: t('slotFailed', { model: family.modelId, alias: slot.alias }), next: <span lang="en">{slot.failure}</span> });
   for (const f of findings ?? [])
     if (!f.good && !(asHealth.includes(f.what) && health && health[f.what as 'store'].status !== 'up'))
-      found.push({ key: `doctor ${f.what}`, what: <><Said>{f.what}</Said>: <Said>{f.state}</Said></>, next: f.nextStep ? <Said>{f.nextStep}</Said> : undefined, link: '/settings?tab=doctor' });
+      found.push({ key: `doctor ${f.what}`, what: <><Said>{f.what}</Said>: <Said or="english">{f.state}</Said></>, next: f.nextStep ? <Said>{f.nextStep}</Said> : undefined, link: '/settings?tab=doctor' });
   if (status && !status.lastBackupAt) found.push({ key: 'backup', what: t('noBackup'), next: t('noBackupNext') });
   if (found.length === 0)
     return <p className="text-muted flex items-center gap-2"><Icon name="check" className="text-good" />{t('allWell')}</p>;

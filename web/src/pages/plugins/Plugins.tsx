@@ -101,7 +101,7 @@ function Table({ rows }: { rows: Analytic[] }) {
     { id: 'pending', title: t('pending'), value: (a) => a.pending, cell: (a) => <Num value={a.pending} />, width: 90, align: 'right' },
     { id: 'skipped', title: t('skipped'), value: (a) => a.skipped, cell: (a) => <Num value={a.skipped} />, width: 110, align: 'right' },
     { id: 'failed', title: t('failures'), value: (a) => a.failed, cell: (a) => <span className={a.failed ? 'text-bad' : ''}><Num value={a.failed} /></span>, width: 120, align: 'right' },
-    { id: 'summary', title: t('summary'), value: (a) => say(a.summary), cell: (a) => <Said free={!a.origin.startsWith('builtin:')}>{a.summary}</Said>, rank: 0 },
+    { id: 'summary', title: t('summary'), value: (a) => say(a.summary), cell: (a) => <Said or={a.origin.startsWith('builtin:') ? undefined : 'anything'}>{a.summary}</Said>, rank: 0 },
     { id: 'origin', title: t('origin'), value: (a) => a.origin, width: 180, hidden: true },
     { id: 'first', title: t('firstSeen'), value: (a) => a.firstSeenAt, cell: (a) => <Time at={a.firstSeenAt} ago />, width: 130, hidden: true },
   ];

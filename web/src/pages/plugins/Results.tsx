@@ -27,7 +27,7 @@ export default function Results() {
     >
       {one && (
         <p className="flex flex-wrap gap-x-5 gap-y-1">
-          <Said free={!one.origin.startsWith('builtin:')}>{one.summary}</Said>
+          <Said or={one.origin.startsWith('builtin:') ? undefined : 'anything'}>{one.summary}</Said>
           <span className="text-muted">{t('counts', { version: one.version, completed: one.completed, skipped: one.skipped, failed: one.failed, pending: one.pending })}</span>
         </p>
       )}
@@ -85,7 +85,7 @@ function columnsOf(rows: Answer[], t: ReturnType<typeof useWords<keyof (typeof w
         align: isNumber ? 'right' : undefined,
       };
     }),
-    { id: 'reason', title: t('reason'), value: (a) => a.reason, cell: (a) => (a.reason ? <Said title free>{a.reason}</Said> : '–'), width: 220, hidden: !rows.some((a) => a.reason) },
+    { id: 'reason', title: t('reason'), value: (a) => a.reason, cell: (a) => (a.reason ? <Said title or="anything">{a.reason}</Said> : '–'), width: 220, hidden: !rows.some((a) => a.reason) },
     { id: 'attempts', title: t('attempts'), value: (a) => a.attempts, width: 90, align: 'right' },
     { id: 'updated', title: t('updated'), value: (a) => a.updatedAt, cell: (a) => <Time at={a.updatedAt} ago />, width: 130 },
   ];

@@ -28,7 +28,7 @@ export function Doctor() {
               <li key={f.what} className="p-3 flex flex-wrap items-center gap-x-4 gap-y-1">
                 <Said className="w-32 font-medium">{f.what}</Said>
                 <Status state={f.good ? 'ok' : 'failed'} label={f.good ? t('good') : t('bad')} />
-                <Said className="min-w-0 break-words">{f.state}</Said>
+                <Said or={f.good ? undefined : 'english'} className="min-w-0 break-words">{f.state}</Said>
                 {f.nextStep && <span className="basis-full text-muted break-words">{t('nextStep')} <Said>{f.nextStep}</Said></span>}
               </li>
             ))}
