@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 import browser
 import views
-from world import World, harness
 
 # Said.tsx marks so what it has no German for, and shows the English.
 UNTOLD = "[data-untold]"
@@ -26,11 +25,12 @@ class German(browser.PageTest):
         views.settled(page)
         return page
 
-    def test_every_view_is_told_in_german(self):
-        World.get()
+    def test_every_view_is_told_in_german_and_fits(self):
         for path in views.of_world():
-            with self.subTest(path=path):
-                self.assertEqual(untold(self.german(path)), [])
+            with self.subTest(path=path), views.opened(self, path, lang="de") as page:
+                self.assertEqual(untold(page), [])
+                self.assertEqual(page.evaluate(views.WIDE), [], "these tables scroll sideways at 1280 points")
+                self.check_fits(page)
 
     def test_every_setting_is_explained(self):
         page = self.german("/settings")
@@ -63,7 +63,7 @@ class German(browser.PageTest):
         missing = set(page.locator(UNTOLD).evaluate_all("all => all.map((e) => e.textContent)"))
         self.assertEqual(missing, set(), "web/src/i18n/server/routes.de.ts")
         page.get_by_role("searchbox").fill("Partien importieren")
-        expect(calls.filter(has_text="POST/v1/ingest")).to_be_visible()
+        expect(calls.filter(has_text="POST/v1/ingest").first).to_be_visible()
 
     def test_health_and_check_up(self):
         page = self.german("/")

@@ -38,7 +38,7 @@ class Queue(browser.PageTest):
         job, run = self.start()
         page = self.open("/jobs?state=running")
         stop = page.get_by_role("button", name=f"Stop: chess.train {job[-6:]}", exact=True)
-        expect(page.get_by_role("link", name=f"chess.train {job[-6:]}, which runs")).to_be_visible()
+        expect(page.get_by_role("link", name=f"(chess.train) {job[-6:]}, which runs")).to_be_visible()
         stop.click()
         page.get_by_role("dialog", name="Stop chess.train?").get_by_role("button", name="Stop", exact=True).click()
         expect(stop).to_have_count(0)

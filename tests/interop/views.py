@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The addresses of the web UI's views that show something on the server of the loop (World): each page, each of its tabs, one of
 each thing. Tests of what every view owes its reader go through them."""
+import contextlib
+
 from world import World
+
+# Tables that are wider than what they stand in.
+WIDE = """() => [...document.querySelectorAll('main [data-table]')]
+  .filter((box) => [...box.querySelectorAll('[role=group]')].some((pane) => pane.querySelector('table') && pane.scrollWidth > pane.clientWidth))
+  .map((box) => box.dataset.table)"""
 
 
 def of_world():
@@ -35,3 +42,14 @@ def settled(page):
     """All that the view asks for first has come, the German of the server's sentences, too. Not "networkidle": some views ask
     again and again, or listen."""
     page.wait_for_function("() => !document.querySelector('main [role=status] > svg') && !document.querySelector('main span.invisible')")
+
+
+@contextlib.contextmanager
+def opened(test, path, **how):
+    """The view, settled; closed again, since it goes on asking."""
+    page = test.open(path, **how)
+    settled(page)
+    try:
+        yield page
+    finally:
+        page.context.close()

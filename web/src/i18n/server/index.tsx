@@ -128,7 +128,7 @@ export function Said({ children, by, of = 'sentences', title, or, className }: S
 export function Kind({ of, className }: { of: string; className?: string }) {
   const text = useText();
   const words = kindInWords(of);
-  return <span className={className}>{words && <>{text(words)} </>}<code className={words ? 'font-normal text-muted' : undefined}>{of}</code></span>;
+  return <span className={className}>{words ? <>{text(words)} <code className="font-normal text-muted">({of})</code></> : <code>{of}</code>}</span>;
 }
 
 /** The same where only text can stand. */

@@ -5,7 +5,7 @@ import { useApi } from '../../api/useApi';
 import { useParam } from '../../app/params';
 import { useShortcut } from '../../app/shortcuts';
 import { useWords } from '../../i18n';
-import { Said } from '../../i18n/server';
+import { Said, useSaid } from '../../i18n/server';
 import { CheckField, CopyButton, EmptyState, Facts, LinkButton, Page, Section, Shown, TextField } from '../../ui';
 import { firstOf, fits, operationsOf, partsOf, type Document, type Group, type Operation } from './document';
 import { Call } from './Operation';
@@ -93,7 +93,8 @@ function List({ document, all, chosen }: { document: Document; all: Operation[];
   const box = useRef<HTMLDivElement>(null);
   useShortcut('/', t('focusFilter'), () => box.current?.querySelector('input')?.focus());
   const known = useMemo(() => all.filter((o) => aliases === 'yes' || !o['x-alias-of']), [all, aliases]);
-  const found = useMemo(() => (filter.trim() ? known.filter((o) => fits(o, filter)) : known), [known, filter]);
+  const say = useSaid('routes');
+  const found = useMemo(() => (filter.trim() ? known.filter((o) => fits(o, filter, say(o.summary))) : known), [known, filter, say]);
   const parts = useMemo(() => partsOf(document, found), [document, found]);
   const search = new URLSearchParams([...(filter ? [['q', filter]] : []), ...(aliases ? [['aliases', aliases]] : [])]).toString();
   // What is chosen is in sight, without moving the page.

@@ -4,7 +4,6 @@ import type { Job } from '../../api/types';
 import { invalidate } from '../../api/useApi';
 import { jobOver } from '../../api/useJob';
 import { useWords } from '../../i18n';
-import { useKindName } from '../../i18n/server';
 import { Button, confirm, IconButton, useAction, type IconName } from '../../ui';
 import { words } from './words';
 
@@ -20,10 +19,9 @@ function actionsOf(job: Job): Action[] {
 
 export function JobButtons({ job, compact = false }: { job: Job; compact?: boolean }) {
   const t = useWords(words);
-  const kindOf = useKindName();
   const { busy, act } = useAction();
   const tell = async (action: Action) => {
-    if (action === 'stop' && !(await confirm({ title: t('stopTitle', { kind: kindOf(job.kind) }), text: t('stopText'), action: t('stop'), danger: true }))) return;
+    if (action === 'stop' && !(await confirm({ title: t('stopTitle', { kind: job.kind }), text: t('stopText'), action: t('stop'), danger: true }))) return;
     await act(action, () => api('POST', '/v1/jobs/{id}/control', { path: { id: job.id }, body: { action } }), t(`told_${action}`));
     invalidate('/v1/jobs');
   };

@@ -105,7 +105,7 @@ function RunningJob({ job }: { job: Job }) {
         <span className="grow" />
         <span className="text-muted whitespace-nowrap">{told.etaSec === null ? <Duration from={told.startedAt} /> : t('left', { time: formatDuration(told.etaSec, lang) })}</span>
       </div>
-      <Progress compact done={told.done} total={told.total} label={t('progressOf', { name: kindOf(job.kind) })} />
+      <Progress compact done={told.done} total={told.total} label={t('progressOf', { name: job.kind })} />
     </div>
   );
 }
