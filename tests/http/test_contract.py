@@ -376,7 +376,11 @@ class Jobs(Put, harness.ServerTest):
         for event in ("dataset.failed", "run.failed", "job.failed"):
             self.server.expect_error(event)
         made = self.server.post("/v1/datasets", {"name": "no-such-games", "filter": {"minElo": 3999}}).json()
-        self.server.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] == "failed")
+        failed = self.server.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] == "failed")
+        # What kind of failure it was, by the stable name that a problem's code has, too.
+        self.assertEqual(failed["errorCode"], "invalid")
+        listed = self.server.get("/v1/jobs?kind=chess.dataset").json()["items"][0]
+        self.assertEqual((listed["error"], listed["errorCode"]), (failed["error"], "invalid"))
         counts = self.server.get("/v1/jobs/count?kind=chess.dataset").json()
         self.assertEqual((counts["count"], counts["byStatus"]["failed"], counts["byStatus"]["queued"]), (1, 1, 0))
         self.assertEqual(set(counts["byStatus"]), {"waiting", "queued", "running", "paused", "succeeded", "failed", "stopped"})

@@ -8,6 +8,7 @@ import chess
 from playwright.sync_api import expect
 
 import browser
+import views
 import harness
 from world import GAMES, World
 
@@ -238,7 +239,7 @@ class Fits(browser.PageTest):
                 with self.subTest(path=path, theme=theme):
                     page = self.open(path, theme=theme, size=size, lang=lang)
                     expect(page.get_by_role("tabpanel") if "?" in path else page.locator("main form, main table")).to_be_visible()
-                    page.wait_for_load_state("networkidle")
+                    views.settled(page)
                     self.check_axe(page)
                     self.check_fits(page)
 

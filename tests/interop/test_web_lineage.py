@@ -6,6 +6,7 @@ import unittest
 from playwright.sync_api import expect
 
 import browser
+import views
 from world import World, wait_until
 
 
@@ -126,7 +127,7 @@ class Fits(LineageTest):
             for path in ("/lineage", f"/lineage/{self.version}?near=1"):
                 with self.subTest(path=path, theme=theme, width=size["width"]):
                     page = self.open(path, theme=theme, size=size, lang=lang)
-                    page.wait_for_load_state("networkidle")
+                    views.settled(page)
                     if path != "/lineage":
                         expect(page.locator(f"[data-node='{self.version}']")).to_be_attached()
                     self.check_axe(page)

@@ -8,6 +8,7 @@ import unittest
 from playwright.sync_api import expect
 
 import browser
+import views
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "http"))
 import harness  # noqa: E402
@@ -163,7 +164,7 @@ class Models(browser.PageTest):
             for path in ("/models", "/models?tab=serving", f"/models/{MODEL}"):
                 with self.subTest(path=path, theme=theme, width=size["width"]):
                     page = self.open(path, theme=theme, size=size)
-                    page.wait_for_load_state("networkidle")
+                    views.settled(page)
                     self.check_axe(page)
                     self.check_fits(page)
         page = self.open(f"/models/{MODEL}", size=browser.PHONE)

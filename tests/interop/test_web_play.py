@@ -7,6 +7,7 @@ import chess
 from playwright.sync_api import expect
 
 import browser
+import views
 import harness
 from world import World
 
@@ -203,7 +204,7 @@ class Games(browser.PageTest):
             for path in paths:
                 with self.subTest(path=path, theme=theme):
                     page = self.open(path, theme=theme, size=size)
-                    page.wait_for_load_state("networkidle")
+                    views.settled(page)
                     self.check_axe(page)
                     self.check_fits(page)
 

@@ -7,6 +7,7 @@ import unittest
 from playwright.sync_api import expect
 
 import browser
+import views
 from world import World
 
 DEFAULTS = {"Name of the model": "chess-policy", "Epochs": "10", "Patience": "3", "Seed": "1"}
@@ -197,7 +198,7 @@ class Fits(browser.PageTest):
                 with self.subTest(path=path, theme=theme):
                     page = self.open(path, theme=theme, size=size, lang=lang)
                     expect(page.locator("main form")).to_be_visible()
-                    page.wait_for_load_state("networkidle")
+                    views.settled(page)
                     self.check_axe(page)
                     self.check_fits(page)
 

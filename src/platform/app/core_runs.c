@@ -236,6 +236,7 @@ static void write_members(struct json_out *w, const struct job_info *j)
     json_kv_raw(w, "payload", j->payload);
     json_kv_raw(w, "result", j->result);
     json_kv_str(w, "error", j->error);
+    json_kv_str(w, "errorCode", j->error_code);
     json_kv_time_ms(w, "createdAt", j->created_ms);
     json_kv_time_ms(w, "startedAt", j->started_ms);
     json_kv_time_ms(w, "finishedAt", j->finished_ms);

@@ -80,6 +80,7 @@ export interface Job {
   payload: unknown;
   result: unknown;
   error: string | null;
+  errorCode: string | null; // its kind: "invalid", "io"
   createdAt: string;
   startedAt: string | null;
   finishedAt: string | null;

@@ -59,12 +59,12 @@ export function PolicyList({ moves, played, shown = 6, label }: { moves: readonl
   return (
     <ol aria-label={label} className="flex flex-col gap-1">
       {rows.map((m) => (
-        <li key={m.uci} className={`grid grid-cols-[4rem_1fr_3.6rem] items-center gap-2 ${m.uci === played ? 'font-semibold' : ''}`}>
+        <li key={m.uci} className={`grid grid-cols-[4rem_1fr_4.2rem] items-center gap-2 ${m.uci === played ? 'font-semibold' : ''}`}>
           <span>{m.san}</span>
           <span aria-hidden className="h-2 rounded-full bg-raised overflow-hidden">
             <span className="block h-full rounded-full bg-accent origin-left" style={{ transform: `scaleX(${m.prob})` }} />
           </span>
-          <span className="text-right">{percent.format(m.prob)}</span>
+          <span className="text-right whitespace-nowrap">{percent.format(m.prob)}</span>
         </li>
       ))}
     </ol>

@@ -1,4 +1,5 @@
 /* Which dataset, which version of which model: lists of what is there. */
+import type { ReactNode } from 'react';
 import { useApi } from '../api/useApi';
 import { useLang, useWords } from '../i18n';
 import { formatNumber, SelectField } from '../ui';
@@ -10,7 +11,7 @@ const LISTED_MAX = 100;
 interface Choice {
   value: string;
   onChange: (value: string) => void;
-  error: string | null;
+  error: ReactNode;
 }
 
 /** Datasets of a kind that are ready: the newest version of each name, and the one that was asked for. */
@@ -30,7 +31,7 @@ export function DatasetChoice({ kind, empty, ...rest }: { kind: string; empty: s
 }
 
 /** A model, and one of its versions by number or alias. */
-export function ModelChoice({ models, of, empty, names, model, version, onChange, errorOf }: { models: Model[]; of: string; empty: string; names: [string, string]; model: string; version: string; onChange: (model: string, version: string) => void; errorOf: (name: string) => string | null }) {
+export function ModelChoice({ models, of, empty, names, model, version, onChange, errorOf }: { models: Model[]; of: string; empty: string; names: [string, string]; model: string; version: string; onChange: (model: string, version: string) => void; errorOf: (name: string) => ReactNode }) {
   const t = useWords(words);
   const versions = useApi(model ? '/v1/models/{id}/versions' : null, { path: { id: model } as never });
   const rows = versions.data ?? [];

@@ -13,7 +13,7 @@ export function StartForm({ needs, children, refused, busy, action, icon, onStar
       {refused && (
         <p role="alert" className="card border-bad p-3 flex gap-2">
           <Icon name="alert" className="text-bad shrink-0 mt-0.5" />
-          <span className="min-w-0 break-words">{t('refused')}: {refused}</span>
+          <span className="min-w-0 break-words">{t('refused')}: <span lang="en">{refused}</span></span>
         </p>
       )}
       <div><Button needs={needs} type="submit" look="primary" icon={icon} busy={busy}>{action}</Button></div>

@@ -2,6 +2,7 @@
 import type { Job } from '../api/types';
 import { jobOver, useJob } from '../api/useJob';
 import { JobButtons } from '../pages/jobs/JobButtons';
+import { Said } from '../i18n/server';
 import { Progress, Status } from '../ui';
 
 export function Live({ jobId, label, onEnd }: { jobId: string; label: string; onEnd: (job: Job) => void }) {
@@ -11,7 +12,7 @@ export function Live({ jobId, label, onEnd }: { jobId: string; label: string; on
     <div data-job={job.status} className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-2">
         <Status state={job.status} />
-        <span className="text-muted">{job.waitsFor}</span>
+        <Said className="text-muted">{job.waitsFor}</Said>
         <span className="grow" />
         <JobButtons job={job} />
       </div>

@@ -1,4 +1,5 @@
 /* Fields of a form, made of what the server says that it takes; empty ones show what it takes by itself. */
+import type { ReactNode } from 'react';
 import type { SchemaField } from '../api/types';
 import { useLang, useWords, type Lang } from '../i18n';
 import { SelectField, TextField } from '../ui';
@@ -19,7 +20,7 @@ const typed = (n: number, lang: Lang) => (lang === 'de' ? String(n).replace('.',
 interface Ask {
   values: Values;
   set: (changes: Values) => void;
-  errorOf: (name: string) => string | null;
+  errorOf: (name: string) => ReactNode;
 }
 
 export function Options({ fields, ...ask }: { fields: Fields } & Ask) {

@@ -3,7 +3,7 @@
  *
  *   const { values, set, busy, begin, errorOf, refused } = useStart(['epochs', 'seed']);
  */
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { createElement, useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { useLocation, useSearch } from 'wouter';
 import type { SchemaField } from '../api/types';
 
@@ -55,7 +55,8 @@ export function useStart(names: readonly string[]) {
   useEffect(() => {
     if (refusal?.field) document.querySelector<HTMLElement>(`form [name="${refusal.field}"]`)?.focus();
   }, [refusal]);
-  const errorOf = (name: string) => (refusal?.field === name ? refusal.text : null);
+  // The server's own words, whatever the language of the page.
+  const errorOf = (name: string): ReactNode => (refusal?.field === name ? createElement('span', { lang: 'en' }, refusal.text) : null);
   return { values, set, busy, begin, errorOf, refused: refusal && refusal.field === null ? refusal.text : '' };
 }
 

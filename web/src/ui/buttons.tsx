@@ -89,7 +89,7 @@ export function CopyButton({ text, label, look = 'quiet' }: { text: string | (()
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;
-    const timer = setTimeout(() => setDone(false), 1500);
+    const timer = setTimeout(() => setDone(false), 4000);
     return () => clearTimeout(timer);
   }, [done]);
   const copy = async () => {

@@ -6,7 +6,7 @@ export const control = 'w-full min-h-8 rounded-md border border-edge bg-surface 
 interface Labelled {
   label: string;
   hint?: ReactNode;
-  error?: string | null;
+  error?: ReactNode;
   hideLabel?: boolean; // said to screen readers only
 }
 

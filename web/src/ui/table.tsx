@@ -1,34 +1,25 @@
 /* DataTable: rows that sort, filter, choose their columns, leave as CSV, and are drawn only where they are seen, so that 50,000
- * scroll as five do. Sort and filter stand in the address (?sort=-startedAt&q=...), columns in the browser's memory.
+ * scroll as five do. Sort and filter stand in the address (?sort=-startedAt&q=...), columns in the browser's memory. Where there is
+ * no room for all columns, those that matter least are left out until somebody chooses them; the CSV has them all the same.
  *
  *   <DataTable name="runs" label={t('runs')} rows={runs} rowKey={(r) => r.runId} columns={columns} href={(r) => `/runs/${r.runId}`} />
  *
  * Keyboard: arrows, Page up and down, Home and End move; Enter opens; Space selects.
  */
-import { useDeferredValue, useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
+import { useDeferredValue, useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
 import { useLocation } from 'wouter';
-import { remember, remembered } from '../app/memory';
 import { hasPage } from '../app/pages';
 import { useParam } from '../app/params';
 import { useLang, useWords } from '../i18n';
 import { words } from '../i18n/words';
 import { Button } from './buttons';
+import { useColumns, widthOf, type CellValue, type Column, type ShownColumns } from './columns';
 import { control } from './fields';
 import { Icon } from './icons';
 import { download, toCsv } from './csv';
 import { toast } from './toast';
 
-export type CellValue = string | number | boolean | null | undefined;
-
-export interface Column<Row> {
-  id: string;
-  title: string;
-  value: (row: Row) => CellValue; // what is sorted, filtered and exported
-  cell?: (row: Row) => ReactNode; // what is shown; else the value
-  width?: number; // pixels; columns without share what is left
-  align?: 'right';
-  hidden?: boolean; // not shown until chosen
-}
+export type { CellValue, Column } from './columns';
 
 export interface DataTableProps<Row> {
   name: string; // columns are remembered under it
@@ -44,7 +35,11 @@ export interface DataTableProps<Row> {
   empty?: ReactNode; // in the place of a table without rows
   height?: number; // of the scrolled part at most
   param?: string; // a prefix of ?q and ?sort, where a page has several tables
-  simple?: boolean; // no toolbar while it is short: tables inside of something
+  simple?: boolean; // its tools are folded away while it is short: tables inside of something
+  tall?: boolean; // rows as high as their words; all are drawn, so some hundreds at most
+  stack?: boolean; // with tall: on a phone a row is a card
+  filterLabel?: string; // what the box of the filter says
+  rowData?: (row: Row) => Record<`data-${string}`, string | boolean>;
   remote?: RemoteRows<Row>; // the server filters and sorts, by ?q and ?sort, and gives the rows in pages
 }
 
@@ -57,11 +52,8 @@ export interface RemoteRows<Row> {
 
 const ROW_PX = 36;
 const MORE_ROWS = 8;
-const COLUMN_MIN_PX = 180;
 const CHECK_PX = 40;
-// Beside the words of a heading: room on both sides, and the arrow of the order.
-const HEAD_EXTRA_PX = 24 + 18;
-// A simple table of more rows than these is filtered and exported, too.
+// A simple table of more rows than these shows its tools.
 const SIMPLE_ROWS = 10;
 // The next page is asked for while so many rows are still to come.
 const END_ROWS = 100;
@@ -102,40 +94,6 @@ function useArranged<Row>(rows: readonly Row[], columns: Column<Row>[], filter: 
   }, [matching, sort, lang]);
 }
 
-function useColumns<Row>(name: string, columns: Column<Row>[]) {
-  const [chosen, setChosen] = useState<string[] | null>(() => {
-    const text = remembered(`columns.${name}`);
-    return text === null ? null : text.split(',');
-  });
-  const isShown = (c: Column<Row>) => (chosen ? chosen.includes(c.id) : !c.hidden);
-  const shown = columns.filter(isShown);
-  const toggle = (id: string) => {
-    const next = columns.filter((c) => (c.id === id ? !isShown(c) : isShown(c))).map((c) => c.id);
-    if (next.length === 0) return;
-    remember(`columns.${name}`, next.join(','));
-    setChosen(next);
-  };
-  return { shown: shown.length ? shown : columns, isShown, toggle };
-}
-
-const headWidths = new Map<string, number>();
-let pen: CanvasRenderingContext2D | null | undefined;
-
-/** How wide a heading is, so that it is whole in any language. */
-function headWidth(title: string): number {
-  let width = headWidths.get(title);
-  if (width === undefined) {
-    if (pen === undefined) {
-      const { fontSize, fontFamily } = getComputedStyle(document.body);
-      pen = document.createElement('canvas').getContext('2d');
-      if (pen) pen.font = `600 ${fontSize} ${fontFamily}`;
-    }
-    width = Math.ceil(pen?.measureText(title).width ?? 0) + HEAD_EXTRA_PX;
-    headWidths.set(title, width);
-  }
-  return width;
-}
-
 /** What does not fit into its cell is said by the pointer. */
 function sayWhatIsCut(event: MouseEvent) {
   const cell = (event.target as HTMLElement).closest('td');
@@ -145,8 +103,9 @@ function sayWhatIsCut(event: MouseEvent) {
 }
 
 export function DataTable<Row>(props: DataTableProps<Row>) {
-  const { name, label, rows, columns, rowKey, href, selected, onSelect, actions, empty, height = 640, param = '', remote } = props;
-  const simple = props.simple === true && rows.length <= SIMPLE_ROWS;
+  const { name, label, rows, columns, rowKey, href, selected, onSelect, actions, empty, param = '', remote, tall = false, rowData } = props;
+  const stack = tall && props.stack === true;
+  const height = props.height ?? (tall ? undefined : 640);
   const leadsTo = (row: Row) => {
     const to = href?.(row);
     return to && hasPage(to) ? to : null;
@@ -156,21 +115,28 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const [, navigate] = useLocation();
   const [filter, setFilter] = useParam(`${param}q`);
   const [sort, setSort] = useParam(`${param}sort`, props.sort ?? '');
-  const { shown, isShown, toggle } = useColumns(name, columns);
-  const arranged = useArranged(rows, columns, useDeferredValue(simple || remote ? '' : filter), remote ? '' : sort);
+  const [isOpen, setOpen] = useState(false);
+  const mayFold = props.simple === true && rows.length <= SIMPLE_ROWS;
+  const isFolded = mayFold && !isOpen && filter === '';
+  const arranged = useArranged(rows, columns, useDeferredValue(remote ? '' : filter), remote ? '' : sort);
 
   const scroller = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ top: 0, height });
+  const box = useRef<HTMLDivElement>(null);
+  const [view, setView] = useState({ top: 0, height: height ?? 0, room: 0, bar: 0 });
+  const chosen = useColumns(name, columns, view.room && view.room - (onSelect ? CHECK_PX : 0));
+  const { shown } = chosen;
   const [active, setActive] = useState(0);
   const wantsFocus = useRef<number | null>(null);
   const current = Math.min(active, Math.max(0, arranged.length - 1));
-  const first = Math.max(0, Math.floor(view.top / ROW_PX) - MORE_ROWS);
-  const last = Math.min(arranged.length, Math.ceil((view.top + view.height) / ROW_PX) + MORE_ROWS);
+  const first = tall ? 0 : Math.max(0, Math.floor(view.top / ROW_PX) - MORE_ROWS);
+  const last = tall ? arranged.length : Math.min(arranged.length, Math.ceil((view.top + view.height) / ROW_PX) + MORE_ROWS);
 
-  useEffect(() => {
+  // Before it is seen: columns that have no room are not to blink.
+  useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
-    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight });
+    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight, room: element.clientWidth, bar: element.offsetWidth - element.clientWidth });
+    measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     element.addEventListener('scroll', measure, { passive: true });
@@ -191,11 +157,12 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     const element = scroller.current;
     if (!element || next < 0) return;
     setActive(next);
+    wantsFocus.current = next;
+    if (tall) return element.querySelector<HTMLElement>(`[data-row="${next}"]`)?.focus();
     const top = next * ROW_PX;
     const room = element.clientHeight - ROW_PX; // less the head
     if (top < element.scrollTop) element.scrollTop = top;
     else if (top + ROW_PX > element.scrollTop + room) element.scrollTop = top + ROW_PX - room;
-    wantsFocus.current = next;
     // The row that has the focus may go now; keys go on with the one that is wanted.
     element.focus({ preventScroll: true });
   };
@@ -242,25 +209,29 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const exportCsv = async () => {
     setExporting(true);
     try {
-      download(`${name}.csv`, 'text/csv;charset=utf-8', toCsv(shown, remote ? await remote.all() : arranged));
+      download(`${name}.csv`, 'text/csv;charset=utf-8', toCsv(chosen.exported, remote ? await remote.all() : arranged));
     } catch (error) {
       toast.error(error);
     } finally {
       setExporting(false);
     }
   };
-  const widthOf = (c: Column<Row>) => Math.max(c.width ?? COLUMN_MIN_PX, headWidth(c.title));
-  const minWidth = shown.reduce((sum, c) => sum + widthOf(c), onSelect ? CHECK_PX : 0);
+  const minWidth = chosen.least + (onSelect ? CHECK_PX : 0);
+  const unfold = () => {
+    if (!isFolded) setFilter('');
+    setOpen(isFolded);
+    if (isFolded && !remote) setTimeout(() => box.current?.querySelector<HTMLElement>('input[type=search]')?.focus());
+  };
 
   if (rows.length === 0 && empty) return <>{empty}</>;
   return (
-    <div className="min-w-0">
-      {!simple && (
+    <div ref={box} data-table={name} className="relative min-w-0">
+      {!isFolded && (
         <div className="flex flex-wrap items-center gap-2 mb-2">
           {!remote && (
-            <div className="relative grow max-w-80">
+            <div className={`relative grow ${props.filterLabel ? 'max-w-96' : 'max-w-80'}`}>
               <Icon name="search" className="absolute left-2 top-2 text-muted" />
-              <input type="search" aria-label={t('filterRows')} placeholder={t('filter')} value={filter} onChange={(e) => setFilter(e.target.value)} className={`${control} pl-8`} />
+              <input type="search" aria-label={props.filterLabel ?? t('filterRows')} placeholder={props.filterLabel ?? t('filter')} value={filter} onChange={(e) => setFilter(e.target.value)} className={`${control} pl-8`} />
             </div>
           )}
           <span className="text-muted" role="status">
@@ -273,69 +244,79 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           </span>
           <span className="grow" />
           {actions}
-          <ColumnMenu columns={columns} isShown={isShown} toggle={toggle} />
+          <ColumnMenu columns={columns} of={chosen} />
           <Button look="quiet" icon="download" title={t('exportCsvLong')} busy={exporting} onClick={() => void exportCsv()}>{t('exportCsv')}</Button>
         </div>
       )}
-      {/* Rows above and below are blank space of the same height; the browser must not follow a row that is replaced. Words for
-          screen readers only are positioned: "relative" keeps them inside, else they would widen the page. */}
-      <div ref={scroller} role="group" aria-label={label} tabIndex={0} className="relative card overflow-auto [overflow-anchor:none]" style={{ maxHeight: height }} onKeyDown={onKeyDown}>
-        <table className="w-full table-fixed border-collapse" style={{ minWidth }} aria-rowcount={remote?.more ? -1 : arranged.length + 1}>
-          <caption className="sr-only">{label}</caption>
-          <colgroup>
-            {onSelect && <col style={{ width: CHECK_PX }} />}
-            {shown.map((c) => <col key={c.id} style={c.width ? { width: widthOf(c) } : undefined} />)}
-          </colgroup>
-          <thead>
-            <tr aria-rowindex={1}>
-              {onSelect && <th scope="col" className="sticky top-0 z-10 bg-surface border-b border-line"><span className="sr-only">{t('selectRow')}</span></th>}
-              {shown.map((c) => {
-                const order = sort === c.id ? 'ascending' : sort === `-${c.id}` ? 'descending' : undefined;
+      <div className="relative">
+        {mayFold && (
+          <button type="button" aria-expanded={!isFolded} aria-label={t('toolsOf', { table: label })} title={t('tools')} onClick={unfold} className="absolute top-1 z-20 grid place-items-center size-7 rounded-md bg-surface text-muted hover:text-text hover:bg-raised" style={{ right: view.bar + 4 }}>
+            <Icon name="more" />
+          </button>
+        )}
+        {/* Rows above and below are blank space of the same height; the browser must not follow a row that is replaced. Words for
+            screen readers only are positioned: "relative" keeps them inside, else they would widen the page. */}
+        <div ref={scroller} role="group" aria-label={label} tabIndex={0} className={`relative card overflow-auto [overflow-anchor:none] ${stack ? 'stacks' : ''}`} style={{ maxHeight: height }} onKeyDown={onKeyDown}>
+          <table role={stack ? 'table' : undefined} className="w-full table-fixed border-collapse" style={{ minWidth }} aria-rowcount={remote?.more ? -1 : arranged.length + 1}>
+            <caption className="sr-only">{label}</caption>
+            <colgroup>
+              {onSelect && <col style={{ width: CHECK_PX }} />}
+              {shown.map((c) => <col key={c.id} style={c.width ? { width: widthOf(c, 0) } : undefined} />)}
+            </colgroup>
+            <thead role={stack ? 'rowgroup' : undefined}>
+              <tr role={stack ? 'row' : undefined} aria-rowindex={1}>
+                {onSelect && <th scope="col" className="sticky top-0 z-10 bg-surface border-b border-line"><span className="sr-only">{t('selectRow')}</span></th>}
+                {shown.map((c, i) => {
+                  const order = sort === c.id ? 'ascending' : sort === `-${c.id}` ? 'descending' : undefined;
+                  return (
+                    <th key={c.id} role={stack ? 'columnheader' : undefined} scope="col" aria-sort={order} className={`sticky top-0 z-10 bg-surface border-b border-line p-0 font-semibold ${c.align === 'right' ? 'text-right' : 'text-left'}`}>
+                      <button type="button" title={c.title} disabled={remote && !remote.sortable(c.id)} onClick={() => nextSort(c.id)} className={`flex w-full items-center gap-1 px-3 h-9 text-muted enabled:hover:text-text ${c.align === 'right' ? 'justify-end' : ''} ${mayFold && i === shown.length - 1 ? 'pr-9!' : ''}`}>
+                        {c.mark}
+                        <span className="truncate">{c.title}</span>
+                        {order && <Icon name={order === 'ascending' ? 'up' : 'down'} size={12} />}
+                      </button>
+                    </th>
+                  );
+                })}
+              </tr>
+            </thead>
+            <tbody role={stack ? 'rowgroup' : undefined} onMouseOver={sayWhatIsCut}>
+              {first > 0 && <Blank key={first} rows={first} columns={shown.length + (onSelect ? 1 : 0)} />}
+              {arranged.slice(first, last).map((row, i) => {
+                const at = first + i;
+                const key = rowKey(row);
+                const isSelected = selected?.has(key) ?? false;
                 return (
-                  <th key={c.id} scope="col" aria-sort={order} className={`sticky top-0 z-10 bg-surface border-b border-line p-0 font-semibold ${c.align === 'right' ? 'text-right' : 'text-left'}`}>
-                    <button type="button" title={c.title} disabled={remote && !remote.sortable(c.id)} onClick={() => nextSort(c.id)} className={`flex w-full items-center gap-1 px-3 h-9 text-muted enabled:hover:text-text ${c.align === 'right' ? 'justify-end' : ''}`}>
-                      <span className="truncate">{c.title}</span>
-                      {order && <Icon name={order === 'ascending' ? 'up' : 'down'} size={12} />}
-                    </button>
-                  </th>
+                  <tr
+                    key={key}
+                    role={stack ? 'row' : undefined}
+                    {...rowData?.(row)}
+                    data-row={at}
+                    aria-rowindex={at + 2}
+                    aria-selected={onSelect ? isSelected : undefined}
+                    tabIndex={at === current ? 0 : -1}
+                    onFocus={() => setActive(at)}
+                    onClick={(event) => {
+                      if ((event.target as HTMLElement).closest('a,button,input,label,summary')) return;
+                      if (!getSelection()?.toString()) open(row, event.ctrlKey || event.metaKey);
+                    }}
+                    className={`border-b border-line last:border-b-0 focus-visible:-outline-offset-2 ${isSelected ? 'tint-accent' : 'hover:bg-raised'} ${leadsTo(row) ? 'cursor-pointer' : ''}`}
+                    style={{ height: tall ? undefined : ROW_PX }}
+                  >
+                    {onSelect && (
+                      <td className="px-3"><input type="checkbox" tabIndex={-1} aria-label={`${t('selectRow')} ${key}`} className="size-4 accent-accent align-middle" checked={isSelected} onChange={() => select(row)} /></td>
+                    )}
+                    {shown.map((c, i) => (
+                      <td key={c.id} role={stack ? 'cell' : undefined} data-label={stack && i > 0 && shown.length > 3 ? c.title : undefined} className={`px-3 ${tall ? 'py-2 align-top [overflow-wrap:anywhere]' : 'truncate'} ${c.align === 'right' ? 'text-right' : ''}`}>{c.cell ? c.cell(row) : String(c.value(row) ?? '–')}</td>
+                    ))}
+                  </tr>
                 );
               })}
-            </tr>
-          </thead>
-          <tbody onMouseOver={sayWhatIsCut}>
-            {first > 0 && <Blank key={first} rows={first} columns={shown.length + 1} />}
-            {arranged.slice(first, last).map((row, i) => {
-              const at = first + i;
-              const key = rowKey(row);
-              const isSelected = selected?.has(key) ?? false;
-              return (
-                <tr
-                  key={key}
-                  data-row={at}
-                  aria-rowindex={at + 2}
-                  aria-selected={onSelect ? isSelected : undefined}
-                  tabIndex={at === current ? 0 : -1}
-                  onFocus={() => setActive(at)}
-                  onClick={(event) => {
-                    if ((event.target as HTMLElement).closest('a,button,input,label,summary')) return;
-                    if (!getSelection()?.toString()) open(row, event.ctrlKey || event.metaKey);
-                  }}
-                  className={`border-b border-line last:border-b-0 focus-visible:-outline-offset-2 ${isSelected ? 'tint-accent' : 'hover:bg-raised'} ${leadsTo(row) ? 'cursor-pointer' : ''}`}
-                  style={{ height: ROW_PX }}
-                >
-                  {onSelect && (
-                    <td className="px-3"><input type="checkbox" tabIndex={-1} aria-label={`${t('selectRow')} ${key}`} className="size-4 accent-accent align-middle" checked={isSelected} onChange={() => select(row)} /></td>
-                  )}
-                  {shown.map((c) => (
-                    <td key={c.id} className={`px-3 truncate ${c.align === 'right' ? 'text-right' : ''}`}>{c.cell ? c.cell(row) : String(c.value(row) ?? '–')}</td>
-                  ))}
-                </tr>
-              );
-            })}
-            {last < arranged.length && <Blank key={-last} rows={arranged.length - last} columns={shown.length + 1} />}
-          </tbody>
-        </table>
-        {arranged.length === 0 && <p className="p-4 text-muted">{t('noRows')}</p>}
+              {last < arranged.length && <Blank key={-last} rows={arranged.length - last} columns={shown.length + (onSelect ? 1 : 0)} />}
+            </tbody>
+          </table>
+          {arranged.length === 0 && <p className="p-4 text-muted">{t('noRows')}</p>}
+        </div>
       </div>
     </div>
   );
@@ -347,7 +328,7 @@ function Blank({ rows, columns }: { rows: number; columns: number }) {
   return <tr aria-hidden style={{ height: rows * ROW_PX }}><td colSpan={columns} /></tr>;
 }
 
-function ColumnMenu<Row>({ columns, isShown, toggle }: { columns: Column<Row>[]; isShown: (c: Column<Row>) => boolean; toggle: (id: string) => void }) {
+function ColumnMenu<Row>({ columns, of: { isShown, toggle, shown, left, reset } }: { columns: Column<Row>[]; of: ShownColumns<Row> }) {
   const t = useWords(words);
   const id = useId();
   const [open, setOpen] = useState(false);
@@ -360,7 +341,7 @@ function ColumnMenu<Row>({ columns, isShown, toggle }: { columns: Column<Row>[];
   }, [open]);
   return (
     <div ref={ref} className="relative" onKeyDown={(e) => e.key === 'Escape' && setOpen(false)}>
-      <Button look="quiet" icon="columns" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>{t('columns')}</Button>
+      <Button look="quiet" icon="columns" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>{left ? t('columnsOf', { n: shown.length, all: shown.length + left }) : t('columns')}</Button>
       {open && (
         <div id={id} role="group" aria-label={t('columns')} className="card absolute right-0 top-full mt-1 z-30 p-2 shadow-xl max-h-80 overflow-auto flex flex-col min-w-44">
           {columns.map((c) => (
@@ -369,6 +350,7 @@ function ColumnMenu<Row>({ columns, isShown, toggle }: { columns: Column<Row>[];
               {c.title}
             </label>
           ))}
+          {reset && <Button look="quiet" icon="retry" onClick={reset}>{t('columnsReset')}</Button>}
         </div>
       )}
     </div>

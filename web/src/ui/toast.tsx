@@ -1,4 +1,5 @@
 /* Short news in the corner: toast.ok('Promoted'), toast.bad('...'), toast.error(error). Errors stay until they are closed. */
+import type { ReactNode } from 'react';
 import { Store, useStore } from '../app/store';
 import { useWords } from '../i18n';
 import { words } from '../i18n/words';
@@ -8,11 +9,11 @@ import { ProblemText } from './problem';
 interface News {
   id: number;
   kind: 'ok' | 'bad';
-  said: string | Error;
+  said: ReactNode | Error;
 }
 
 const SHOWN_MAX = 4;
-const OK_MS = 4000;
+const OK_MS = 8000;
 const news = new Store<News[]>([]);
 let serial = 0;
 
@@ -26,7 +27,7 @@ function show(kind: News['kind'], said: News['said']) {
 
 export const toast = {
   ok: (text: string) => show('ok', text),
-  bad: (text: string) => show('bad', text),
+  bad: (text: ReactNode) => show('bad', text),
   error: (error: unknown) => show('bad', error instanceof Error ? error : String(error)),
 };
 
@@ -38,7 +39,7 @@ export function Toasts() {
       {list.map((item) => (
         <div key={item.id} className="card flex items-start gap-2 p-3 shadow-lg pointer-events-auto">
           <Icon name={item.kind === 'ok' ? 'check' : 'alert'} className={`mt-0.5 shrink-0 ${item.kind === 'ok' ? 'text-good' : 'text-bad'}`} />
-          <p className="grow min-w-0 break-words">{typeof item.said === 'string' ? item.said : <ProblemText error={item.said} />}</p>
+          <p className="grow min-w-0 break-words">{item.said instanceof Error ? <ProblemText error={item.said} /> : item.said}</p>
           <button type="button" aria-label={t('close')} className="text-muted hover:text-text" onClick={() => drop(item.id)}>
             <Icon name="close" />
           </button>

@@ -60,12 +60,15 @@ export function Time({ at, ago = false }: { at: TimeValue; ago?: boolean }) {
   );
 }
 
+/** A number of few digits with a unit, written as the language does: 20.5, 20,5. */
+const inWriting = (text: string, lang: Lang) => (lang === 'de' ? text.replace('.', ',') : text);
+
 /** 75.2 -> "1:15", 0.0042 -> "4.2 ms", 90061 -> "25:01:01" */
-export function formatDuration(seconds: number | null | undefined): string {
+export function formatDuration(seconds: number | null | undefined, lang: Lang): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
   if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
-  if (seconds < 1) return `${Number((seconds * 1000).toPrecision(2))} ms`;
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 1) return `${inWriting(String(Number((seconds * 1000).toPrecision(2))), lang)} ms`;
+  if (seconds < 60) return `${inWriting(seconds.toFixed(seconds < 10 ? 1 : 0), lang)} s`;
   const whole = Math.round(seconds);
   const two = (n: number) => String(n).padStart(2, '0');
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -76,14 +79,15 @@ export function formatDuration(seconds: number | null | undefined): string {
 /** A length of time: `seconds`, or from one moment to another (to nothing: still running). */
 export function Duration({ seconds, from, to }: { seconds?: number | null; from?: TimeValue; to?: TimeValue }) {
   const now = useNow();
+  const { lang } = useLang();
   let value = seconds;
   if (from) value = ((to ? new Date(to).getTime() : Math.max(now, Date.now())) - new Date(from).getTime()) / 1000;
-  return <span className="whitespace-nowrap">{formatDuration(value)}</span>;
+  return <span className="whitespace-nowrap">{formatDuration(value, lang)}</span>;
 }
 
 /* ---------------------------------------------------------------- numbers */
 
-export function formatBytes(bytes: number | null | undefined): string {
+export function formatBytes(bytes: number | null | undefined, lang: Lang): string {
   if (bytes === null || bytes === undefined || !Number.isFinite(bytes)) return '–';
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let unit = 0;
@@ -92,13 +96,14 @@ export function formatBytes(bytes: number | null | undefined): string {
     value /= 1024;
     unit++;
   }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : inWriting(value.toPrecision(3), lang)} ${units[unit]}`;
 }
 
 export function Bytes({ value }: { value: number | null | undefined }) {
+  const { lang } = useLang();
   return (
-    <span className="whitespace-nowrap" title={value === null || value === undefined ? undefined : `${value} bytes`}>
-      {formatBytes(value)}
+    <span className="whitespace-nowrap" title={value === null || value === undefined ? undefined : lang === 'de' ? `${value.toLocaleString(lang)} Byte` : `${value.toLocaleString(lang)} bytes`}>
+      {formatBytes(value, lang)}
     </span>
   );
 }
@@ -137,7 +142,7 @@ const tones: Record<string, Tone> = {
   failed: 'bad', down: 'bad', error: 'bad', killed: 'bad', offline: 'bad', stopped: 'warn',
 };
 const german: Record<string, string> = {
-  ok: 'in Ordnung', up: 'läuft', succeeded: 'gelungen', finished: 'fertig', ready: 'bereit', loaded: 'geladen', online: 'verbunden',
+  ok: 'in Ordnung', up: 'läuft', succeeded: 'erfolgreich', finished: 'fertig', ready: 'bereit', loaded: 'geladen', online: 'verbunden',
   running: 'läuft', active: 'aktiv', building: 'entsteht', playing: 'im Spiel',
   degraded: 'eingeschränkt', paused: 'pausiert', waiting: 'wartet', scheduled: 'geplant', queued: 'eingereiht', warn: 'Warnung',
   failed: 'fehlgeschlagen', down: 'ausgefallen', error: 'Fehler', killed: 'abgebrochen', offline: 'getrennt', stopped: 'angehalten',
@@ -187,7 +192,7 @@ export function Progress({ done, total, etaSec, label, compact = false }: { done
       {!compact && (
         <div className="flex justify-between gap-3 text-muted text-[0.86rem] mt-1">
           <span>{share === null ? '' : new Intl.NumberFormat(lang, { style: 'percent' }).format(share)}</span>
-          <span>{etaSec !== null && etaSec !== undefined ? t('eta', { time: formatDuration(etaSec) }) : ''}</span>
+          <span>{etaSec !== null && etaSec !== undefined ? t('eta', { time: formatDuration(etaSec, lang) }) : ''}</span>
         </div>
       )}
     </div>

@@ -1,8 +1,8 @@
 /* What a call answered: status, time, headers, and the body in lines, as far as it is shown. */
 import { useMemo, useState } from 'react';
 import { request } from '../../api/client';
-import { useWords } from '../../i18n';
-import { Button, CopyButton, download, formatBytes, Section, Spinner, toast } from '../../ui';
+import { useLang, useWords } from '../../i18n';
+import { Button, CopyButton, download, formatBytes, formatDuration, Section, Spinner, toast } from '../../ui';
 import { indent, type Operation } from './document';
 import type { Answer as Came } from './useCall';
 import { words } from './words';
@@ -15,6 +15,7 @@ const isInLines = (type: string) => /json$/.test(type) && !/ndjson/.test(type);
 const toneOf = (status: number) => (status >= 500 || status === 0 ? 'text-bad' : status >= 400 ? 'text-warn' : 'text-good');
 
 export function Answer({ answer, isGoing, operation }: { answer: Came; isGoing: boolean; operation: Operation }) {
+  const { lang } = useLang();
   const t = useWords(words);
   const text = useMemo(() => {
     if (!isText(answer.type)) return null;
@@ -26,8 +27,8 @@ export function Answer({ answer, isGoing, operation }: { answer: Came; isGoing: 
     <Section title={t('answer')} actions={text ? <CopyButton text={text} label={t('copyAnswer')} /> : undefined}>
       <p role="status" className="flex flex-wrap items-center gap-x-3 gap-y-1" data-status={answer.status}>
         {answer.status ? <strong className={`font-mono ${toneOf(answer.status)}`}>{answer.status} {answer.statusText}</strong> : <span className="text-bad">{t('noAnswer')} {answer.error}</span>}
-        <span className="text-muted">{t('took')} {answer.ms.toFixed(1)} ms</span>
-        {answer.status > 0 && <span className="text-muted">{formatBytes(answer.bytes.length)}{answer.isCut ? '+' : ''}</span>}
+        <span className="text-muted">{t('took')} {formatDuration(answer.ms / 1000, lang)}</span>
+        {answer.status > 0 && <span className="text-muted">{formatBytes(answer.bytes.length, lang)}{answer.isCut ? '+' : ''}</span>}
         {answer.url && <span className="text-muted break-all">{t('redirected', { url: answer.url })}</span>}
       </p>
       {isGoing && <Spinner label={t('coming')} />}
@@ -42,7 +43,7 @@ export function Answer({ answer, isGoing, operation }: { answer: Came; isGoing: 
       {answer.status > 0 && answer.bytes.length === 0 && !isGoing && <p className="text-muted">{t('noBody')}</p>}
       {answer.bytes.length > 0 && text === null && <p className="text-muted">{t('bytes', { type: answer.type || '?' })}</p>}
       {text && <pre tabIndex={0} role="group" aria-label={t('answer')} className="bg-raised rounded-md p-3 max-h-[32rem] overflow-auto text-[0.86rem] whitespace-pre-wrap break-words" data-body>{text.slice(0, SHOWN_MAX)}</pre>}
-      {isLong && <p className="text-muted mt-1">{t('cut', { n: formatBytes(Math.min(SHOWN_MAX, text?.length ?? answer.bytes.length)) })}</p>}
+      {isLong && <p className="text-muted mt-1">{t('cut', { n: formatBytes(Math.min(SHOWN_MAX, text?.length ?? answer.bytes.length), lang) })}</p>}
       {(isLong || (text === null && answer.bytes.length > 0)) && operation.method === 'GET' && <SaveAll address={answer.address} name={operation.operationId} />}
     </Section>
   );

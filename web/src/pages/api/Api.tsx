@@ -5,6 +5,7 @@ import { useApi } from '../../api/useApi';
 import { useParam } from '../../app/params';
 import { useShortcut } from '../../app/shortcuts';
 import { useWords } from '../../i18n';
+import { Said, useSaid } from '../../i18n/server';
 import { CheckField, CopyButton, EmptyState, Facts, LinkButton, Page, Section, Shown, TextField } from '../../ui';
 import { firstOf, fits, operationsOf, partsOf, type Document, type Group, type Operation } from './document';
 import { Call } from './Operation';
@@ -92,7 +93,8 @@ function List({ document, all, chosen }: { document: Document; all: Operation[];
   const box = useRef<HTMLDivElement>(null);
   useShortcut('/', t('focusFilter'), () => box.current?.querySelector('input')?.focus());
   const known = useMemo(() => all.filter((o) => aliases === 'yes' || !o['x-alias-of']), [all, aliases]);
-  const found = useMemo(() => (filter.trim() ? known.filter((o) => fits(o, filter)) : known), [known, filter]);
+  const say = useSaid('routes');
+  const found = useMemo(() => (filter.trim() ? known.filter((o) => fits(o, filter, say(o.summary))) : known), [known, filter, say]);
   const parts = useMemo(() => partsOf(document, found), [document, found]);
   const search = new URLSearchParams([...(filter ? [['q', filter]] : []), ...(aliases ? [['aliases', aliases]] : [])]).toString();
   // What is chosen is in sight, without moving the page.
@@ -123,8 +125,8 @@ function List({ document, all, chosen }: { document: Document; all: Operation[];
       <nav aria-label={t('calls')} className="flex flex-col gap-4">
         {parts.map(({ tag, groups }) => (
           <section key={tag.name} aria-labelledby={`tag-${tag.name}`}>
-            <h2 id={`tag-${tag.name}`} className="font-semibold">{tag['x-title']}</h2>
-            <p className="text-muted text-[0.86rem] mb-1">{tag.description}</p>
+            <h2 id={`tag-${tag.name}`} className="font-semibold"><Said of="routes">{tag['x-title']}</Said></h2>
+            <p className="text-muted text-[0.86rem] mb-1"><Said of="routes">{tag.description}</Said></p>
             {groups.map((group) => <GroupList key={group.name} {...{ group, chosen, search }} isOpen={Boolean(filter.trim()) || Boolean(chosen && group.operations.includes(chosen))} />)}
           </section>
         ))}
@@ -145,7 +147,7 @@ function CallLink({ operation, search = '', isChosen = false }: { operation: Ope
         <span className={`font-mono font-semibold ${methodTone[operation.method]}`}>{operation.method}</span>
         <span className="font-mono break-all text-text">{operation.path}</span>
       </span>
-      <span className="block text-muted text-[0.86rem]">{operation.summary}</span>
+      <Said of="routes" className="block text-muted text-[0.86rem]">{operation.summary}</Said>
     </Link>
   );
 }

@@ -1,6 +1,7 @@
 /* One call: who may make it, what it takes and answers, and a form that makes it. */
 import { useState, type ReactNode } from 'react';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { Facts, Section, TextLink } from '../../ui';
 import { exampleOf, responseOf, type Document, type Operation } from './document';
 import { SchemaTree } from './Schema';
@@ -25,7 +26,7 @@ export function Call({ document, operation, all }: { document: Document; operati
   return (
     <>
       <div className="flex flex-col gap-3">
-        <p className="text-[1.07rem] max-w-[70ch]">{operation.summary}</p>
+        <p className="text-[1.07rem] max-w-[70ch]"><Said of="routes">{operation.summary}</Said></p>
         <Facts
           of={[
             [t('who'), access ? t(access) : operation['x-access']],
@@ -58,7 +59,7 @@ function Answer({ document, status, response }: { document: Document; status: st
   const kinds = Object.entries(response.content ?? {});
   return (
     <section aria-labelledby={`answer-${status}`} className="border-t border-line pt-3 first:border-t-0 first:pt-0 min-w-0">
-      <h3 id={`answer-${status}`} className="font-semibold">{status === 'default' ? t('default') : status} <span className="font-normal text-muted">{response.description}</span></h3>
+      <h3 id={`answer-${status}`} className="font-semibold">{status === 'default' ? t('default') : status} <span className="font-normal text-muted"><Said of="routes">{response.description}</Said></span></h3>
       {kinds.length === 0 && <p className="text-muted">{t('noContent')}</p>}
       {kinds.map(([type, { schema }]) => (
         <div key={type} className="mt-2 min-w-0">

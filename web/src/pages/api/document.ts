@@ -90,9 +90,9 @@ function nounOf(path: string): string {
   return (parts[0] ?? '').replace(/\.\w+$/, '') || '/';
 }
 
-/** All words are somewhere in the method, the address, the summary or the noun. */
-export function fits(operation: Operation, words: string): boolean {
-  const text = `${operation.name} ${operation.summary} ${operation.operationId}`.toLowerCase();
+/** All words are somewhere in the method, the address, the noun, or the summary, as the server says it or as the reader sees it. */
+export function fits(operation: Operation, words: string, shown: string): boolean {
+  const text = `${operation.name} ${operation.summary} ${shown} ${operation.operationId}`.toLowerCase();
   return words.toLowerCase().trim().split(/\s+/).every((word) => text.includes(word));
 }
 

@@ -2,6 +2,7 @@
 import type { Job } from '../../api/types';
 import { useJob } from '../../api/useJob';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { Progress, Status } from '../../ui';
 import { words } from './words';
 
@@ -10,7 +11,7 @@ export function Build({ jobId, name, onEnd }: { jobId: string; name: string; onE
   const job = useJob(jobId, { onEnd });
   return (
     <div data-job={job?.status} className="flex flex-col gap-2">
-      {job && <p className="flex flex-wrap items-center gap-2"><Status state={job.status} />{job.waitsFor}</p>}
+      {job && <p className="flex flex-wrap items-center gap-2"><Status state={job.status} /><Said>{job.waitsFor}</Said></p>}
       <Progress done={job?.done ?? 0} total={job?.total ?? 0} etaSec={job?.status === 'running' ? job.etaSec : null} label={t('progressOf', { name })} />
     </div>
   );

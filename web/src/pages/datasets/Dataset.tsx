@@ -148,7 +148,7 @@ function Whole({ of, refetch }: { of: DatasetWhole; refetch: () => void }) {
           <div role="alert" className="lg:col-span-2 flex gap-2">
             <Icon name="alert" className="text-bad shrink-0 mt-0.5" />
             <div className="min-w-0">
-              <p className="text-bad break-words">{t('failedText', { error: of.reason ?? '' })}</p>
+              <p className="text-bad break-words">{t('failedText')} {of.reason && <span lang="en">{of.reason}</span>}</p>
               {of.runId && <TextLink href={`/runs/${of.runId}`}>{t('toRun')}</TextLink>}
             </div>
           </div>

@@ -46,11 +46,11 @@ export default function Datasets() {
   const splitsOf = (d: DatasetRow) => Object.entries(d.splits);
   const columns: Column<DatasetRow>[] = [
     { id: 'name', title: t('name'), value: (d) => d.name, cell: (d) => <TextLink href={hrefOf(d.id)}>{d.name}</TextLink> },
-    { id: 'version', title: t('version'), value: (d) => d.versions.latest, cell: (d) => <span title={d.versions.latest}>{d.versions.latest}</span>, width: 85 },
+    { id: 'version', title: t('version'), value: (d) => d.versions.latest, cell: (d) => <span title={d.versions.latest}>{d.versions.latest}</span>, width: 80 },
     { id: 'versions', title: t('versions'), value: (d) => d.versions.count, width: 100, align: 'right', hidden: true },
-    { id: 'kind', title: t('kind'), value: (d) => d.kind, width: 140 },
-    { id: 'state', title: t('state'), value: (d) => d.status, cell: (d) => <Status state={d.status} />, width: 105 },
-    { id: 'rows', title: t('rows'), value: (d) => d.rows, cell: (d) => (d.rows ? <Num value={d.rows} /> : '–'), width: 90, align: 'right' },
+    { id: 'kind', title: t('kind'), value: (d) => d.kind, width: 130 },
+    { id: 'state', title: t('state'), value: (d) => d.status, cell: (d) => <Status state={d.status} />, width: 95 },
+    { id: 'rows', title: t('rows'), value: (d) => d.rows, cell: (d) => (d.rows ? <Num value={d.rows} /> : '–'), width: 85, align: 'right' },
     {
       id: 'splits',
       title: t('splits'),
@@ -59,16 +59,17 @@ export default function Datasets() {
         const splits = splitsOf(d);
         return splits.length ? <span title={splits.map(([name, rows]) => `${name} ${formatNumber(rows, lang)}`).join(', ')}>{splits.map(([, rows]) => formatNumber(rows, lang)).join(' / ')}</span> : '–';
       },
-      width: 185,
+      width: 160,
     },
-    { id: 'size', title: t('size'), value: (d) => d.sizeBytes, cell: (d) => (d.sizeBytes ? <Bytes value={d.sizeBytes} /> : '–'), width: 90, align: 'right' },
-    { id: 'made', title: t('made'), value: (d) => d.createdAt, cell: (d) => <Time at={d.createdAt} ago />, width: 110 },
+    { id: 'size', title: t('size'), value: (d) => d.sizeBytes, cell: (d) => (d.sizeBytes ? <Bytes value={d.sizeBytes} /> : '–'), width: 85, rank: 2, align: 'right' },
+    { id: 'made', title: t('made'), value: (d) => d.createdAt, cell: (d) => <Time at={d.createdAt} ago />, width: 105 },
     {
       id: 'quality',
       title: t('quality'),
       value: (d) => (d.checks.passed + d.checks.failed ? -d.checks.failed : null),
       cell: ({ checks }) => (checks.failed ? <Status state="failed" label={t('failedN', { n: checks.failed })} /> : checks.passed ? <Status state="ok" label={t('passedAll')} /> : '–'),
       width: 140,
+      rank: 0,
     },
   ];
   return (

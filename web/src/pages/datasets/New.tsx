@@ -1,11 +1,11 @@
 /* A new dataset, or a new version of one: what it is made of, how it is split; then how the build goes. */
 import { useState } from 'react';
 import { api } from '../../api/client';
-import type { SchemaField } from '../../api/types';
+import type { Job, SchemaField } from '../../api/types';
 import { invalidate, useApi } from '../../api/useApi';
 import { useParam } from '../../app/params';
 import { useWords } from '../../i18n';
-import { Button, EmptyState, Icon, LinkButton, NumberField, Page, Section, SelectField, Shown, TextField } from '../../ui';
+import { Button, EmptyState, FailureText, Icon, LinkButton, NumberField, Page, Section, SelectField, Shown, TextField } from '../../ui';
 import { Build } from './Build';
 import { SchemaFields, useChoiceName, useFieldName, type Values } from './Fields';
 import { hrefOf, type Created, type DatasetKind, type DatasetWhole } from './types';
@@ -125,7 +125,7 @@ function Form({ kinds, old, onBegun }: { kinds: DatasetKind[]; old?: DatasetWhol
 function Begun({ made, onAgain }: { made: Created; onAgain: () => void }) {
   const t = useWords(words);
   const [state, setState] = useState<'building' | 'ready' | 'failed'>('building');
-  const [error, setError] = useState('');
+  const [failed, setFailed] = useState<Job | null>(null);
   const name = `${made.name}@${made.version}`;
   return (
     <Section title={name}>
@@ -137,12 +137,12 @@ function Begun({ made, onAgain }: { made: Created; onAgain: () => void }) {
             onEnd={(job) => {
               invalidate('/v1/datasets');
               setState(job.status === 'succeeded' ? 'ready' : 'failed');
-              setError(job.error ?? '');
+              setFailed(job);
             }}
           />
         )}
         <p role="status" className={state === 'failed' ? 'text-bad break-words' : ''}>
-          {state === 'building' ? t('buildingText') : state === 'ready' ? t('readyText', { name }) : t('failedText', { error })}
+          {state === 'building' ? t('buildingText') : state === 'ready' ? t('readyText', { name }) : <>{t('failedText')} {failed && <FailureText of={failed} />}</>}
         </p>
         <p className="flex flex-wrap gap-2">
           {state !== 'failed' && <LinkButton look={state === 'ready' ? 'primary' : 'plain'} icon="datasets" href={hrefOf(made.id)}>{t('openIt', { name })}</LinkButton>}

@@ -57,9 +57,9 @@ function Rows({ rows, first }: { rows: SampleRow[]; first: number }) {
       const board = name === 'fen' ? boardOf(row) : null;
       if (value === null || value === undefined) return '–';
       if (typeof value === 'number') return <Num value={value} />;
-      return board ? <TextLink href={board} label={t('showOnBoard', { fen: String(value) })}><span className="font-mono text-[0.86rem]">{String(value)}</span></TextLink> : <span title={String(value)}>{String(value)}</span>;
+      return board ? <TextLink href={board} label={t('showOnBoard', { fen: String(value) })} className="block truncate py-1.5"><span className="font-mono text-[0.86rem]">{String(value)}</span></TextLink> : <span title={String(value)}>{String(value)}</span>;
     },
-    width: name === 'fen' ? 420 : isNumber(name) ? 110 : 120,
+    width: name === 'fen' ? 300 : isNumber(name) ? 80 : 95,
     align: isNumber(name) ? 'right' : undefined,
   }));
   return <DataTable name="dataset.sample" label={t('sample')} simple param="r" rows={numbered} rowKey={({ at }) => String(at)} href={({ row }) => boardOf(row)} columns={columns} empty={<EmptyState title={t('noSample')} />} />;

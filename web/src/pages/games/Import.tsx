@@ -1,11 +1,11 @@
 /* Import by drop: the upload, then the job's own events until it is done, then its counts. */
-import { useRef, useState, type DragEvent } from 'react';
+import { useRef, useState, type DragEvent, type ReactNode } from 'react';
 import { useDenied } from '../../api/access';
 import { api } from '../../api/client';
 import { invalidate } from '../../api/useApi';
 import { useJob } from '../../api/useJob';
 import { useWords } from '../../i18n';
-import { Button, Icon, Progress, toast } from '../../ui';
+import { Button, FailureText, Icon, ProblemText, Progress, toast } from '../../ui';
 import './types';
 import { words } from './words';
 
@@ -15,13 +15,13 @@ interface Upload {
   jobId: string;
 }
 
-function Running({ upload, onEnd }: { upload: Upload; onEnd: (said: string) => void }) {
+function Running({ upload, onEnd }: { upload: Upload; onEnd: (said: ReactNode) => void }) {
   const t = useWords(words);
   const job = useJob(upload.jobId, {
     onEnd: (told) => {
       api('GET', '/v1/ingest/{runId}', { path: { runId: upload.runId } }).then(
-        (done) => onEnd(told.status === 'succeeded' ? t('imported', { name: upload.name, games: done.games, duplicates: done.duplicates, refused: done.refused }) : t('failed', { name: upload.name, error: told.error ?? done.message })),
-        (error: Error) => onEnd(t('failed', { name: upload.name, error: error.message })),
+        (done) => onEnd(told.status === 'succeeded' ? t('imported', { name: upload.name, games: done.games, duplicates: done.duplicates, refused: done.refused }) : <>{upload.name}: <FailureText of={told.error ? told : { error: done.message }} /></>),
+        (error: Error) => onEnd(<>{upload.name}: <ProblemText error={error} /></>),
       );
     },
   });
@@ -33,7 +33,7 @@ export function Import() {
   const input = useRef<HTMLInputElement>(null);
   const [upload, setUpload] = useState<Upload | null>(null);
   const [sending, setSending] = useState(false);
-  const [said, setSaid] = useState('');
+  const [said, setSaid] = useState<ReactNode>('');
   const [isOver, setOver] = useState(false);
   const begin = async (name: string, work: () => Promise<{ runId: string; jobId: string }>) => {
     setSending(true);
@@ -60,7 +60,7 @@ export function Import() {
     setOver(false);
     send(event.dataTransfer.files[0]);
   };
-  const end = (text: string) => {
+  const end = (text: ReactNode) => {
     setUpload(null);
     setSaid(text);
     invalidate('/v1/games');

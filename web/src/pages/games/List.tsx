@@ -27,12 +27,12 @@ export default function List() {
   const recent = useApi(player ? null : '/v1/games/recent', { query: { limit: 100 } });
   const rated = (name: string, rating: number | null) => (rating ? `${name} (${rating})` : name);
   const columns: Column<GameRow>[] = [
-    { id: 'date', title: t('date'), value: (g) => g.endTime ?? g.date, cell: (g) => g.date ?? '–', width: 120 },
-    { id: 'white', title: t('white'), value: (g) => rated(g.white, g.whiteRating), width: 200 },
-    { id: 'black', title: t('black'), value: (g) => rated(g.black, g.blackRating), width: 200 },
-    { id: 'result', title: t('result'), value: (g) => scores[g.result] ?? g.result, width: 100 },
-    { id: 'speed', title: t('speed'), value: (g) => `${nameOf(g.timeCategory)} ${g.timeControl ?? ''}`.trim(), cell: (g) => <>{nameOf(g.timeCategory)} <span className="text-muted">{g.timeControl}</span></>, width: 190 },
-    { id: 'opening', title: t('opening'), value: (g) => [g.eco, g.opening].filter(Boolean).join(' '), width: 260 },
+    { id: 'date', title: t('date'), value: (g) => g.endTime ?? g.date, cell: (g) => g.date ?? '–', width: 110 },
+    { id: 'white', title: t('white'), value: (g) => rated(g.white, g.whiteRating), width: 170, rank: 0 },
+    { id: 'black', title: t('black'), value: (g) => rated(g.black, g.blackRating), width: 170, rank: 0 },
+    { id: 'result', title: t('result'), value: (g) => scores[g.result] ?? g.result, width: 95, rank: 0 },
+    { id: 'speed', title: t('speed'), value: (g) => `${nameOf(g.timeCategory)} ${g.timeControl ?? ''}`.trim(), cell: (g) => <>{nameOf(g.timeCategory)} <span className="text-muted">{g.timeControl}</span></>, width: 170 },
+    { id: 'opening', title: t('opening'), value: (g) => [g.eco, g.opening].filter(Boolean).join(' ') },
     { id: 'moves', title: t('moves'), value: (g) => g.moveCount, width: 90, align: 'right' },
   ];
   const options = (values: [string, string][]) => [{ value: '', label: t('any') }, ...values.map(([value, label]) => ({ value, label }))];

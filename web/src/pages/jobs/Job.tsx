@@ -4,8 +4,9 @@ import { useParams } from 'wouter';
 import type { Job, JobChange } from '../../api/types';
 import { invalidate, useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
-import { useWords } from '../../i18n';
-import { CopyButton, DataTable, Duration, EmptyState, Facts, formatDuration, LinkButton, Page, Progress, Section, Shown, Status, Time, type Column } from '../../ui';
+import { useLang, useWords } from '../../i18n';
+import { Said, useKindName } from '../../i18n/server';
+import { CopyButton, DataTable, Duration, EmptyState, Facts, Failure, formatDuration, LinkButton, Page, Progress, Section, Shown, Status, Time, type Column } from '../../ui';
 import { JobButtons } from './JobButtons';
 import './types';
 import { words } from './words';
@@ -15,11 +16,12 @@ const POLL_MS = 2500;
 export default function JobPage() {
   const t = useWords(words);
   const { id = '' } = useParams<{ id: string }>();
+  const kindOf = useKindName();
   const job = useApi('/v1/jobs/{id}', { path: { id } }, { poll: POLL_MS });
   const j = job.data;
   return (
     <Page
-      title={j ? j.kind : id}
+      title={j ? kindOf(j.kind) : id}
       crumbs={[{ title: t('title'), href: '/jobs' }]}
       actions={
         j && (
@@ -48,7 +50,7 @@ function JobView({ job }: { job: Job }) {
         <Facts
           of={[
             [t('state'), <span key="s" className="inline-flex flex-wrap gap-2"><Status state={live.status} />{live.stopWanted && !isOver && t('stopping')}{live.pauseWanted && live.status === 'running' && t('pausing')}</span>],
-            ...(job.waitsFor ? [[t('waitsFor'), job.waitsFor] as [string, string]] : []),
+            ...(job.waitsFor ? [[t('waitsFor'), <Said key="w">{job.waitsFor}</Said>] as [string, ReactNode]] : []),
             [t('user'), job.username || t('byItself')],
             [t('attempts'), t('ofTries', { n: live.attempts, max: job.triesMax })],
             [t('priority'), String(job.priority)],
@@ -63,7 +65,7 @@ function JobView({ job }: { job: Job }) {
             [t('id'), <span key="i" className="inline-flex flex-wrap items-center gap-1"><code className="break-all">{job.id}</code><CopyButton text={job.id} /></span>],
           ]}
         />
-        {job.error && <p role="alert" className="lg:col-span-2 text-bad break-words">{job.error}</p>}
+        <Failure of={job} className="lg:col-span-2" />
         {!isOver && (live.status === 'running' || live.total > 0) && <div className="lg:col-span-2"><Progress done={live.done} total={live.total} etaSec={live.status === 'running' ? live.etaSec : null} label={t('progressOf', { name: job.kind })} /></div>}
       </div>
       <div className="grid gap-5 lg:grid-cols-2">
@@ -85,14 +87,15 @@ function Json({ title, value, empty }: { title: string; value: unknown; empty?: 
 }
 
 function History({ job }: { job: Job }) {
+  const { lang } = useLang();
   const t = useWords(words);
   const history = useApi('/v1/jobs/{id}/history', { path: { id: job.id } }, { poll: jobOver(job.status) ? 15000 : POLL_MS });
   const columns: Column<JobChange>[] = [
     { id: 'at', title: t('at'), value: (c) => c.at, cell: (c) => <Time at={c.at} />, width: 150 },
     { id: 'to', title: t('became'), value: (c) => c.to, cell: (c) => <Status state={c.to} />, width: 150 },
     { id: 'attempt', title: t('attempt'), value: (c) => c.attempt || null, width: 90, align: 'right' },
-    { id: 'took', title: t('after'), value: (c) => c.tookMs, cell: (c) => (c.tookMs === null ? '–' : formatDuration(c.tookMs / 1000)), width: 110, align: 'right' },
-    { id: 'detail', title: t('reason'), value: (c) => c.detail, cell: (c) => <span title={c.detail}>{c.detail || '–'}</span> },
+    { id: 'took', title: t('after'), value: (c) => c.tookMs, cell: (c) => (c.tookMs === null ? '–' : formatDuration(c.tookMs / 1000, lang)), width: 110, align: 'right' },
+    { id: 'detail', title: t('reason'), value: (c) => c.detail, cell: (c) => (c.detail ? <Said title or="english">{c.detail}</Said> : '–') },
     { id: 'worker', title: t('worker'), value: (c) => c.worker, cell: (c) => <code title={c.worker}>{c.worker || '–'}</code>, width: 200 },
   ];
   return (

@@ -45,7 +45,7 @@ function OneDestination({ destination: d, onShow }: { destination: Destination; 
           [t('lost'), <Num key="l" value={d.lost} />],
         ]}
       />
-      {d.error && <p className="mt-2 text-bad break-words">{d.error}{d.lastFailedAt && <> (<Time at={d.lastFailedAt} ago />)</>}</p>}
+      {d.error && <p className="mt-2 text-bad break-words"><span lang="en">{d.error}</span>{d.lastFailedAt && <> (<Time at={d.lastFailedAt} ago />)</>}</p>}
     </Section>
   );
 }
@@ -59,7 +59,7 @@ function Letters({ destination: d, onChange }: { destination: Destination; onCha
   const bodyOf = (l: Letter) => JSON.stringify(l.data ?? l.line);
   const columns: Column<Letter>[] = [
     { id: 'refused', title: t('refusedAt'), value: (l) => l.refusedAt, cell: (l) => <Time at={l.refusedAt} ago />, width: 130 },
-    { id: 'why', title: t('why'), value: (l) => l.why, cell: (l) => <span title={l.why} className="text-bad">{l.why}</span>, width: 320 },
+    { id: 'why', title: t('why'), value: (l) => l.why, cell: (l) => <span lang="en" title={l.why} className="text-bad">{l.why}</span>, width: 320 },
     { id: 'type', title: t('type'), value: (l) => l.type ?? '', width: 170, hidden: d.takes !== 'events' },
     { id: 'at', title: t('of'), value: (l) => l.at, cell: (l) => <Time at={l.at} />, width: 170 },
     { id: 'body', title: t('content'), value: bodyOf, cell: (l) => <code title={bodyOf(l)}>{bodyOf(l)}</code> },

@@ -5,7 +5,8 @@ import { invalidate, useApi } from '../../api/useApi';
 import { useJob } from '../../api/useJob';
 import { useParam } from '../../app/params';
 import { useLang, useWords } from '../../i18n';
-import { Button, DataTable, Duration, EmptyState, formatDuration, Progress, SelectField, Shown, Status, TextLink, Time, type Column } from '../../ui';
+import { Kind, Said, useKindName } from '../../i18n/server';
+import { Button, DataTable, Duration, EmptyState, FailureText, formatDuration, Progress, SelectField, Shown, Status, TextLink, Time, type Column } from '../../ui';
 import { JobButtons } from './JobButtons';
 import { words } from './words';
 
@@ -19,6 +20,7 @@ export function Queue() {
   const { lang } = useLang();
   const [state, setState] = useParam('state');
   const [kind, setKind] = useParam('kind');
+  const kindOf = useKindName();
   const [limit, setLimit] = useState(FIRST);
   const counts = useApi('/v1/jobs/count', { query: { kind } }, { poll: POLL_MS });
   const jobs = useApi('/v1/jobs', { query: { status: state, kind, limit } }, { poll: POLL_MS });
@@ -31,7 +33,7 @@ export function Queue() {
     ...states.map((s): [string, string, number | undefined] => [s, t(s), counts.data?.byStatus[s]]),
   ];
   const columns: Column<Job>[] = [
-    { id: 'kind', title: t('kind'), value: (j) => j.kind, cell: (j) => <TextLink href={`/jobs/${j.id}`}>{j.kind}</TextLink>, width: 140 },
+    { id: 'kind', title: t('kind'), value: (j) => j.kind, cell: (j) => <span title={kindOf(j.kind)}><TextLink href={`/jobs/${j.id}`}>{j.kind}</TextLink></span>, width: 140 },
     { id: 'state', title: t('state'), value: (j) => j.status, cell: (j) => <Status state={j.status} />, width: 145 },
     { id: 'says', title: t('says'), value: (j) => j.error || '', cell: (j) => <Says job={j} /> },
     { id: 'user', title: t('user'), value: (j) => j.username, cell: (j) => j.username || <span className="text-muted">{t('byItself')}</span>, width: 110 },
@@ -39,7 +41,7 @@ export function Queue() {
     { id: 'took', title: t('took'), value: (j) => (j.startedAt && j.finishedAt ? Date.parse(j.finishedAt) - Date.parse(j.startedAt) : null), cell: (j) => (j.startedAt && (j.finishedAt || j.status === 'running') ? <Duration from={j.startedAt} to={j.finishedAt} /> : '–'), width: 80, align: 'right' },
     { id: 'attempts', title: t('attempts'), value: (j) => j.attempts, cell: (j) => t('ofTries', { n: j.attempts, max: j.triesMax }), width: 110, align: 'right', hidden: true },
     { id: 'run', title: t('run'), value: (j) => j.runId, cell: (j) => (j.runId ? <TextLink href={`/runs/${j.runId}`}>{j.runId.slice(-8)}</TextLink> : '–'), width: 105 },
-    { id: 'actions', title: t('actions'), value: () => '', cell: (j) => <JobButtons job={j} compact />, width: 92, align: 'right' },
+    { id: 'actions', title: t('actions'), value: () => '', cell: (j) => <JobButtons job={j} compact />, width: 92, align: 'right', rank: 0, exported: false },
   ];
   return (
     <div className="flex flex-col gap-4">
@@ -52,7 +54,7 @@ export function Queue() {
             </Button>
           ))}
         </div>
-        <div className="w-52"><SelectField label={t('kind')} hideLabel value={kind} onChange={setKind} options={[{ value: '', label: t('anyKind') }, ...kinds.map((k) => ({ value: k, label: k }))]} /></div>
+        <div className="w-52"><SelectField label={t('kind')} hideLabel value={kind} onChange={setKind} options={[{ value: '', label: t('anyKind') }, ...kinds.map((k) => ({ value: k, label: kindOf(k) }))]} /></div>
       </div>
       <Running kind={kind} />
       <Shown of={jobs}>
@@ -72,8 +74,8 @@ export function Queue() {
 function Says({ job }: { job: Job }) {
   const waits = job.status === 'queued' || job.status === 'waiting';
   const asked = useApi(waits ? '/v1/jobs/{id}' : null, { path: { id: job.id } });
-  const text = waits ? asked.data?.waitsFor : job.error;
-  return text ? <span title={text} className={job.status === 'failed' ? 'text-bad' : 'text-muted'}>{text}</span> : <span className="text-muted">–</span>;
+  if (waits && asked.data?.waitsFor) return <Said title className="text-muted">{asked.data.waitsFor}</Said>;
+  return !waits && job.error ? <span title={job.error} className={job.status === 'failed' ? 'text-bad' : 'text-muted'}><FailureText of={job} /></span> : <span className="text-muted">–</span>;
 }
 
 /* ---------------------------------------------------------------- what runs */
@@ -91,15 +93,17 @@ function Running({ kind }: { kind: string }) {
 }
 
 function RunningJob({ job }: { job: Job }) {
+  const { lang } = useLang();
   const t = useWords(words);
+  const kindOf = useKindName();
   const told = useJob(job.id, { onEnd: () => invalidate('/v1/jobs') }) ?? job;
   return (
     <div className="card p-3 min-w-0">
       <div className="flex items-center gap-2 mb-1.5">
-        <TextLink href={`/jobs/${job.id}`} className="font-medium truncate" label={t('runningJob', { kind: job.kind, id: job.id.slice(-6) })}>{job.kind}</TextLink>
+        <TextLink href={`/jobs/${job.id}`} className="font-medium truncate" label={t('runningJob', { kind: kindOf(job.kind), id: job.id.slice(-6) })}><Kind of={job.kind} /></TextLink>
         <Status state={told.status} />
         <span className="grow" />
-        <span className="text-muted whitespace-nowrap">{told.etaSec === null ? <Duration from={told.startedAt} /> : t('left', { time: formatDuration(told.etaSec) })}</span>
+        <span className="text-muted whitespace-nowrap">{told.etaSec === null ? <Duration from={told.startedAt} /> : t('left', { time: formatDuration(told.etaSec, lang) })}</span>
       </div>
       <Progress compact done={told.done} total={told.total} label={t('progressOf', { name: job.kind })} />
     </div>

@@ -143,7 +143,7 @@ export const words = dictionary({
     queued: 'Eingereiht',
     running: 'Laufend',
     paused: 'Pausiert',
-    succeeded: 'Gelungen',
+    succeeded: 'Erfolgreich',
     failed: 'Fehlgeschlagen',
     stopped: 'Angehalten',
     kind: 'Art',

@@ -5,7 +5,7 @@ import { useApi } from '../../api/useApi';
 import { jobOver } from '../../api/useJob';
 import { useWords } from '../../i18n';
 import { Live } from '../../start/Live';
-import { Chart, DataTable, ErrorState, Facts, LinkButton, Loading, Num, Page, Section, Status, type ChartSeries, type Column } from '../../ui';
+import { Chart, DataTable, ErrorState, Facts, Failure, LinkButton, Loading, Num, Page, Section, Status, type ChartSeries, type Column } from '../../ui';
 import './types';
 import type { EvaluationWhole, Point } from './types';
 import { words } from './words';
@@ -57,7 +57,7 @@ export default function Evaluation() {
   ];
   return (
     <Page title={`${e.candidate}, ${e.suite}`} crumbs={crumbs} actions={<><Status state={e.status} />{jobOver(e.status) && <LinkButton needs="POST /v1/evaluations" icon="retry" href={againOf(e)}>{t('again')}</LinkButton>}<LinkButton icon="runs" href={`/runs/${e.id}`}>{t('run')}</LinkButton></>}>
-      {e.error && <p role="alert" className="text-bad break-words">{e.error}</p>}
+      <Failure of={e} />
       {!jobOver(e.status) && (
         <Section title={t('goes')}>
           <p className="text-muted mb-3">{t('going')}</p>

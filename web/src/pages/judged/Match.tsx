@@ -6,7 +6,7 @@ import { useApi } from '../../api/useApi';
 import { jobOver } from '../../api/useJob';
 import { useLang, useWords } from '../../i18n';
 import { Live } from '../../start/Live';
-import { Button, DataTable, download, ErrorState, Facts, formatNumber, LinkButton, Loading, Num, Page, Section, Status, type Column } from '../../ui';
+import { Button, DataTable, download, ErrorState, Facts, Failure, formatNumber, LinkButton, Loading, Num, Page, Section, Status, type Column } from '../../ui';
 import './types';
 import { words } from './words';
 
@@ -52,7 +52,7 @@ export default function Match() {
   ];
   return (
     <Page title={m.result ? t('matchTitle', { a: m.result.candidate, b: m.result.baseline }) : t('matches')} crumbs={crumbs} actions={<><Status state={m.status} />{pgn && <Button icon="download" onClick={() => download(`${m.runId}.pgn`, 'application/x-chess-pgn', pgn)}>{t('pgn')}</Button>}<LinkButton icon="runs" href={`/runs/${m.runId}`}>{t('run')}</LinkButton></>}>
-      {m.error && <p role="alert" className="text-bad break-words">{m.error}</p>}
+      <Failure of={m} />
       {!jobOver(m.status) && <Section title={t('goes')}><Live jobId={m.jobId} label={t('games')} onEnd={asked.refetch} /></Section>}
       <Section title={t('summary')}>
         <Facts

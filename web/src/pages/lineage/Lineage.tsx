@@ -65,14 +65,14 @@ function Things({ picture, focus }: { picture: Of; focus: string }) {
   }, [picture]);
   const listOf = (of: Shown[]) => of.map((n) => names.title(n)).join(', ') || '–';
   const columns: Column<Row>[] = [
-    { id: 'look', title: t('kind'), value: (n) => names.look(n.look), cell: (n) => <span className="inline-flex items-center gap-2"><Icon name={icons[n.look]} stroke={colours[n.look]} />{names.look(n.look)}</span>, width: 140 },
-    { id: 'name', title: t('name'), value: (n) => names.title(n), cell: (n) => <span className={n.id === focus ? 'font-semibold' : ''}><TextLink href={n.href}>{names.title(n)}</TextLink></span>, width: 220 },
-    { id: 'text', title: t('about'), value: (n) => names.text(n), width: 200 },
-    { id: 'state', title: t('state'), value: (n) => n.node.status ?? n.node.state, cell: (n) => (n.look === 'predictions' ? <Status state="loaded" /> : <Status state={n.node.status ?? n.node.state ?? ''} />), width: 140 },
-    { id: 'from', title: t('from'), value: (n) => listOf(n.from), cell: (n) => <span title={listOf(n.from)}>{listOf(n.from)}</span>, width: 200 },
-    { id: 'to', title: t('to'), value: (n) => listOf(n.to), cell: (n) => <span title={listOf(n.to)}>{listOf(n.to)}</span>, width: 200 },
-    { id: 'at', title: t('at'), value: (n) => timeOf(n.node), cell: (n) => (n.look === 'predictions' ? '–' : <Time at={timeOf(n.node)} ago />), width: 120 },
-    { id: 'lineage', title: t('title'), value: () => '', cell: (n) => (n.look === 'predictions' || n.id === focus ? '–' : <TextLink href={`/lineage/${encodeURIComponent(n.id)}`} label={t('fromHereOf', { name: names.title(n) })}>{t('fromHere')}</TextLink>), width: 110 },
+    { id: 'look', title: t('kind'), value: (n) => names.look(n.look), cell: (n) => <span className="inline-flex items-center gap-2"><Icon name={icons[n.look]} stroke={colours[n.look]} />{names.look(n.look)}</span>, width: 120 },
+    { id: 'name', title: t('name'), value: (n) => names.title(n), cell: (n) => <span className={n.id === focus ? 'font-semibold' : ''}><TextLink href={n.href}>{names.title(n)}</TextLink></span>, width: 190 },
+    { id: 'text', title: t('about'), value: (n) => names.text(n), width: 165 },
+    { id: 'state', title: t('state'), value: (n) => n.node.status ?? n.node.state, cell: (n) => (n.look === 'predictions' ? <Status state="loaded" /> : <Status state={n.node.status ?? n.node.state ?? ''} />), width: 120 },
+    { id: 'from', title: t('from'), value: (n) => listOf(n.from), cell: (n) => <span title={listOf(n.from)}>{listOf(n.from)}</span>, width: 150 },
+    { id: 'to', title: t('to'), value: (n) => listOf(n.to), cell: (n) => <span title={listOf(n.to)}>{listOf(n.to)}</span>, width: 150 },
+    { id: 'at', title: t('at'), value: (n) => timeOf(n.node), cell: (n) => (n.look === 'predictions' ? '–' : <Time at={timeOf(n.node)} ago />), width: 115, rank: 2 },
+    { id: 'lineage', title: t('title'), value: () => '', cell: (n) => (n.look === 'predictions' || n.id === focus ? '–' : <TextLink href={`/lineage/${encodeURIComponent(n.id)}`} label={t('fromHereOf', { name: names.title(n) })}>{t('fromHere')}</TextLink>), width: 110, rank: 0, exported: false },
   ];
   return (
     <Section title={t('asTable')} card={false}>

@@ -5,7 +5,7 @@ import { connectionState } from '../../api/connection';
 import { useParam } from '../../app/params';
 import { useStore } from '../../app/store';
 import { useText, useWords } from '../../i18n';
-import { Button, Chart, DataTable, EmptyState, ErrorState, Loading, Num, Page, SelectField, Tabs, TextField, type Column } from '../../ui';
+import { Button, Chart, DataTable, EmptyState, ErrorState, Loading, Num, Page, ProblemText, SelectField, Tabs, TextField, type Column } from '../../ui';
 import { boards, type Board, type Panel } from './boards';
 import { nameOf, range, seriesNames, withWindow, type Line, type Span } from './prom';
 import { words } from './words';
@@ -159,7 +159,7 @@ function Answer({ query, span }: { query: string; span: Span }) {
   const { answer, error } = useRange([{ query }], span);
   if (error && !answer) {
     const isQuery = error instanceof ApiError && (error.status === 400 || error.status === 422);
-    return isQuery ? <p role="alert" className="text-bad break-words">{error.message}</p> : <ErrorState error={error} />;
+    return isQuery ? <p role="alert" className="text-bad break-words"><ProblemText error={error} /></p> : <ErrorState error={error} />;
   }
   if (!answer) return <Loading />;
   if (answer.lines.length === 0) return <EmptyState icon="search" title={t('nothingFound')}>{t('nothingFoundNext')}</EmptyState>;

@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { api } from '../../api/client';
 import { useApi } from '../../api/useApi';
 import { useLang, useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { Button, Chart, DataTable, Num, Section, Status, Time, useAction, type ChartSeries, type Column } from '../../ui';
 import { FamilySlots } from './FamilySlots';
 import { HISTORY, type Decision, type Family, type History } from './types';
@@ -38,7 +39,7 @@ export function FamilyPart({ family }: { family: Family }) {
   const columns: Column<Decision>[] = [
     { id: 'at', title: t('at'), value: (d) => d.at, cell: (d) => <Time at={d.at} />, width: 190 },
     { id: 'decision', title: t('decision'), value: (d) => d.decision, cell: (d) => <Status state={d.decision} label={nameOf(d)} tone={toneOf(d.decision)} />, width: 170 },
-    { id: 'reason', title: t('reason'), value: (d) => d.reason, cell: (d) => <span title={d.reason}>{d.reason}</span> },
+    { id: 'reason', title: t('reason'), value: (d) => d.reason, cell: (d) => <Said title>{d.reason}</Said> },
     { id: 'by', title: t('by'), value: (d) => d.by || d.source, width: 120 },
   ];
   const newest = history?.decisions[0];
@@ -56,7 +57,7 @@ export function FamilyPart({ family }: { family: Family }) {
       </details>
       {series.length > 0 && <div className="mt-4"><Chart title={t('accuracyByHour')} series={series} height={180} controls /></div>}
       <h3 className="font-semibold mt-4 mb-2">{t('decisions')} <span className="text-muted font-normal"><Num value={history?.decisions.length} /></span></h3>
-      {newest && <p className="mb-2 max-w-[100ch]">{newest.reason}</p>}
+      {newest && <p className="mb-2 max-w-[100ch]"><Said>{newest.reason}</Said></p>}
       <DataTable name="decisions" label={t('decisions')} simple param="d" height={260} rows={history?.decisions ?? []} rowKey={(d) => String(d.id)} columns={columns} empty={<p className="text-muted">{t('noDecisions')}</p>} />
     </Section>
   );

@@ -6,6 +6,7 @@ import { invalidate, useApi } from '../../api/useApi';
 import { rank } from '../../app/interest';
 import { useLastPart } from '../../app/params';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { Button, Bytes, DataTable, Dialog, EmptyState, LinkButton, Num, Page, Section, SelectField, Shown, TextField, TextLink, Time, toast, useAction, type Column } from '../../ui';
 import { FamilyPart } from './FamilyPart';
 import { aliasesOf, HISTORY, type Family, type Promotion, type Version } from './types';
@@ -130,6 +131,8 @@ function Versions({ versions, aliases, onWish }: { versions: Version[]; aliases:
       id: 'promote',
       title: t('promotion'),
       value: () => '',
+      rank: 0,
+      exported: false,
       cell: (v) => <Button needs="POST /v1/models/promote" aria-label={t('promoteN', { n: v.modelVersion })} onClick={() => onWish({ kind: 'promote', version: v.modelVersion, alias: aliases[0] ?? 'prod' })}>{t('promote')}</Button>,
       width: 125,
     },
@@ -204,7 +207,7 @@ function Ledger({ rows }: { rows: Promotion[] }) {
     { id: 'from', title: t('from'), value: (p) => p.from || null, width: 80, align: 'right' },
     { id: 'to', title: t('to'), value: (p) => p.to || null, width: 80, align: 'right' },
     { id: 'by', title: t('by'), value: (p) => p.by, width: 130 },
-    { id: 'reason', title: t('reason'), value: (p) => p.reason, cell: (p) => <span title={p.reason}>{p.reason || '–'}</span>, width: 300 },
+    { id: 'reason', title: t('reason'), value: (p) => p.reason, cell: (p) => (p.reason ? <Said title or="anything">{p.reason}</Said> : '–'), width: 300 },
   ];
   return (
     <Section title={t('ledger')} card={false}>

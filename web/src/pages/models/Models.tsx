@@ -1,6 +1,7 @@
 /* All models, and the families in which they answer. */
 import { useApi } from '../../api/useApi';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { DataTable, EmptyState, LinkButton, Page, Section, Shown, Tabs, TextLink, type Column } from '../../ui';
 import { FamilySlots } from './FamilySlots';
 import type { Model } from './types';
@@ -26,7 +27,7 @@ function Registered() {
   const models = useApi('/v1/models', {}, { poll: 10000 });
   const columns: Column<Model>[] = [
     { id: 'name', title: t('name'), value: (m) => m.modelId, cell: (m) => <TextLink href={`/models/${encodeURIComponent(m.modelId)}`}>{m.modelId}</TextLink> },
-    { id: 'description', title: t('description'), value: (m) => (m.displayName === m.modelId ? '' : m.displayName) },
+    { id: 'description', title: t('description'), value: (m) => (m.displayName === m.modelId ? '' : m.displayName), cell: (m) => (m.displayName === m.modelId ? '–' : <Said or="anything">{m.displayName}</Said>) },
     { id: 'kind', title: t('kind'), value: (m) => m.kind, width: 180 },
     { id: 'latest', title: t('latest'), value: (m) => m.latestVersion, width: 140, align: 'right' },
   ];
@@ -57,7 +58,7 @@ function Families() {
           <div className="grid gap-5">
             {items.map((family) => (
               <Section key={family.family} title={t('familyOf', { name: family.family })} actions={<TextLink href={`/models/${encodeURIComponent(family.modelId)}`}>{family.modelId}</TextLink>}>
-                <p className="text-muted mb-3">{family.help}</p>
+                <p className="text-muted mb-3"><Said>{family.help}</Said></p>
                 <FamilySlots family={family} />
               </Section>
             ))}

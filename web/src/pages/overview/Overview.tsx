@@ -5,7 +5,8 @@ import type { ActiveModel, Finding, Health, Job, Run, ServerStatus, ServingFamil
 import { hasPage } from '../../app/pages';
 import { useApi } from '../../api/useApi';
 import { useJob } from '../../api/useJob';
-import { useWords } from '../../i18n';
+import { useLang, useWords } from '../../i18n';
+import { Kind, Said } from '../../i18n/server';
 import { Bytes, CopyButton, DataTable, Duration, EmptyState, ErrorState, formatDuration, Icon, Num, Page, Progress, Section, Shown, Status, TextLink, Time, type Column } from '../../ui';
 import { Loop } from './Loop';
 import { words } from './words';
@@ -33,7 +34,7 @@ export default function Overview() {
       <Recent />
       <div className="grid gap-5 lg:grid-cols-2">
         <Section title={t('status')} actions={status.data && <CopyButton text={status.data.text} label={t('copyStatus')} />}>
-          <Shown of={status}>{(s) => <pre className="font-mono text-[0.86rem] whitespace-pre-wrap break-words">{s.text}</pre>}</Shown>
+          <Shown of={status}>{(s) => <pre lang="en" className="font-mono text-[0.86rem] whitespace-pre-wrap break-words">{s.text}</pre>}</Shown>
         </Section>
         <div className="grid gap-5 content-start">
           <Serving families={serving.data?.items} />
@@ -50,10 +51,11 @@ export default function Overview() {
 
 function Tiles({ status }: { status: ServerStatus | undefined }) {
   const t = useWords(words);
+  const { lang } = useLang();
   const tiles: [string, ReactNode, string][] = [
     [t('games'), <Num value={status?.games} />, '/games'],
     [t('datasets'), <Num value={status?.datasets} />, '/datasets'],
-    [t('latency'), status?.serveLatencyP50Ms == null ? '–' : formatDuration(status.serveLatencyP50Ms / 1000), '/metrics?tab=serving'],
+    [t('latency'), status?.serveLatencyP50Ms == null ? '–' : formatDuration(status.serveLatencyP50Ms / 1000, lang), '/metrics?tab=serving'],
     [t('memory'), <Bytes value={status?.residentBytes} />, '/metrics'],
     [t('up'), <Time at={status?.startedAt} ago />, '/logs'],
     [t('backup'), status && !status.lastBackupAt ? t('noBackupYet') : <Time at={status?.lastBackupAt} ago />, '/settings?tab=maintenance'],
@@ -77,9 +79,9 @@ function HealthList({ health }: { health: Health }) {
     <ul className="flex flex-col gap-2">
       {(['store', 'blobs', 'disk'] as const).map((name) => (
         <li key={name} className="flex flex-wrap items-center gap-x-3 gap-y-1">
-          <span className="w-24">{t(name)}</span>
-          <Status state={health[name].status} />
-          <span className="text-muted min-w-0 break-words">{health[name].detail}</span>
+          <span className="w-28">{t(name)}</span>
+          <Status state={health[name].status} label={health[name].status === 'up' ? t('isUp') : undefined} />
+          <Said or={health[name].status === 'up' ? undefined : 'english'} className="text-muted min-w-0 break-words">{health[name].detail}</Said>
         </li>
       ))}
     </ul>
@@ -91,23 +93,23 @@ const asHealth = ['store', 'blobs', 'disk'];
 
 function Attention({ status, health, families, findings }: { status?: ServerStatus; health?: Health; families?: ServingFamily[]; findings?: Finding[] }) {
   const t = useWords(words);
-  const found: { what: string; next?: string; link?: string }[] = [];
+  const found: { key: string; what: ReactNode; next?: ReactNode; link?: string }[] = [];
   for (const name of ['store', 'blobs', 'disk'] as const)
-    if (health && health[name].status !== 'up') found.push({ what: t('depDown', { name: t(name), detail: health[name].detail }) });
-  if (status?.failedJobs) found.push({ what: t('failedJobs', { n: status.failedJobs }), next: t('failedJobsNext'), link: '/jobs?state=failed' });
+    if (health && health[name].status !== 'up') found.push({ key: name, what: t('depDown', { name: t(name) }), next: <Said or="english">{health[name].detail}</Said> });
+  if (status?.failedJobs) found.push({ key: 'jobs', what: t('failedJobs', { n: status.failedJobs }), next: t('failedJobsNext'), link: '/jobs?state=failed' });
   for (const family of families ?? [])
     for (const slot of family.slots)
-      if (slot.failure) found.push({ what: t('slotFailed', { model: family.modelId, alias: slot.alias }), next: slot.failure });
+      if (slot.failure) found.push({ key: `${family.family} ${slot.alias}`, what: t('slotFailed', { model: family.modelId, alias: slot.alias }), next: <span lang="en">{slot.failure}</span> });
   for (const f of findings ?? [])
     if (!f.good && !(asHealth.includes(f.what) && health && health[f.what as 'store'].status !== 'up'))
-      found.push({ what: `${f.what}: ${f.state}`, next: f.nextStep ?? undefined, link: '/settings?tab=doctor' });
-  if (status && !status.lastBackupAt) found.push({ what: t('noBackup'), next: t('noBackupNext') });
+      found.push({ key: `doctor ${f.what}`, what: <><Said>{f.what}</Said>: <Said or="english">{f.state}</Said></>, next: f.nextStep ? <Said>{f.nextStep}</Said> : undefined, link: '/settings?tab=doctor' });
+  if (status && !status.lastBackupAt) found.push({ key: 'backup', what: t('noBackup'), next: t('noBackupNext') });
   if (found.length === 0)
     return <p className="text-muted flex items-center gap-2"><Icon name="check" className="text-good" />{t('allWell')}</p>;
   return (
     <ul className="flex flex-col gap-3">
       {found.map((item) => (
-        <li key={item.what} className="flex gap-2">
+        <li key={item.key} className="flex gap-2">
           <Icon name="alert" className="text-warn shrink-0 mt-0.5" />
           <div className="min-w-0">
             <p className="font-medium break-words">{item.link ? <TextLink href={item.link}>{item.what}</TextLink> : item.what}</p>
@@ -128,7 +130,7 @@ function JobRow({ job, onEnd }: { job: Job; onEnd: () => void }) {
   return (
     <li className="py-2 first:pt-0 last:pb-0 border-b border-line last:border-b-0">
       <div className="flex flex-wrap items-center gap-2 mb-1.5">
-        <span className="font-medium">{live.kind}</span>
+        <span className="font-medium"><Kind of={live.kind} /></span>
         <Status state={live.status} />
         <span className="text-muted">{live.username && t('by', { user: live.username })}</span>
         <span className="grow" />

@@ -87,7 +87,7 @@ export const words = dictionary({
     noClock: 'Keine, Züge lassen sich zurücknehmen',
     start: 'Partie beginnen',
     noModel: 'Noch ist kein Schachmodell im Dienst',
-    noModelNext: 'Vier Schritte: Partien importieren, daraus einen Datensatz bauen, darauf ein Modell trainieren, seine Version zu prod befördern. „make demo“ erledigt alles in einer Minute.',
+    noModelNext: 'Vier Schritte: Partien importieren, daraus einen Datensatz erzeugen, damit ein Modell trainieren, seine Version zu prod befördern. „make demo“ erledigt alles in einer Minute.',
     toImport: 'Partien importieren',
     toDataset: 'Neuer Datensatz',
     toTraining: 'Neues Training',

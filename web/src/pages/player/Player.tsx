@@ -143,7 +143,7 @@ function Dashboard({ s }: { s: Summary }) {
       <div className="grid gap-5 2xl:grid-cols-2">
         <Section title={t('openings')}><DataTable name="player.openings" label={`${t('openings')} (${t('table')})`} simple param="o" height={420} rows={s.openings} rowKey={(o) => `${o.color} ${o.opening}`} columns={openings} /></Section>
         <Section title={t('phases')}>
-          <p className="text-muted mb-2">{t('sample', { n: s.sample })}</p>
+          <p className="text-muted mb-2">{t(s.sample === 1 ? 'sampleOne' : 'sample', { n: s.sample })}</p>
           <DataTable name="player.phases" label={`${t('phases')} (${t('table')})`} simple param="p" rows={s.phases} rowKey={(p) => p.phase} columns={phases} />
           {s.clock.length > 0 && <div className="mt-4"><p className="font-medium">{t('clock')}</p><Chart title={t('clock')} x="step" xTitle={t('moveNumber')} unit={t('percent')} height={180} series={[{ label: t('left'), x: s.clock.map((c) => c.move), y: s.clock.map((c) => c.leftShare * 100) }]} /></div>}
         </Section>

@@ -5,7 +5,8 @@ import type { Job } from '../../api/types';
 import { invalidate, useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
 import { useWords } from '../../i18n';
-import { Button, DataTable, Duration, EmptyState, Num, Page, Progress, Section, Shown, Status, TextLink, Time, toast, useAction, type Column } from '../../ui';
+import { Said, useSaid } from '../../i18n/server';
+import { Button, DataTable, Duration, EmptyState, Failure, FailureText, Num, Page, Progress, Section, Shown, Status, TextLink, Time, toast, useAction, type Column } from '../../ui';
 import type { Analytic, PassReport } from './types';
 import { words } from './words';
 
@@ -44,7 +45,7 @@ function Pass() {
       if (begun === job.id) {
         const report = job.result as PassReport | null;
         if (job.status === 'succeeded') toast.ok(t('passed', { n: report?.games ?? 0 }));
-        else toast.bad(t('notPassed', { error: job.error ?? job.status }));
+        else toast.bad(<>{t('notPassed')} <FailureText of={job} /></>);
       }
     },
   });
@@ -65,7 +66,7 @@ function Pass() {
             {shown.runId && <TextLink href={`/runs/${shown.runId}`}>{t('run')}</TextLink>}
           </p>
           {!jobOver(shown.status) && <Progress done={shown.done} total={shown.total} etaSec={shown.etaSec} label={t('progress')} />}
-          {shown.error && <p role="alert" className="text-bad break-words">{shown.error}</p>}
+          <Failure of={shown} />
           {jobOver(shown.status) && <Report report={shown.result as PassReport | null} />}
         </div>
       )}
@@ -81,7 +82,7 @@ function Report({ report }: { report: PassReport | null }) {
   return (
     <>
       <p>{report.games ? t('answers', { n: report.games }) : t('nothingNew')}</p>
-      {broken.map((p) => <p key={p.plugin} className="text-bad break-words">{p.plugin} {p.version}: {p.error}</p>)}
+      {broken.map((p) => <p key={p.plugin} className="text-bad break-words">{p.plugin} {p.version}: <span lang="en">{p.error}</span></p>)}
     </>
   );
 }
@@ -90,18 +91,19 @@ function Report({ report }: { report: PassReport | null }) {
 
 function Table({ rows }: { rows: Analytic[] }) {
   const t = useWords(words);
+  const say = useSaid();
   const hrefOf = (a: Analytic) => `/plugins/${encodeURIComponent(a.name)}?version=${encodeURIComponent(a.version)}`;
   const columns: Column<Analytic>[] = [
-    { id: 'name', title: t('name'), value: (a) => a.name, cell: (a) => <TextLink href={hrefOf(a)} label={`${a.name} ${a.version}`}>{a.name}</TextLink>, width: 170 },
-    { id: 'version', title: t('version'), value: (a) => a.version, width: 90 },
+    { id: 'name', title: t('name'), value: (a) => a.name, cell: (a) => <TextLink href={hrefOf(a)} label={`${a.name} ${a.version}`}>{a.name}</TextLink>, width: 150, rank: 0 },
+    { id: 'version', title: t('version'), value: (a) => a.version, width: 90, rank: 2 },
     { id: 'state', title: t('state'), value: (a) => (a.active ? t('there') : t('gone')), cell: (a) => <Status state={a.active ? 'active' : 'idle'} tone={a.active ? 'good' : 'idle'} label={a.active ? t('there') : t('gone')} />, width: 120 },
     { id: 'completed', title: t('completed'), value: (a) => a.completed, cell: (a) => <Num value={a.completed} />, width: 100, align: 'right' },
     { id: 'pending', title: t('pending'), value: (a) => a.pending, cell: (a) => <Num value={a.pending} />, width: 90, align: 'right' },
     { id: 'skipped', title: t('skipped'), value: (a) => a.skipped, cell: (a) => <Num value={a.skipped} />, width: 110, align: 'right' },
-    { id: 'failed', title: t('failed'), value: (a) => a.failed, cell: (a) => <span className={a.failed ? 'text-bad' : ''}><Num value={a.failed} /></span>, width: 120, align: 'right' },
-    { id: 'summary', title: t('summary'), value: (a) => a.summary, cell: (a) => <span title={a.summary}>{a.summary}</span> },
+    { id: 'failed', title: t('failures'), value: (a) => a.failed, cell: (a) => <span className={a.failed ? 'text-bad' : ''}><Num value={a.failed} /></span>, width: 120, align: 'right' },
+    { id: 'summary', title: t('summary'), value: (a) => say(a.summary), cell: (a) => <Said or={a.origin.startsWith('builtin:') ? undefined : 'anything'}>{a.summary}</Said>, rank: 0 },
     { id: 'origin', title: t('origin'), value: (a) => a.origin, width: 180, hidden: true },
     { id: 'first', title: t('firstSeen'), value: (a) => a.firstSeenAt, cell: (a) => <Time at={a.firstSeenAt} ago />, width: 130, hidden: true },
   ];
-  return <DataTable name="plugins" label={t('title')} rows={rows} rowKey={(a) => `${a.name} ${a.version}`} href={hrefOf} columns={columns} empty={<EmptyState icon="plugins" title={t('none')}>{t('noneNext')}</EmptyState>} />;
+  return <DataTable name="plugins" label={t('title')} tall stack rows={rows} rowKey={(a) => `${a.name} ${a.version}`} href={hrefOf} columns={columns} empty={<EmptyState icon="plugins" title={t('none')}>{t('noneNext')}</EmptyState>} />;
 }

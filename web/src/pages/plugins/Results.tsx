@@ -4,6 +4,7 @@ import { api } from '../../api/client';
 import { useApi } from '../../api/useApi';
 import { useLastPart, useParam } from '../../app/params';
 import { useLang, useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { Button, DataTable, EmptyState, Num, Page, SelectField, Shown, Status, TextLink, Time, useAction, type Column } from '../../ui';
 import type { Answer } from './types';
 import { words } from './words';
@@ -26,7 +27,7 @@ export default function Results() {
     >
       {one && (
         <p className="flex flex-wrap gap-x-5 gap-y-1">
-          <span>{one.summary}</span>
+          <Said or={one.origin.startsWith('builtin:') ? undefined : 'anything'}>{one.summary}</Said>
           <span className="text-muted">{t('counts', { version: one.version, completed: one.completed, skipped: one.skipped, failed: one.failed, pending: one.pending })}</span>
         </p>
       )}
@@ -84,7 +85,7 @@ function columnsOf(rows: Answer[], t: ReturnType<typeof useWords<keyof (typeof w
         align: isNumber ? 'right' : undefined,
       };
     }),
-    { id: 'reason', title: t('reason'), value: (a) => a.reason, cell: (a) => <span title={a.reason}>{a.reason ?? '–'}</span>, width: 220, hidden: !rows.some((a) => a.reason) },
+    { id: 'reason', title: t('reason'), value: (a) => a.reason, cell: (a) => (a.reason ? <Said title or="anything">{a.reason}</Said> : '–'), width: 220, hidden: !rows.some((a) => a.reason) },
     { id: 'attempts', title: t('attempts'), value: (a) => a.attempts, width: 90, align: 'right' },
     { id: 'updated', title: t('updated'), value: (a) => a.updatedAt, cell: (a) => <Time at={a.updatedAt} ago />, width: 130 },
   ];

@@ -7,7 +7,7 @@ import { connectionState } from '../../api/connection';
 import { invalidate } from '../../api/useApi';
 import { useShortcut } from '../../app/shortcuts';
 import { useLang, useWords } from '../../i18n';
-import { EmptyState, ErrorState, formatNumber, LinkButton, Loading, Num, Page, Section, toast } from '../../ui';
+import { DataTable, EmptyState, ErrorState, formatNumber, LinkButton, Loading, Num, Page, Section, toast, type Column } from '../../ui';
 import type { RpsMove, RpsRound, RpsTable } from './types';
 import { words } from './words';
 
@@ -79,22 +79,28 @@ function Table({ game, load }: { game: RpsTable; load: () => Promise<void> }) {
   const t = useWords(words);
   const { lang } = useLang();
   const [busy, setBusy] = useState(false);
+  // As they are now: a key may come before the page has drawn what it answers to.
+  const isBusy = useRef(false);
+  const next = useRef(game.next);
+  next.current = game.next;
   const who = game.policy;
   const points = game.next?.round_points ?? null;
   const isOver = game.finished;
   const last = game.rounds[game.rounds.length - 1];
 
   const play = async (move: RpsMove) => {
-    if (busy || !game.next) return;
+    if (isBusy.current || !next.current) return;
+    isBusy.current = true;
     setBusy(true);
     try {
       // With its number a round is played once, however often it is asked for.
-      const round = await api('POST', '/v1/rps/play', { body: { game_id: game.game_id, user_move: move, round: game.next.round_no } as never });
+      const round = await api('POST', '/v1/rps/play', { body: { game_id: game.game_id, user_move: move, round: next.current.round_no } as never });
       if (round.finished) invalidate('/v1/rps');
     } catch (error) {
       toast.error(error); // such as: another tab has played this round
     }
     await load();
+    isBusy.current = false;
     setBusy(false);
   };
   useShortcut('r', t('rock'), () => void play('rock'));
@@ -106,6 +112,14 @@ function Table({ game, load }: { game: RpsTable; load: () => Promise<void> }) {
     t(r.result, { mine: t(r.user_move), theirs: t(r.bot_move), points: number(r.result === 'win' ? r.user_delta : r.bot_delta), policy: who });
   const endOf = (r: RpsRound) => t(r.user_score > r.bot_score ? 'gameWon' : r.user_score < r.bot_score ? 'gameLost' : 'gameTie', { policy: who });
 
+  const pair = (a: number, b: number) => `${number(a)} : ${number(b)}`;
+  const columns: Column<RpsRound>[] = [
+    { id: 'round', title: '#', value: (r) => r.round, width: 50 },
+    { id: 'mine', title: t('you'), value: (r) => t(r.user_move), cell: (r) => <span className={r.result === 'win' ? 'text-good font-medium' : ''}>{t(r.user_move)}</span>, width: 80 },
+    { id: 'theirs', title: who, value: (r) => t(r.bot_move), cell: (r) => <span className={r.result === 'lose' ? 'text-bad font-medium' : ''}>{t(r.bot_move)}</span>, width: 80 },
+    { id: 'points', title: t('points'), value: (r) => pair(r.user_delta, r.bot_delta), width: 90, align: 'right' },
+    { id: 'score', title: t('score'), value: (r) => pair(r.user_score, r.bot_score), width: 100, align: 'right' },
+  ];
   return (
     <div className="grid gap-5 lg:grid-cols-[minmax(0,3fr)_minmax(16rem,2fr)]">
       <div className="flex flex-col gap-5 min-w-0">
@@ -128,24 +142,7 @@ function Table({ game, load }: { game: RpsTable; load: () => Promise<void> }) {
           {game.rounds.length === 0 ? (
             <p className="text-muted">{t('noRounds')}</p>
           ) : (
-            <div className="max-h-72 overflow-auto" tabIndex={0} role="group" aria-label={t('rounds')}>
-              <table className="w-full">
-                <thead>
-                  <tr className="text-muted text-left"><th className="pr-3 font-semibold">#</th><th className="pr-3 font-semibold">{t('you')}</th><th className="pr-3 font-semibold">{who}</th><th className="pr-3 font-semibold text-right">{t('points')}</th><th className="font-semibold text-right">{t('score')}</th></tr>
-                </thead>
-                <tbody>
-                  {[...game.rounds].reverse().map((r) => (
-                    <tr key={r.round} className="border-t border-line">
-                      <td className="pr-3 py-1">{r.round}</td>
-                      <td className={`pr-3 ${r.result === 'win' ? 'text-good font-medium' : ''}`}>{t(r.user_move)}</td>
-                      <td className={`pr-3 ${r.result === 'lose' ? 'text-bad font-medium' : ''}`}>{t(r.bot_move)}</td>
-                      <td className="pr-3 text-right">{number(r.user_delta)} : {number(r.bot_delta)}</td>
-                      <td className="text-right">{number(r.user_score)} : {number(r.bot_score)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <DataTable name="rps.rounds" label={`${t('rounds')} (${t('table')})`} simple tall height={320} rows={[...game.rounds].reverse()} rowKey={(r) => String(r.round)} columns={columns} />
           )}
         </Section>
       </div>

@@ -1,6 +1,7 @@
 /* Rock, paper, scissors: a game, the boards, and what was promoted. */
 import { useApi } from '../../api/useApi';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { DataTable, EmptyState, LinkButton, Num, Page, Section, Shown, Tabs, Time, type Column } from '../../ui';
 import { Play } from './Play';
 import './types';
@@ -78,7 +79,7 @@ function Promotions() {
     { id: 'when', title: t('when'), value: (p) => p.created_ts_utc, cell: (p) => <Time at={p.created_ts_utc} />, width: 190 },
     { id: 'family', title: t('family'), value: (p) => p.model_type, width: 190 },
     { id: 'decision', title: t('decision'), value: (p) => p.decision, width: 200 },
-    { id: 'reason', title: t('reason'), value: (p) => p.reason, cell: (p) => <span title={p.reason}>{p.reason}</span>, width: 420 },
+    { id: 'reason', title: t('reason'), value: (p) => p.reason, cell: (p) => <Said title or="anything">{p.reason}</Said>, width: 420 },
   ];
   return (
     <Shown of={history}>

@@ -5,7 +5,7 @@ import type { Artifact } from '../../api/types';
 import { useApi } from '../../api/useApi';
 import { useParam } from '../../app/params';
 import { useLang, useWords } from '../../i18n';
-import { Button, Bytes, download, EmptyState, ErrorState, formatBytes, Icon, Loading, Shown, Time, toast } from '../../ui';
+import { Button, Bytes, DataTable, download, EmptyState, ErrorState, formatBytes, Icon, Loading, Shown, Time, toast, type Column } from '../../ui';
 import { words } from './words';
 
 type Kind = 'text' | 'json' | 'csv' | 'image' | 'none';
@@ -128,12 +128,13 @@ function Preview({ runId, artifact }: { runId: string; artifact: Artifact }) {
 }
 
 function Look({ kind, content, name }: { kind: Kind; content: Content; name: string }) {
+  const { lang } = useLang();
   const t = useWords(words);
   if (content.image) return <img src={content.image} alt={name} className="max-w-full max-h-[36rem] mx-auto" />;
   const text = content.text ?? '';
   return (
     <>
-      {content.isCut && <p className="text-muted mb-2">{t('cut', { size: formatBytes(TEXT_MAX) })}</p>}
+      {content.isCut && <p className="text-muted mb-2">{t('cut', { size: formatBytes(TEXT_MAX, lang) })}</p>}
       {kind === 'csv' ? <CsvTable text={text} separator={name.endsWith('.tsv') ? '\t' : ','} /> : <pre tabIndex={0} className="font-mono text-[0.86rem] whitespace-pre-wrap break-words max-h-[36rem] overflow-auto">{kind === 'json' && !content.isCut ? pretty(text) : text}</pre>}
     </>
   );
@@ -179,22 +180,13 @@ function CsvTable({ text, separator }: { text: string; separator: string }) {
   const { lang } = useLang();
   const [head = [], ...rows] = csvRows(text, separator, CSV_ROWS + 1);
   const isNumber = (cell: string | undefined) => cell !== undefined && cell !== '' && Number.isFinite(Number(cell));
+  const columns: Column<{ cells: string[]; no: number }>[] = head.map((title, i) => {
+    const isOfNumbers = rows.length > 0 && rows.every((row) => row[i] === '' || isNumber(row[i]));
+    return { id: String(i), title, value: ({ cells }) => (isOfNumbers && cells[i] ? Number(cells[i]) : cells[i]), cell: ({ cells }) => cells[i], width: 120, align: isOfNumbers ? 'right' : undefined };
+  });
   return (
     <>
-      <div className="overflow-auto max-h-[36rem]" tabIndex={0} role="region" aria-label={t('preview')}>
-        <table className="border-collapse">
-          <thead>
-            <tr>{head.map((cell, i) => <th key={i} scope="col" className={`sticky top-0 bg-surface px-3 py-1 border-b border-line whitespace-nowrap ${isNumber(rows[0]?.[i]) ? 'text-right' : 'text-left'}`}>{cell}</th>)}</tr>
-          </thead>
-          <tbody>
-            {rows.map((row, i) => (
-              <tr key={i} className="border-b border-line">
-                {row.map((cell, k) => <td key={k} className={`px-3 py-1 whitespace-nowrap ${isNumber(cell) ? 'text-right' : ''}`}>{cell}</td>)}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <DataTable name={`preview.${head.join('.').slice(0, 60)}`} label={t('preview')} simple param="c" height={576} rows={rows.map((cells, no) => ({ cells, no }))} rowKey={(row) => String(row.no)} columns={columns} />
       {rows.length === CSV_ROWS && <p className="text-muted mt-2">{t('firstRows', { n: CSV_ROWS.toLocaleString(lang) })}</p>}
     </>
   );

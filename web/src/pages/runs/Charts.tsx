@@ -1,7 +1,7 @@
 /* The charts of one run or several: one for each metric, fetched when it comes into sight, kept current while a run goes on. */
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useParam } from '../../app/params';
-import { useWords } from '../../i18n';
+import { useLang, useWords } from '../../i18n';
 import { Button, Chart, CheckField, EmptyState, ErrorState, Num, SelectField, TextField, type ChartProps } from '../../ui';
 import { axes, seriesIn, wholeSeries, type Axis, type Drawn, type RunOfChart } from './series';
 import { words } from './words';
@@ -90,6 +90,7 @@ function Singles({ metric, drawn }: { metric: string; drawn: Drawn }) {
 
 /** `tick` moves when there may be new points. */
 export function MetricCharts({ runs, metrics, tick }: { runs: RunOfChart[]; metrics: string[]; tick: number }) {
+  const { lang } = useLang();
   const t = useWords(words);
   const [filter, setFilter] = useParam('metric');
   const [axisText, setAxis] = useParam('x', 'step');
@@ -110,7 +111,7 @@ export function MetricCharts({ runs, metrics, tick }: { runs: RunOfChart[]; metr
         <label className="inline-flex items-center gap-2">
           {t('smoothing')}
           <input type="range" min={0} max={0.99} step={0.01} value={smoothing} onChange={(e) => setSmoothing(e.target.value)} className="w-32 accent-accent" />
-          <output className="w-10 text-muted">{smoothing.toFixed(2)}</output>
+          <output className="w-10 text-muted">{smoothing.toLocaleString(lang, { minimumFractionDigits: 2 })}</output>
         </label>
         <CheckField label={t('logScale')} value={log === '1'} onChange={(on) => setLog(on ? '1' : '')} />
       </div>

@@ -4,7 +4,7 @@ import { api } from '../../api/client';
 import type { RunDetail } from '../../api/types';
 import { useParam } from '../../app/params';
 import { useWords } from '../../i18n';
-import { CheckField, Duration, EmptyState, ErrorState, LinkButton, Loading, Num, Page, Section, Status, TextLink, Time } from '../../ui';
+import { CheckField, DataTable, Duration, EmptyState, ErrorState, LinkButton, Loading, Num, Page, Section, Status, TextLink, Time, type CellValue, type Column } from '../../ui';
 import { MetricCharts } from './Charts';
 import { byInterest } from '../../app/interest';
 import { words } from './words';
@@ -60,17 +60,21 @@ function datasetOf(run: RunDetail): string | null {
   return found ? `${found.name}@${found.version}` : run.datasetId || null;
 }
 
+interface Cell {
+  value: CellValue;
+  shown: ReactNode;
+}
 interface Line {
   key: string;
   differs: boolean;
-  cells: ReactNode[];
+  cells: Cell[];
 }
 
-function linesOf<T>(runs: RunDetail[], of: (run: RunDetail) => Record<string, T>, show: (value: T | undefined) => ReactNode, order = (a: string, b: string) => a.localeCompare(b)): Line[] {
+function linesOf<T extends CellValue>(runs: RunDetail[], of: (run: RunDetail) => Record<string, T>, show: (value: T | undefined) => ReactNode, order = (a: string, b: string) => a.localeCompare(b)): Line[] {
   const keys = [...new Set(runs.flatMap((run) => Object.keys(of(run))))].sort(order);
   return keys.map((key) => {
     const values = runs.map((run) => of(run)[key]);
-    return { key, differs: values.some((v) => v !== values[0]), cells: values.map(show) };
+    return { key, differs: values.some((v) => v !== values[0]), cells: values.map((value) => ({ value, shown: show(value) })) };
   });
 }
 
@@ -79,69 +83,64 @@ function Compared({ runs, tick }: { runs: RunDetail[]; tick: number }) {
   const [differing, setDiffering] = useParam('differing');
   const onlyDiffering = differing === '1';
   const none = <span className="text-muted">–</span>;
-  const params = linesOf(runs, (r) => r.params, (v) => (v === undefined ? none : <span className="font-mono break-all">{v}</span>));
+  const params = linesOf(runs, (r) => r.params, (v) => (v === undefined ? none : <span className="font-mono" title={v}>{v}</span>));
   const metrics = linesOf(runs, (r) => r.metrics, (v) => (v === undefined ? none : <Num value={v} digits={5} />), byInterest);
-  const facts: Line[] = [
-    { key: t('state'), differs: true, cells: runs.map((r) => <Status key={r.runId} state={r.status} />) },
-    { key: t('started'), differs: true, cells: runs.map((r) => <Time key={r.runId} at={r.startedAt} />) },
-    { key: t('took'), differs: true, cells: runs.map((r) => (r.startedAt && (r.finishedAt || r.status === 'RUNNING') ? <Duration key={r.runId} from={r.startedAt} to={r.finishedAt} /> : '–')) },
-    { key: t('dataset'), differs: new Set(runs.map((r) => r.datasetId)).size > 1, cells: runs.map((r) => datasetOf(r) ?? none) },
-  ];
   // Runs of the same name are told apart by the beginning of their ids.
   const labels = runs.map((r) => {
     const name = r.name || r.runId.slice(0, 8);
     return runs.filter((other) => other.name === r.name).length > 1 ? `${name} ${r.runId.slice(0, 6)}` : name;
   });
+  const fact = (key: string, cell: (run: RunDetail, i: number) => Cell): Line => {
+    const cells = runs.map(cell);
+    return { key, differs: new Set(cells.map((c) => c.value)).size > 1, cells };
+  };
+  const facts: Line[] = [
+    fact(t('run'), (r, i) => ({ value: r.runId, shown: <TextLink href={`/runs/${r.runId}`}>{labels[i]}</TextLink> })),
+    fact(t('state'), (r) => ({ value: r.status, shown: <Status state={r.status} /> })),
+    fact(t('started'), (r) => ({ value: r.startedAt, shown: <Time at={r.startedAt} /> })),
+    fact(t('took'), (r) => ({
+      value: r.startedAt && r.finishedAt ? (Date.parse(r.finishedAt) - Date.parse(r.startedAt)) / 1000 : null,
+      shown: r.startedAt && (r.finishedAt || r.status === 'RUNNING') ? <Duration from={r.startedAt} to={r.finishedAt} /> : '–',
+    })),
+    fact(t('dataset'), (r) => ({ value: datasetOf(r), shown: datasetOf(r) ?? none })),
+  ];
   const shape = runs.map((r) => `${r.runId} ${r.startedAt}`).join();
   const chartRuns = useMemo(() => runs.map((r, i) => ({ id: r.runId, label: labels[i]!, start: r.startedAt ? Date.parse(r.startedAt) : null })), [shape]); // eslint-disable-line react-hooks/exhaustive-deps
-  const table = (title: string, lines: Line[], align: 'left' | 'right', empty: string) => (
+  const table = (name: string, title: string, lines: Line[], align: 'right' | undefined, empty: string) => (
     <Section title={title}>
-      <SideBySide label={title} runs={runs} labels={labels} lines={onlyDiffering ? lines.filter((l) => l.differs) : lines} align={align} empty={lines.length ? t('allSame') : empty} />
+      <SideBySide name={name} label={title} runs={runs} labels={labels} lines={onlyDiffering ? lines.filter((l) => l.differs) : lines} align={align} empty={lines.length ? t('allSame') : empty} />
     </Section>
   );
   return (
     <>
       <div><CheckField label={t('onlyDiffering')} value={onlyDiffering} onChange={(on) => setDiffering(on ? '1' : '')} /></div>
-      {table(t('overview'), facts, 'left', '')}
+      {table('compare.facts', t('overview'), facts, undefined, '')}
       <Section title={t('charts')} card={false}>
         <MetricCharts runs={chartRuns} metrics={metrics.map((l) => l.key)} tick={tick} />
       </Section>
-      {table(t('metrics'), metrics, 'right', t('noMetrics'))}
-      {table(t('params'), params, 'left', t('noParams'))}
+      {table('compare.metrics', t('metrics'), metrics, 'right', t('noMetrics'))}
+      {table('compare.params', t('params'), params, undefined, t('noParams'))}
     </>
   );
 }
 
-function SideBySide({ label, runs, labels, lines, align, empty }: { label: string; runs: RunDetail[]; labels: string[]; lines: Line[]; align: 'left' | 'right'; empty: string }) {
+function SideBySide({ name, label, runs, labels, lines, align, empty }: { name: string; label: string; runs: RunDetail[]; labels: string[]; lines: Line[]; align: 'right' | undefined; empty: string }) {
   const t = useWords(words);
   if (lines.length === 0) return <p className="text-muted">{empty}</p>;
-  const side = align === 'right' ? 'text-right' : 'text-left';
-  return (
-    <div className="overflow-x-auto" role="group" aria-label={label} tabIndex={0}>
-      <table className="border-collapse min-w-full">
-        <caption className="sr-only">{label}</caption>
-        <thead>
-          <tr>
-            <th scope="col" className="sticky left-0 bg-surface text-left pr-4 pb-1 border-b border-line"><span className="sr-only">{t('key')}</span></th>
-            {runs.map((run, i) => (
-              <th key={run.runId} scope="col" className={`px-3 pb-1 border-b border-line font-semibold whitespace-nowrap ${side}`}>
-                <span aria-hidden className={`inline-block size-2 rounded-full mr-1.5 ${dots[i % dots.length]}`} />
-                <TextLink href={`/runs/${run.runId}`}>{labels[i]}</TextLink>
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {lines.map((line) => (
-            <tr key={line.key} data-differs={line.differs} className="border-b border-line last:border-b-0">
-              <th scope="row" className={`sticky left-0 bg-surface text-left pr-4 py-1 whitespace-nowrap max-w-60 truncate ${line.differs ? 'font-semibold' : 'font-normal text-muted'}`} title={line.key}>{line.key}</th>
-              {line.cells.map((cell, i) => <td key={runs[i]!.runId} className={`px-3 py-1 ${side} ${line.differs ? '' : 'text-muted'}`}>{cell}</td>)}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const columns: Column<Line>[] = [
+    { id: 'key', title: t('key'), value: (l) => l.key, cell: (l) => <span className={l.differs ? 'font-semibold' : 'text-muted'}>{l.key}</span>, width: 190 },
+    ...runs.map((run, i): Column<Line> => ({
+      id: run.runId,
+      title: labels[i]!,
+      mark: <span aria-hidden className={`shrink-0 size-2 rounded-full ${dots[i % dots.length]}`} />,
+      value: (l) => l.cells[i]!.value,
+      cell: (l) => <span className={l.differs ? '' : 'text-muted'}>{l.cells[i]!.shown}</span>,
+      width: 150,
+      rank: 0,
+      align,
+    })),
+  ];
+  return <DataTable name={name} label={label} simple param={`${name.split('.')[1]!}.`} rows={lines} rowKey={(l) => l.key} rowData={(l) => ({ 'data-differs': l.differs })} columns={columns} />;
 }
 
 // The colours of the lines in the charts, in the same order.

@@ -6,7 +6,7 @@ import type { RunAsset, RunDetail } from '../../api/types';
 import { invalidate, useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
 import { useWords } from '../../i18n';
-import { Button, confirm, CopyButton, DataTable, Duration, EmptyState, Facts, LinkButton, Num, Page, Progress, Shown, Status, Tabs, TextLink, Time, toast, type Column } from '../../ui';
+import { Button, confirm, CopyButton, DataTable, Duration, EmptyState, Facts, Failure, LinkButton, Num, Page, Progress, Shown, Status, Tabs, TextLink, Time, toast, type Column } from '../../ui';
 import { Artifacts } from './Artifacts';
 import { byInterest } from '../../app/interest';
 import { MetricCharts } from './Charts';
@@ -146,7 +146,7 @@ function RunView({ run, isOver, refetch }: { run: RunDetail; isOver: boolean; re
             [t('id'), <span key="i" className="inline-flex flex-wrap items-center gap-1"><code className="break-all">{run.runId}</code><CopyButton text={run.runId} /></span>],
           ]}
         />
-        {run.error && <p role="alert" className="lg:col-span-2 text-bad break-words">{run.error}</p>}
+        <Failure of={run} className="lg:col-span-2" />
         {isOver && run.jobId && <Outcome id={run.jobId} />}
         {!isOver && run.jobId && <div className="lg:col-span-2"><LiveJob id={run.jobId} name={run.name || run.jobKind} onStep={() => setDirty((n) => n + 1)} /></div>}
       </div>

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { useParam } from '../../app/params';
 import { useWords } from '../../i18n';
-import { Button, DataTable, Dialog, Duration, EmptyState, ErrorState, IconButton, LinkButton, Loading, Num, Page, SelectField, Status, TextField, Time, type Column } from '../../ui';
+import { Button, DataTable, Dialog, Duration, EmptyState, ErrorState, IconButton, LinkButton, Loading, Num, Page, ProblemText, SelectField, Status, TextField, Time, type Column } from '../../ui';
 import { rank } from '../../app/interest';
 import { filterOf, isSortable, orderOf, useExperiments, useRunSearch, type RunRow } from './search';
 import { words } from './words';
@@ -81,7 +81,7 @@ export default function Runs() {
       <div className="flex flex-wrap items-start gap-2">
         <div className="grow basis-72 max-w-3xl flex gap-1">
           <div className="grow">
-            <TextField label={t('filter')} hideLabel type="search" spellCheck={false} autoComplete="off" placeholder={t('filterHint')} value={text} onChange={setText} error={isFiltered && found.error ? found.error.message : null} />
+            <TextField label={t('filter')} hideLabel type="search" spellCheck={false} autoComplete="off" placeholder={t('filterHint')} value={text} onChange={setText} error={isFiltered && found.error ? <ProblemText error={found.error} /> : null} />
           </div>
           <IconButton icon="help" label={t('filterHelp')} onClick={() => setHelpOpen(true)} />
         </div>

@@ -4,6 +4,7 @@ import { api } from '../../api/client';
 import type { Finding } from '../../api/types';
 import { useApi } from '../../api/useApi';
 import { useWords } from '../../i18n';
+import { Said } from '../../i18n/server';
 import { Button, Shown, Status, Time, useAction } from '../../ui';
 import { words } from './words';
 
@@ -25,10 +26,10 @@ export function Doctor() {
           <ul aria-label={t('doctor')} className="card divide-y divide-line">
             {(whole?.items ?? items).map((f) => (
               <li key={f.what} className="p-3 flex flex-wrap items-center gap-x-4 gap-y-1">
-                <span className="w-32 font-medium">{f.what}</span>
+                <Said className="w-32 font-medium">{f.what}</Said>
                 <Status state={f.good ? 'ok' : 'failed'} label={f.good ? t('good') : t('bad')} />
-                <span className="min-w-0 break-words">{f.state}</span>
-                {f.nextStep && <span className="basis-full text-muted break-words">{t('nextStep')} {f.nextStep}</span>}
+                <Said or={f.good ? undefined : 'english'} className="min-w-0 break-words">{f.state}</Said>
+                {f.nextStep && <span className="basis-full text-muted break-words">{t('nextStep')} <Said>{f.nextStep}</Said></span>}
               </li>
             ))}
           </ul>

@@ -71,7 +71,7 @@ function KeyTable({ keys, admins, actions }: { keys: Key[]; admins: Key[]; actio
     { id: 'created', title: t('created'), value: (k) => k.createdAt, cell: (k) => <Time at={k.createdAt} ago />, width: 130, hidden: true },
     { id: 'used', title: t('lastUsed'), value: (k) => k.lastUsedAt, cell: (k) => <Time at={k.lastUsedAt} ago />, width: 125 },
     { id: 'expires', title: t('expires'), value: (k) => k.expiresAt, cell: (k) => (k.expiresAt ? <Time at={k.expiresAt} /> : t('neverExpires')), width: 190 },
-    { id: 'revoke', title: t('revoke'), value: () => '', cell: (k) => !k.revokedAt && <Button look="danger" busy={busy === k.id} disabled={busy !== null} aria-label={t('revokeOf', { user: k.username, id: k.id.slice(-6) })} onClick={() => void revoke(k)}>{t('revoke')}</Button>, width: 130, align: 'right' },
+    { id: 'revoke', title: t('revoke'), value: () => '', cell: (k) => !k.revokedAt && <Button look="danger" busy={busy === k.id} disabled={busy !== null} aria-label={t('revokeOf', { user: k.username, id: k.id.slice(-6) })} onClick={() => void revoke(k)}>{t('revoke')}</Button>, width: 130, align: 'right', rank: 0, exported: false },
   ];
   return (
     <DataTable

@@ -3,8 +3,8 @@ import { useState } from 'react';
 import { api } from '../../api/client';
 import { useApi } from '../../api/useApi';
 import { jobOver, useJob } from '../../api/useJob';
-import { useWords } from '../../i18n';
-import { Button, Bytes, confirm, DataTable, Facts, formatBytes, Num, Progress, Section, Shown, Status, TextField, TextLink, Time, useAction, type Column } from '../../ui';
+import { useLang, useWords } from '../../i18n';
+import { Button, Bytes, confirm, DataTable, Facts, Failure, formatBytes, Num, Progress, Section, Shown, Status, TextField, TextLink, Time, useAction, type Column } from '../../ui';
 import type { GcNumbers, GcPlan } from './types';
 import { words } from './words';
 
@@ -16,6 +16,7 @@ interface Asked {
 }
 
 export function Maintenance() {
+  const { lang } = useLang();
   const t = useWords(words);
   const { busy, act } = useAction();
   const [age, setAge] = useState('');
@@ -33,7 +34,7 @@ export function Maintenance() {
     });
   const doIt = async () => {
     if (!plan) return;
-    const freed = plan.bytesFreed === null ? t('unknownBytes') : formatBytes(plan.bytesFreed);
+    const freed = plan.bytesFreed === null ? t('unknownBytes') : formatBytes(plan.bytesFreed, lang);
     if (await confirm({ title: t('gcTitle'), text: t('gcText', { runs: plan.runsPurged, blobs: plan.blobsRemoved, bytes: freed }), action: t('gcDo'), danger: true })) await begin(false);
   };
   return (
@@ -50,7 +51,7 @@ export function Maintenance() {
         {asked && (
           <div className="mt-4 flex flex-col gap-3" data-gc={isGoing ? 'going' : asked.isDry ? 'plan' : 'done'}>
             {isGoing && <Progress done={job?.done ?? 0} total={job?.total ?? 0} etaSec={job?.etaSec} label={t('gc')} />}
-            {job && jobOver(job.status) && !numbers && <p role="alert" className="text-bad break-words"><Status state={job.status} /> {job.error}</p>}
+            {job && jobOver(job.status) && !numbers && <div className="flex flex-col items-start gap-1"><Status state={job.status} /><Failure of={job} /></div>}
             {numbers && <Numbers of={numbers} />}
             {numbers && <Things key={asked.jobId} runId={asked.runId} isDry={asked.isDry} />}
           </div>
@@ -90,8 +91,9 @@ function Things({ runId, isDry }: { runId: string; isDry: boolean }) {
   const file = isDry ? 'plan.json' : 'report.json';
   const plan = useApi('/v1/runs/{runId}/artifacts/{path}', { path: { runId, path: file } });
   const items = (plan.data as GcPlan | undefined)?.items ?? [];
+  const deedOf = (deed: string) => (`do_${deed}` in words.en ? t(`do_${deed}` as keyof typeof words.en) : deed);
   const columns: Column<{ do: string; id: string }>[] = [
-    { id: 'do', title: t('gcWhat'), value: (i) => i.do, width: 220 },
+    { id: 'do', title: t('gcWhat'), value: (i) => deedOf(i.do), width: 240 },
     { id: 'id', title: t('id'), value: (i) => i.id, cell: (i) => (i.do.endsWith('_run') ? <TextLink href={`/runs/${i.id}`}><code>{i.id}</code></TextLink> : <code>{i.id}</code>) },
   ];
   return (
@@ -103,6 +105,7 @@ function Things({ runId, isDry }: { runId: string; isDry: boolean }) {
 }
 
 function LastOnes() {
+  const { lang } = useLang();
   const t = useWords(words);
   const jobs = useApi('/v1/jobs', { query: { kind: 'core.gc', limit: 5 } }, { poll: 5000 });
   return (
@@ -119,7 +122,7 @@ function LastOnes() {
                   <li key={job.id} className="flex flex-wrap items-center gap-x-3 gap-y-1">
                     <Status state={job.status} />
                     <Time at={job.createdAt} ago />
-                    <span>{said ? (said.dryRun ? t('onlyLooked') : said.bytesFreed === null ? t('went') : t('freedBytes', { bytes: formatBytes(said.bytesFreed) })) : ''}</span>
+                    <span>{said ? (said.dryRun ? t('onlyLooked') : said.bytesFreed === null ? t('went') : t('freedBytes', { bytes: formatBytes(said.bytesFreed, lang) })) : ''}</span>
                     <TextLink href={`/jobs/${job.id}`} label={t('jobOf', { id: job.id.slice(-6) })}>{t('job')}</TextLink>
                   </li>
                 );
