@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ enum {
     CONNECTION_BYTES = 32 * 1024,
     LISTEN_BACKLOG = 511,
     DESCRIPTORS_BESIDE = 512, /* files, store, event threads */
+    EPOLL_EVENTS_MAX = 127,   /* see epoll_wait */
 };
 
 /* ------------------------------------------------------------------ settings */
@@ -139,6 +141,16 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *text)
 static void __attribute__((format(printf, 2, 0)))
 ignore_log(void *arg, const char *fmt, va_list args)
 {
+}
+
+/* libmicrohttpd 0.9.75 asks for 128 events, and when it gets as many it asks for more before it
+ * looks at them, and waits: as many clients who all wait for their answers waited for a minute, or
+ * until somebody else came. This is the epoll_wait that it finds, as the program's comes before
+ * libc's: it never gives as many, and what is left over is given with the next call. */
+int epoll_wait(int epoll_fd, struct epoll_event *events, int events_max, int timeout_ms)
+{
+    int most = events_max < EPOLL_EVENTS_MAX ? events_max : EPOLL_EVENTS_MAX;
+    return epoll_pwait(epoll_fd, events, most, timeout_ms, NULL);
 }
 
 static err daemon_start(struct http_server *s)
