@@ -63,6 +63,7 @@ cross-arm64: ## build for 64-bit ARM, and run the tests of one thread in an emul
 	@tools/cross-arm64.sh
 
 interop: build ## against the real other side: promtool, python-chess, Stockfish over UCI, S3 servers, PostgreSQL, MLflow
+	@$(NINJA) -C $(BUILD) # unit programs and the HTTP suite run on the real PostgreSQL and S3, too
 	@tools/deps.sh interop
 	@tools/interop.sh
 
