@@ -42,6 +42,7 @@ clang-14             interop  compiles all C as the second compiler
 prometheus           interop  promtool checks /metrics, the server scrapes it
 stockfish            interop  a UCI opponent for the served model, the engine of evaluations with suite acpl
 postgresql           interop  the unit and HTTP suites run on it, too
+pgbouncer            interop  a pool before PostgreSQL: what mode works, which is refused
 postgresql           bench    imports and job claims beside the embedded store
 curl                 interop  an HTTP client that is not ours
 gcc-aarch64-linux-gnu  cross  compiles for 64-bit ARM
