@@ -126,6 +126,12 @@ class Server:
         env.update(self.extra_env)
         return env
 
+    def shared(self):
+        """What a second server of the same installation is told: the same database, the same blobs."""
+        env = {k: v for k, v in self.environment().items() if k == "SKERRY_DB" or k.startswith(("SKERRY_S3", "SKERRY_BLOBS"))}
+        env.setdefault("SKERRY_BLOBS", f"file:{self.home}/blobs")
+        return env
+
     @property
     def objects(self):
         """The folder of the blobs' files, ab/cdef...: ours, or the S3 store's."""

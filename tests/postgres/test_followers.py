@@ -118,8 +118,7 @@ class Followers(unittest.TestCase):
         cls.addClassCleanup(cls.line.close)
         cls.first = harness.Server(start=False)
         cls.addClassCleanup(cls.first.close)
-        shared = {k: v for k, v in cls.first.environment().items() if k == "SKERRY_DB" or k.startswith(("SKERRY_S3", "SKERRY_BLOBS"))}
-        shared.setdefault("SKERRY_BLOBS", f"file:{cls.first.home}/blobs")
+        shared = cls.first.shared()
         shared["SKERRY_DB"] = shared["SKERRY_DB"].replace(f":{url.port}/", f":{cls.line.port}/")
         subprocess.run([TOOL, str(cls.first.home)], env=cls.first.environment(), check=True, capture_output=True)
         cls.first.start()

@@ -278,7 +278,8 @@ class Restarts(OnPostgres):
 class TwoServers(OnPostgres):
     def test_a_revoked_key_is_refused_by_both(self):
         one = self.start("keys")
-        two = self.start("keys", SKERRY_BLOBS=f"file:{one.home}/blobs")
+        two = harness.Server(env=one.shared())
+        self.addCleanup(two.close)
         made = json.loads(one.cli("key", "create", "alice", "admin", "--json").stdout)
         bearer = {"Authorization": f"Bearer {made['key']}"}
         deadline = time.monotonic() + 10

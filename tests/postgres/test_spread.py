@@ -168,8 +168,7 @@ class OnCitus(unittest.TestCase):
         shown = server.get(f"/v1/runs/{before}").json()["metrics"]
         server.stop()
         self.db.add_worker()
-        shared = {**server.extra_env, "SKERRY_BLOBS": f"file:{server.home}/blobs"}
-        others = [harness.Server(env=shared, start=False) for _ in range(2)]
+        others = [harness.Server(env={**server.extra_env, **server.shared()}, start=False) for _ in range(2)]
         for other in others:
             self.addCleanup(other.close)
         starts = [threading.Thread(target=s.start) for s in (server, *others)]  # one of them does it
