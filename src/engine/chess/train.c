@@ -279,10 +279,9 @@ static void slice_evaluate(void *arg, size_t index)
     while (next < end) {
         b->count = 0;
         for (; next < end && b->count < NET_BATCH_MAX; next++) {
-            /* spread evenly over the whole validation set */
-            t->valid.get(t->valid.arg,
-                         (size_t)((double)next / (double)t->valid_count * (double)t->valid.count),
-                         &sample);
+            /* Spread evenly over the whole validation set. In integers: a quotient that is a
+             * hair too small would judge its neighbour twice. */
+            t->valid.get(t->valid.arg, next * t->valid.count / t->valid_count, &sample);
             net_batch_add(b, &sample);
         }
         if (b->count == 0)

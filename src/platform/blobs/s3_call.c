@@ -4,8 +4,9 @@
  *
  * Every request of this backend may be repeated: names are digests, so a second PUT writes the same
  * bytes, and a second DELETE finds nothing. What is tried again: a connection that fails or breaks,
- * 429, 500, 502, 503, 504 and the codes S3 gives to them. Everything else is said at once, with
- * what the operator should do.
+ * 429, 500, 502, 503, 504 and the codes S3 gives to them, and what servers that keep objects as
+ * files say when two requests meet in a folder. Everything else is said at once, with what the
+ * operator should do.
  *
  * No message holds a key, a signature or a URL with a query.
  */
@@ -286,10 +287,15 @@ static err explain(const struct s3 *s, const struct s3_call *call, int status,
 static struct verdict judge(const struct s3 *s, const struct s3_call *call, int status,
                             const struct s3_fault *fault, const struct net_call *nc)
 {
-    static const char *const passing[] = { "InternalError",   "OperationAborted",
-                                           "RequestTimeout",  "ServiceUnavailable",
-                                           "SlowDown",        "Throttling",
-                                           "TooManyRequests", "XMinioServerNotInitialized" };
+    /* ExistingObjectIsDirectory: versitygw 1.8 could not make the folder of an object, as it
+     * removed that folder at the same moment, with its last object. Objects of ours are never
+     * folders. */
+    static const char *const passing[] = {
+        "InternalError",      "OperationAborted", "ConditionalRequestConflict",
+        "RequestTimeout",     "SlowDown",         "ExistingObjectIsDirectory",
+        "ServiceUnavailable", "Throttling",       "XMinioServerNotInitialized",
+        "TooManyRequests",
+    };
     struct verdict v = { .e = explain(s, call, status, fault, nc) };
     bool is_slow_down = strcmp(fault->code, "SlowDown") == 0 || status == 429;
     v.again = is_slow_down || status == 500 || (status >= 502 && status <= 504) ||

@@ -298,6 +298,10 @@ static bool fails_as_told(struct http *h)
         fake_answer_fault(h, 503, "SlowDown", "");
         return true;
     }
+    if (take(&f->folder_is_gone)) {
+        fake_answer_fault(h, 409, "ExistingObjectIsDirectory", "");
+        return true;
+    }
     if (take(&f->fail_500)) {
         fake_answer_fault(h, 500, "InternalError", "");
         return true;

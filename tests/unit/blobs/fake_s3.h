@@ -24,13 +24,14 @@ struct fake_s3 {
 
     /* Failures to come: each request takes one of the first that is not 0. */
     atomic_int slow_down, fail_500, drop;
-    atomic_int only_op;       /* a letter of fake_s3.c's ops: failures wait for it; 0: any */
-    atomic_int late_fault;    /* completing an upload answers 200 and an error */
-    atomic_int lost_complete; /* completing works, the answer is lost */
-    atomic_int spoil;         /* stores other bytes than it was sent */
-    atomic_llong cut_get;     /* breaks off a body after so many bytes; 0: not */
-    atomic_int cuts;          /* how often */
-    atomic_llong clock_ms;    /* how much its clock differs */
+    atomic_int folder_is_gone; /* 409, as versitygw when a folder goes as an object comes */
+    atomic_int only_op;        /* a letter of fake_s3.c's ops: failures wait for it; 0: any */
+    atomic_int late_fault;     /* completing an upload answers 200 and an error */
+    atomic_int lost_complete;  /* completing works, the answer is lost */
+    atomic_int spoil;          /* stores other bytes than it was sent */
+    atomic_llong cut_get;      /* breaks off a body after so many bytes; 0: not */
+    atomic_int cuts;           /* how often */
+    atomic_llong clock_ms;     /* how much its clock differs */
 
     atomic_int requests, parts, puts, gets, heads, lists, aborts, refused;
     void (*_Atomic on_part)(void *arg); /* after a part is stored, before it is answered */

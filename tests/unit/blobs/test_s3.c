@@ -101,6 +101,9 @@ static void test_transient_failures_pass(void **state)
     assert_int_equal(yard_usage(y).count, 1);
     y->fake.drop = 2;
     assert_ok(blob_stat(y->blobs, &info.id, &info));
+    y->fake.folder_is_gone = 2;
+    yard_put(y, STR("beside a collection"));
+    assert_int_equal(y->fake.folder_is_gone, 0);
 }
 
 /* A server that stays bad: the error comes, says what was tried, and nothing is left behind. */

@@ -4,6 +4,7 @@
 #include "net_help.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "engine/chess/train.h"
 
@@ -408,6 +409,40 @@ static void test_early_stopping(void **state)
     free(valid.samples);
 }
 
+enum { JUDGED = 187 };
+
+struct counted_set {
+    struct sample_set set;
+    atomic_int judged[JUDGED];
+};
+
+static void counted_get(void *arg, size_t index, struct chess_sample *ret_sample)
+{
+    struct counted_set *c = arg;
+    atomic_fetch_add(&c->judged[index], 1);
+    *ret_sample = c->set.samples[index];
+}
+
+/* In a round each row of the validation set counts once, none twice in place of its neighbour. */
+static void test_each_row_is_judged_once(void **state)
+{
+    struct sample_set train = samples_make(63, 100);
+    struct counted_set valid = { .set = samples_make(64, JUDGED) };
+    struct chess_sample_source train_source = source_of(&train);
+    struct chess_sample_source valid_source = { JUDGED, counted_get, &valid };
+    struct chess_train_options o = small_options();
+    struct chess_trainer *t;
+    struct reports seen = { 0 };
+    assert_ok(chess_trainer_new(&o, &train_source, &valid_source, &t));
+    assert_ok(chess_trainer_run(t, NULL, keep_report, &seen));
+    assert_true(seen.rounds >= 1);
+    for (int i = 0; i < JUDGED; i++)
+        assert_int_equal(valid.judged[i], seen.rounds);
+    chess_trainer_free(t);
+    free(train.samples);
+    free(valid.set.samples);
+}
+
 static void test_minutes_bound_the_training(void **state)
 {
     struct sample_set set = samples_make(59, 300);
@@ -543,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_the_average_is_what_is_judged),
         cmocka_unit_test(test_cancel_keeps_the_state),
         cmocka_unit_test(test_early_stopping),
+        cmocka_unit_test(test_each_row_is_judged_once),
         cmocka_unit_test(test_minutes_bound_the_training),
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_illegal_samples_are_left_out),
