@@ -68,8 +68,7 @@ static err pending_check(struct jobs *j, struct store_tx *tx, const char *kind)
 {
     int64_t one = 0;
     err e = store_get_int(store_tx_read(tx),
-                          "SELECT 1 FROM jobs WHERE kind = ?1 AND state IN ('waiting', 'queued') "
-                          "LIMIT 1 OFFSET ?2",
+                          "SELECT 1 FROM jobs_queue WHERE kind = ?1 LIMIT 1 OFFSET ?2",
                           ARGS(sql_cstr(kind), sql_int(j->options.pending_max - 1)), &one);
     if (e.code == ERR_NOT_FOUND)
         return OK;
@@ -86,7 +85,7 @@ static err key_find(struct store_tx *tx, const struct job_spec *s, char id[UUID_
 {
     struct store_rows *rows;
     TRY(store_query(store_tx_read(tx),
-                    "SELECT id FROM jobs WHERE kind = ?1 AND job_key = ?2 "
+                    "SELECT id FROM jobs WHERE kind = ?1 AND job_key = ?2 AND finished_ms IS NULL "
                     "AND state IN ('waiting', 'queued', 'running', 'paused')",
                     ARGS(sql_cstr(s->kind), sql_text(s->key)), &rows));
     bool found = store_next(rows);
@@ -98,7 +97,8 @@ static err key_find(struct store_tx *tx, const struct job_spec *s, char id[UUID_
 }
 
 static err row_insert(struct jobs *j, struct store_tx *tx, const struct job_kind *kind,
-                      const struct job_spec *s, const char *id, int64_t now_ms)
+                      const struct job_spec *s, const char *id, enum job_state state,
+                      int64_t now_ms)
 {
     char run_id[HEX_ID_BYTES];
     rand_hex_id(run_id);
@@ -107,7 +107,7 @@ static err row_insert(struct jobs *j, struct store_tx *tx, const struct job_kind
         "INSERT INTO jobs (id, kind, state, priority, payload, job_key, username, schedule, "
         "run_id, tries_max, created_ms, next_try_ms, attempts, crashes, pause_wanted, "
         "stop_wanted, lease_no, lease_moved, done, total, eta_s, place) "
-        "VALUES (?1, ?2, 'waiting', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+        "VALUES (?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
         "0, 0, 0, 0, 0, 0, 0, 0, -1, ?12)",
         ARGS(sql_cstr(id), sql_cstr(kind->name), sql_int(s->priority),
              sql_text(s->payload.len ? s->payload : STR("{}")), sql_text_opt(s->key),
@@ -115,7 +115,7 @@ static err row_insert(struct jobs *j, struct store_tx *tx, const struct job_kind
              s->run_id.len ? sql_text(s->run_id) : sql_cstr(run_id),
              sql_int(kind->tries_max > 0 ? kind->tries_max : JOB_TRIES_DEFAULT), sql_int(now_ms),
              sql_int(s->not_before_ms > now_ms ? s->not_before_ms : now_ms),
-             sql_cstr(s->is_here ? j->options.self.place : NULL)),
+             sql_cstr(s->is_here ? j->options.self.place : NULL), sql_cstr(job_state_name(state))),
         NULL);
 }
 
@@ -137,7 +137,8 @@ err job_add_tx(struct jobs *j, struct store_tx *tx, const struct job_spec *spec,
     TRY(pending_check(j, tx, spec->kind));
     int64_t now_ms = clock_wall_ms();
     rand_uuid(id);
-    err e = row_insert(j, tx, kind, spec, id, now_ms);
+    bool has_needs = spec->needs && spec->needs[0];
+    err e = row_insert(j, tx, kind, spec, id, has_needs ? JOB_WAITING : JOB_QUEUED, now_ms);
     if (e.code == ERR_CONFLICT && spec->run_id.len)
         return err_wrap(e, "run id %.*s may be in use already", STR_ARG(spec->run_id));
     if (e.code)
@@ -145,7 +146,7 @@ err job_add_tx(struct jobs *j, struct store_tx *tx, const struct job_spec *spec,
     bool is_waiting = false;
     TRY(job_needs_add(tx, id, spec->needs, &is_waiting));
     enum job_state state = is_waiting ? JOB_WAITING : JOB_QUEUED;
-    if (!is_waiting)
+    if (has_needs && !is_waiting)
         TRY(store_exec(tx, "UPDATE jobs SET state = 'queued' WHERE id = ?1", ARGS(sql_cstr(id)),
                        NULL));
     struct job_event_row row = {

@@ -3,8 +3,9 @@
  *
  * On an engine that chains, a claim of either kind is one statement and the whole transaction: it
  * locks the best due jobs, passing over those that others are taking at this moment, leaves those
- * over the limit of their kind, marks the rest running under a numbered lease, and adds the rows
- * that tell of them. Elsewhere (SQLite, which has one writer) the same is done step by step.
+ * over the limit of their kind, marks the rest running under a numbered lease, moves them from the
+ * queue to what is held, and adds the rows that tell of them. Elsewhere (SQLite, which has one
+ * writer) the same is done step by step.
  */
 #include <assert.h>
 
@@ -13,14 +14,14 @@
 #include "platform/jobs/jobs_internal.h"
 
 enum { CLAIM_SQL_BYTES = 16 * 1024, ONE_FIXED = 5, CHAIN_FIXED = 6, LOCK_FIXED = 2, IDS_FIXED = 3 };
-enum { CHAIN_TRIES = 3 };
+enum { CHAIN_TRIES = 3, CHAIN_FOUND = JOB_COLUMN_COUNT + 2 };
 
 /* ?1 now, ?2 worker, ?3 the end of the lease; `step` is what the number of the lease goes up by */
 #define MARK(step)                                                               \
     "UPDATE jobs SET state = 'running', worker = ?2, lease_until_ms = ?3, "      \
     "lease_no = lease_no + " step ", lease_moved = 0, attempts = attempts + 1, " \
     "started_ms = COALESCE(started_ms, ?1), eta_s = -1 "
-#define BEST_FIRST "ORDER BY priority DESC, next_try_ms, job_no LIMIT "
+#define BEST_FIRST(of) "ORDER BY " of "priority DESC, " of "next_try_ms, " of "job_no LIMIT "
 /* ?5: only this job and what it needs */
 #define IN_SCOPE                                                           \
     "AND (?5 IS NULL OR id = ?5 OR id IN (WITH RECURSIVE below (id) AS ("  \
@@ -45,13 +46,14 @@ struct claim_tx {
     char ids[JOBS_CLAIM_MAX][UUID_BYTES]; /* of those that were locked */
 };
 
-/* ?1 is now; the kinds come after `fixed` values. */
-static void add_due(const struct job_claim *c, int place, int fixed, struct buf *sql)
+/* `of` says whose columns, ?1 is now; the kinds come after `fixed` values. */
+static void add_due(const struct job_claim *c, const char *of, int place, int fixed,
+                    struct buf *sql)
 {
     buf_add_fmt(sql,
-                "WHERE state = 'queued' AND next_try_ms <= ?1 AND (place IS NULL OR place = ?%d) "
-                "AND kind IN (",
-                place);
+                "WHERE %sstate = 'queued' AND %snext_try_ms <= ?1 "
+                "AND (%splace IS NULL OR %splace = ?%d) AND %skind IN (",
+                of, of, of, of, place, of);
     for (size_t i = 0; i < c->kind_count; i++)
         buf_add_fmt(sql, "%s?%zu", i ? "," : "", (size_t)fixed + 1 + i);
     buf_add_cstr(sql, ") ");
@@ -89,7 +91,9 @@ static bool has_limits(const struct claim_tx *c)
     return false;
 }
 
-/* The rooms come behind the kinds, when some are less than all that is wanted. Rows are marked by
+/* The rooms come behind the kinds, when some are less than all that is wanted. The queue is the
+ * narrow table of schema.c. What is locked is the job, as by everybody who changes one: its row of
+ * the queue is touched by who has it locked, so two never wait for each other. Rows are marked by
  * the place that they were locked at, the shortest way to them: it can be another than the
  * statement's snapshot knows when a row was changed at this moment. Then it is locked and left. */
 static void chain_sql(const struct claim_tx *c, struct buf *sql)
@@ -97,10 +101,14 @@ static void chain_sql(const struct claim_tx *c, struct buf *sql)
     const struct job_claim *claim = c->claim;
     size_t kinds = claim->kind_count;
     buf_add_cstr(sql,
-                 "WITH due AS MATERIALIZED (SELECT ctid AS row_at, kind, priority, next_try_ms, "
-                 "job_no FROM jobs ");
-    add_due(claim, 4, CHAIN_FIXED, sql);
-    buf_add_fmt(sql, IN_SCOPE BEST_FIRST "%zu @skip_locked), ", c->max);
+                 "WITH due AS MATERIALIZED (SELECT j.ctid AS row_at, q.kind, q.priority, "
+                 "q.next_try_ms, q.job_no FROM jobs_queue q JOIN jobs j ON j.job_no = q.job_no ");
+    add_due(claim, "q.", 4, CHAIN_FIXED, sql);
+    buf_add_fmt(
+        sql,
+        "AND j.state = 'queued' " IN_SCOPE BEST_FIRST("q.") "%zu "
+                                                            "FOR UPDATE OF j SKIP LOCKED), ",
+        c->max);
     if (has_limits(c)) {
         buf_add_cstr(
             sql, "fit AS MATERIALIZED (SELECT row_at FROM (SELECT row_at, kind, row_number() OVER "
@@ -114,7 +122,10 @@ static void chain_sql(const struct claim_tx *c, struct buf *sql)
     buf_add_fmt(sql,
                 "told AS (" MARK(
                     "?6") "WHERE ctid = ANY (ARRAY(SELECT row_at FROM %s)) "
-                          "RETURNING " JOB_COLUMNS ", lease_no), said AS (" TELL "told) "
+                          "RETURNING " JOB_COLUMNS ", lease_no, job_no), said AS (" TELL
+                          "told), gone AS (DELETE FROM jobs_queue WHERE job_no = ANY (ARRAY("
+                          "SELECT job_no FROM told))), held AS (INSERT INTO jobs_held (job_no, "
+                          "kind, lease_until_ms) SELECT job_no, kind, ?3 FROM told) "
                           "SELECT told.*, found FROM (SELECT count(*) AS found FROM due) counted "
                           "LEFT JOIN told ON TRUE",
                 has_limits(c) ? "fit" : "due");
@@ -128,7 +139,7 @@ static err chain_write(struct store_tx *tx, void *arg)
     TRY(store_query_whole(tx, c->sql, c->args, &rows));
     err e = OK;
     while (!e.code && store_next(rows)) {
-        c->locked = (size_t)store_col_int(rows, JOB_COLUMN_COUNT + 1);
+        c->locked = (size_t)store_col_int(rows, CHAIN_FOUND);
         if (!store_col_is_null(rows, 0))
             e = row_take(c, rows);
     }
@@ -182,8 +193,8 @@ static err chain_claim(struct claim_tx *c)
 static void one_sql(const struct job_claim *c, struct buf *sql)
 {
     buf_add_cstr(sql, MARK("1") "WHERE state = 'queued' AND id = (SELECT id FROM jobs ");
-    add_due(c, 4, ONE_FIXED, sql);
-    buf_add_cstr(sql, IN_SCOPE BEST_FIRST "1) RETURNING " JOB_COLUMNS ", lease_no");
+    add_due(c, "", 4, ONE_FIXED, sql);
+    buf_add_cstr(sql, IN_SCOPE BEST_FIRST("") "1) RETURNING " JOB_COLUMNS ", lease_no");
 }
 
 static err one_write(struct store_tx *tx, void *arg)
@@ -212,8 +223,8 @@ static err one_write(struct store_tx *tx, void *arg)
 static void lock_sql(const struct job_claim *c, size_t max, struct buf *sql)
 {
     buf_add_cstr(sql, "SELECT id, kind FROM jobs ");
-    add_due(c, 2, LOCK_FIXED, sql);
-    buf_add_fmt(sql, BEST_FIRST "%zu", max);
+    add_due(c, "", 2, LOCK_FIXED, sql);
+    buf_add_fmt(sql, BEST_FIRST("") "%zu", max);
 }
 
 static err due_lock(struct store_tx *tx, struct claim_tx *c, size_t *ret_count)

@@ -38,8 +38,8 @@ static err news_query(struct store_read *rd, void *arg)
                     ARGS(sql_int(n->after), sql_int(JOB_NEWS_CHANGED_MAX)), &rows));
     TRY(read_rows(n, rows));
     TRY(store_query(rd,
-                    "SELECT " JOB_COLUMNS_LIGHT ", 0 FROM jobs WHERE state = 'running' "
-                    "ORDER BY job_no LIMIT ?1",
+                    "SELECT " JOB_COLUMNS_LIGHT ", 0 FROM jobs "
+                    "WHERE job_no IN (SELECT job_no FROM jobs_held) ORDER BY job_no LIMIT ?1",
                     ARGS(sql_int(JOB_NEWS_RUNNING_MAX)), &rows));
     return read_rows(n, rows);
 }

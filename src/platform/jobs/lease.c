@@ -289,8 +289,8 @@ static err reap_list(struct store_tx *tx, struct reap_tx *r)
     TRY(store_query(
         store_tx_read(tx),
         "SELECT id, worker, attempts, tries_max, crashes, stop_wanted, pause_wanted, "
-        "lease_moved, lease_no, kills FROM jobs WHERE state = 'running' AND lease_until_ms < ?1 "
-        "AND (?3 IS NULL OR worker = ?3) LIMIT ?2",
+        "lease_moved, lease_no, kills FROM jobs_held h JOIN jobs j ON j.job_no = h.job_no "
+        "WHERE h.lease_until_ms < ?1 AND (?3 IS NULL OR j.worker = ?3) LIMIT ?2",
         ARGS(sql_int(r->expired_ms), sql_int(JOBS_REAP_MAX), sql_text_opt(r->worker)), &rows));
     while (r->count < JOBS_REAP_MAX && store_next(rows)) {
         struct reaped *x = &r->rows[r->count++];
@@ -391,7 +391,9 @@ static err holders_query(struct store_read *rd, void *arg)
     h->names = NEW_ARRAY(&h->keep, str, HOLDERS_MAX);
     ARENA_TRY(h->names);
     struct store_rows *rows;
-    TRY(store_query(rd, "SELECT DISTINCT worker FROM jobs WHERE state = 'running' LIMIT ?1",
+    TRY(store_query(rd,
+                    "SELECT DISTINCT worker FROM jobs "
+                    "WHERE job_no IN (SELECT job_no FROM jobs_held) LIMIT ?1",
                     ARGS(sql_int(HOLDERS_MAX)), &rows));
     while (h->count < HOLDERS_MAX && store_next(rows))
         h->names[h->count++] = store_col_text_keep(rows, 0, &h->keep);
@@ -422,15 +424,15 @@ static err due_query(struct store_read *rd, void *arg)
 {
     struct due_read *d = arg;
     struct store_value never = sql_int(INT64_MAX);
-    TRY(store_get_int(rd, "SELECT COALESCE(min(next_try_ms), ?1) FROM jobs WHERE state = 'queued'",
-                      ARGS(never), &d->first_ms));
+    TRY(store_get_int(
+        rd, "SELECT COALESCE(min(next_try_ms), ?1) FROM jobs_queue WHERE state = 'queued'",
+        ARGS(never), &d->first_ms));
     TRY(store_get_int(rd,
-                      "SELECT COALESCE(min(next_try_ms), ?2) FROM jobs "
+                      "SELECT COALESCE(min(next_try_ms), ?2) FROM jobs_queue "
                       "WHERE state = 'queued' AND next_try_ms > ?1",
                       ARGS(sql_int(d->now_ms), never), &d->retry_ms));
-    return store_get_int(
-        rd, "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs WHERE state = 'running'",
-        ARGS(never), &d->lease_ms);
+    return store_get_int(rd, "SELECT COALESCE(min(lease_until_ms) + 1, ?1) FROM jobs_held",
+                         ARGS(never), &d->lease_ms);
 }
 
 err jobs_next_due(struct jobs *j, int64_t now_ms, struct jobs_due *ret_due)

@@ -173,8 +173,9 @@ static err list_query(struct store_read *rd, void *arg)
     ARENA_TRY(l->infos);
     TRY(store_query(rd,
                     "SELECT worker, name, role, version, place, gpu, state, kinds, cores, "
-                    "memory_bytes, places, (SELECT count(*) FROM jobs j WHERE j.state = 'running' "
-                    "AND j.worker = w.worker), started_ms, seen_ms, until_ms FROM workers w "
+                    "memory_bytes, places, (SELECT count(*) FROM jobs_held h "
+                    "JOIN jobs j ON j.job_no = h.job_no WHERE j.worker = w.worker), started_ms, "
+                    "seen_ms, until_ms FROM workers w "
                     "ORDER BY CASE WHEN state = 'gone' OR until_ms < ?2 THEN 1 ELSE 0 END, "
                     "name, started_ms LIMIT ?1",
                     ARGS(sql_int(WORKERS_LISTED_MAX), sql_int(clock_wall_ms())), &rows));

@@ -58,7 +58,7 @@ static str next_word(str sql, size_t *at)
 err pg_sql_allowed(str sql, bool is_schema)
 {
     static const char *const plain[] = { "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES" };
-    static const char *const schema[] = { "CREATE", "ALTER", "DROP" };
+    static const char *const schema[] = { "CREATE", "ALTER", "DROP", "COMMENT" };
     size_t at = 0;
     str word = next_word(sql, &at);
     for (size_t i = 0; i < COUNT_OF(plain); i++)

@@ -89,6 +89,7 @@ void store_close(struct store *s)
 struct migration {
     str owner;
     const struct store_migration *step;
+    const char *sql; /* the step's, for this engine */
     int64_t number_max;
     int64_t number_found;
     char checksum[SHA256_HEX_BYTES];
@@ -139,7 +140,7 @@ static err migration_apply(struct store_tx *tx, void *arg)
     TRY(migration_compare(store_tx_read(tx), m, &found));
     if (found)
         return OK;
-    err e = tx->backend->exec_script(tx, m->step->sql);
+    err e = tx->backend->exec_script(tx, m->sql);
     if (e.code)
         return err_wrap(e, "migrating '%.*s' step %d", STR_ARG(m->owner), m->step->number);
     return store_exec(tx,
@@ -159,6 +160,7 @@ err store_migrate_to(struct store *s, const char *owner, const struct store_migr
                      int number_max)
 {
     struct migration m = { .owner = str_of(owner) };
+    bool is_postgresql = strcmp(s->backend->scheme, "postgresql") == 0;
     if (!m.owner.len)
         return ERR(ERR_INTERNAL, "migrating: the owner has no name");
     for (const struct store_migration *step = steps; step->number; step++)
@@ -174,7 +176,8 @@ err store_migrate_to(struct store *s, const char *owner, const struct store_migr
                    "program, or a backup from before the upgrade)",
                    owner, (int)m.number_found, (int)m.number_max);
     for (m.step = steps; m.step->number && m.step->number <= number_max; m.step++) {
-        sha256_hex_of(str_of(m.step->sql), m.checksum);
+        m.sql = is_postgresql && m.step->postgresql ? m.step->postgresql : m.step->sql;
+        sha256_hex_of(str_of(m.sql), m.checksum);
         TRY(store_write(s, migration_apply, &m));
     }
     return OK;

@@ -81,6 +81,10 @@ void store_close(struct store *s);
 struct store_migration {
     int number; /* 0 ends a table of steps */
     const char *sql;
+    /* In the place of `sql` on PostgreSQL, where each engine keeps the same in its own way (an
+     * index here, a table that triggers keep there); NULL: it is the same. A table whose comment
+     * begins with "derived:" is kept by triggers: store_tables does not name it. */
+    const char *postgresql;
 };
 
 /* Applies what is missing, each step in its own transaction with its bookkeeping row. Safe to call
