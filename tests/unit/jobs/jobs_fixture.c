@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* jobs_fixture.c -- see jobs_fixture.h. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -235,10 +236,42 @@ void fixture_reopen(struct fixture *f, const char *worker, bool sole_worker)
     f->jobs = fixture_jobs(f, worker, 0, sole_worker);
 }
 
+/* What is open by the states, and by what is kept of them: jobs_queue, jobs_held, jobs_counted. */
+static void open_jobs_agree(struct fixture *f)
+{
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM jobs j WHERE state IN ('waiting', 'queued') AND NOT "
+                       "EXISTS (SELECT 1 FROM jobs_queue q WHERE q.job_no = j.job_no AND q.kind = "
+                       "j.kind AND q.state = j.state AND q.priority = j.priority AND q.next_try_ms "
+                       "= j.next_try_ms AND COALESCE(q.place, '') = COALESCE(j.place, ''))"),
+        0);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM jobs j WHERE state = 'running' AND NOT EXISTS (SELECT "
+                       "1 FROM jobs_held h WHERE h.job_no = j.job_no AND h.kind = j.kind "
+                       "AND h.lease_until_ms = j.lease_until_ms)"),
+        0);
+    assert_int_equal(fixture_int(f, "SELECT (SELECT count(*) FROM jobs_queue) - (SELECT count(*) "
+                                    "FROM jobs WHERE state IN ('waiting', 'queued'))"),
+                     0);
+    assert_int_equal(fixture_int(f, "SELECT (SELECT count(*) FROM jobs_held) - (SELECT count(*) "
+                                    "FROM jobs WHERE state = 'running')"),
+                     0);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM (SELECT kind, state, count(*) AS n FROM jobs GROUP BY "
+                       "kind, state) AS c WHERE n <> (SELECT COALESCE(CAST(sum(jobs) AS @int), 0) "
+                       "FROM jobs_counted k WHERE k.kind = c.kind AND k.state = c.state)"),
+        0);
+    assert_int_equal(
+        fixture_int(f, "SELECT CAST(COALESCE(sum(jobs), 0) AS @int) FROM jobs_counted") -
+            fixture_int(f, "SELECT count(*) FROM jobs"),
+        0);
+}
+
 void fixture_deinit(struct fixture *f)
 {
     fixture_gate(f, true);
     jobs_close(f->jobs, 5000);
+    open_jobs_agree(f);
     store_close(f->store);
     test_db_drop(f->url);
     metrics_close(f->metrics);
@@ -326,6 +359,19 @@ int64_t fixture_int(struct fixture *f, const char *sql)
     struct int_read r = { .sql = sql };
     must(store_read(f->store, int_query, &r));
     return r.value;
+}
+
+void fixture_events_are(struct fixture *f, const char *events)
+{
+    char heard[sizeof f->events];
+    struct timespec deadline = clock_deadline(60000);
+    int rc = 0;
+    pthread_mutex_lock(&f->lock);
+    while (strcmp(f->events, events) != 0 && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&f->moved, &f->lock, &deadline);
+    snprintf(heard, sizeof heard, "%s", f->events);
+    pthread_mutex_unlock(&f->lock);
+    assert_string_equal(heard, events);
 }
 
 int fixture_set_up(void **state)

@@ -65,6 +65,9 @@ void fixture_state_is(struct fixture *f, const char *id, enum job_state state);
 /* Runs in this thread until that job is finished. */
 struct job_info fixture_run(struct fixture *f, const char *id);
 struct job_info fixture_wait_state(struct fixture *f, const char *id, enum job_state state);
+/* Waits for it: events are told by whichever thread is at it, on PostgreSQL also by the one that
+ * listens. */
+void fixture_events_are(struct fixture *f, const char *events);
 int64_t fixture_int(struct fixture *f, const char *sql);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "jobs_fixture.h"
+#include "../test_db.h"
 
 enum { THREADS = 4 };
 
@@ -250,6 +251,55 @@ static void what_nobody_is_left_for_goes_back(void **state)
         fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'queued' AND attempts = 0"), 2);
 }
 
+/* ------------------------------------------------------------------ how PostgreSQL keeps them */
+
+/* As a program before step 4 of the schema claims, which may run beside us: it knows one table. */
+static err older_claim(struct store_tx *tx, void *arg)
+{
+    return store_exec(tx,
+                      "UPDATE jobs SET state = 'running', worker = 'older', lease_until_ms = ?1, "
+                      "lease_no = lease_no + 1, attempts = attempts + 1 WHERE id = (SELECT id FROM "
+                      "jobs WHERE state = 'queued' ORDER BY priority DESC, job_no LIMIT 1)",
+                      ARGS(sql_int(clock_wall_ms() + 60000)), arg);
+}
+
+static void what_an_older_program_takes_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct hand h = { { NULL }, { 0 } };
+    int64_t changed = 0;
+    add(f, "t.note", 1, 5);
+    add(f, "t.note", 2, 0);
+    assert_int_equal(store_write(f->store, older_claim, &changed).code, ERR_NONE);
+    assert_int_equal(changed, 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs_held"), 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs_queue"), 2);
+    take(f, &h, 1, 3, clock_wall_ms() + 1000);
+    assert_int_equal(h.got.count, 2);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE worker = 'older'"), 1);
+    drop(&h);
+}
+
+/* One that has would make each claim and heartbeat write an entry into every index there is. */
+static void no_index_has_what_a_claim_changes(void **state)
+{
+    struct fixture *f = *state;
+    if (!test_db_is_postgres()) {
+        skip();
+        return;
+    }
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM pg_index i WHERE i.indrelid = (SELECT oid FROM "
+                       "pg_class WHERE relname = 'jobs' AND relnamespace = "
+                       "current_schema()::regnamespace)"),
+        6);
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM pg_indexes WHERE tablename = 'jobs' AND schemaname = "
+                       "current_schema() AND indexdef ~ "
+                       "'state|worker|lease|attempts|started_ms|eta_s|done|total|crashes|kills'"),
+        0);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -258,6 +308,7 @@ int main(void)
         T(the_best_are_taken_within_their_limits), T(what_is_not_due_is_left),
         T(one_thread_takes_for_all_that_sleep),    T(a_full_kind_does_not_keep_others_waiting),
         T(what_nobody_is_left_for_goes_back),      T(a_lease_that_a_crash_lost_is_fenced_off),
+        T(what_an_older_program_takes_is_taken),   T(no_index_has_what_a_claim_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void a_job_is_stored_and_run(void **state)
     assert_int_equal(info.attempts, 1);
     assert_true(info.finished_ms >= info.started_ms && info.started_ms >= info.created_ms);
     assert_string_equal(f->trail, "hello");
-    assert_string_equal(f->events, "job.queued job.started job.succeeded");
+    fixture_events_are(f, "job.queued job.started job.succeeded");
 }
 
 static void bad_specs_are_refused(void **state)
@@ -188,7 +188,7 @@ static void a_job_shares_the_fate_of_its_transaction(void **state)
     a.must_fail = false;
     assert_int_equal(store_write(f->store, add_in_tx, &a).code, ERR_NONE);
     jobs_wake(f->jobs);
-    assert_string_equal(f->events, "job.queued");
+    fixture_events_are(f, "job.queued");
     fixture_state_is(f, a.id, JOB_QUEUED);
 }
 
@@ -290,8 +290,8 @@ static void a_failed_try_is_repeated_with_the_same_run(void **state)
     assert_int_equal(info.attempts, 3);
     assert_int_equal(info.error.len, 0);
     assert_true(str_eq(info.run_id, before.run_id));
-    assert_string_equal(f->events, "job.queued job.started job.retried job.started job.retried "
-                                   "job.started job.succeeded");
+    fixture_events_are(f, "job.queued job.started job.retried job.started job.retried "
+                          "job.started job.succeeded");
 }
 
 /* Nobody but the keeper wakes a worker for a retry: the lease here is long, so nothing else does.
@@ -398,8 +398,8 @@ static void jobs_that_nobody_runs_obey_at_once(void **state)
     err (*const calls[])(struct jobs *, str) = { job_stop, job_pause, job_resume, job_replay };
     for (size_t i = 0; i < COUNT_OF(verbs); i++)
         assert_int_equal(calls[i](f->jobs, STR("ghost")).code, ERR_NOT_FOUND);
-    assert_string_equal(f->events, "job.queued job.paused job.resumed job.stopped job.replayed "
-                                   "job.started job.succeeded");
+    fixture_events_are(f, "job.queued job.paused job.resumed job.stopped job.replayed "
+                          "job.started job.succeeded");
 }
 
 static void running_jobs_are_told(void **state)
@@ -696,11 +696,14 @@ static void progress_and_eta_are_told_while_it_runs(void **state)
 
 static void old_jobs_are_forgotten_but_not_needed_ones(void **state)
 {
+#define TWO "job.queued job.queued job.started job.succeeded job.started job.succeeded"
+#define THREE TWO " job.queued job.started job.succeeded"
     struct fixture *f = *state;
     struct added gone = fixture_note(f, "t.note", "{}");
     struct added kept = fixture_note(f, "t.note", "{}");
     fixture_run(f, gone.id);
     fixture_run(f, kept.id);
+    fixture_events_are(f, TWO);
     struct added top = fixture_add(
         f, &(struct job_spec){ .kind = "t.note", .needs = (const char *[]){ kept.id, NULL } });
     int64_t removed = 0;
@@ -715,11 +718,11 @@ static void old_jobs_are_forgotten_but_not_needed_ones(void **state)
         0);
     /* Events of what comes after are still told. */
     fixture_run(f, top.id);
+    fixture_events_are(f, THREE);
     assert_int_equal(jobs_purge(f->jobs, clock_wall_ms() + 1, &removed).code, ERR_NONE);
     assert_int_equal(removed, 2);
-    f->events[0] = 0;
     fixture_note(f, "t.note", "{}");
-    assert_string_equal(f->events, "job.queued");
+    fixture_events_are(f, THREE " job.queued");
 }
 
 /* ------------------------------------------------------------------ shutdown */

@@ -635,6 +635,52 @@ static void test_migration_mistakes(void **state)
     assert_ok(store_migrate(p->store, "none", none));
 }
 
+/* A step may be another text on PostgreSQL; it counts, and may not be edited, all the same. */
+static const struct store_migration steps_own[] = {
+    { 1, "CREATE TABLE which (engine @int) @strict; INSERT INTO which VALUES (1);",
+      "CREATE TABLE which (engine @int); INSERT INTO which VALUES (2);"
+      "CREATE TABLE kept (x @int, y @int GENERATED ALWAYS AS (x + 1) STORED);"
+      "COMMENT ON TABLE kept IS 'derived: by a trigger';"
+      "ALTER TABLE which ADD COLUMN twice @int GENERATED ALWAYS AS (engine * 2) STORED" },
+    { 0 },
+};
+
+struct tables_read {
+    arena keep;
+    struct store_table *tables;
+    size_t count;
+};
+
+static err tables_query(struct store_read *rd, void *arg)
+{
+    struct tables_read *t = arg;
+    return store_tables(rd, &t->keep, &t->tables, &t->count);
+}
+
+static void test_step_of_an_engine(void **state)
+{
+    struct place *p = *state;
+    const struct store_migration edited[] = { { 1, "SELECT 1", "SELECT 1" }, { 0 } };
+    struct tables_read t = { .count = 0 };
+    for (int i = 0; i < 2; i++)
+        assert_ok(store_migrate(p->store, "own", steps_own));
+    assert_int_equal(place_int(p, "SELECT engine FROM which", NO_ARGS),
+                     test_db_is_postgres() ? 2 : 1);
+    assert_err(store_migrate(p->store, "own", edited), ERR_CONFLICT);
+
+    /* What is derived from something else is nothing to copy. */
+    arena_init(&t.keep, 1024 * 1024);
+    assert_ok(store_read(p->store, tables_query, &t));
+    size_t seen = 0;
+    for (size_t i = 0; i < t.count; i++) {
+        assert_false(str_eq(t.tables[i].name, STR("kept")));
+        if (str_eq(t.tables[i].name, STR("which")))
+            assert_int_equal(t.tables[i].column_count, ++seen);
+    }
+    assert_int_equal(seen, 1);
+    arena_deinit(&t.keep);
+}
+
 int main(void)
 {
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, place_teardown)
@@ -659,6 +705,7 @@ int main(void)
         WITH_PLACE(test_edited_step_is_refused),
         WITH_PLACE(test_failing_step_leaves_nothing),
         WITH_PLACE(test_migration_mistakes),
+        WITH_PLACE(test_step_of_an_engine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
