@@ -6,7 +6,7 @@
  * indexes on the state. PostgreSQL writes a row anew when it changes, with an entry in each index
  * of the table, unless no index has a column that changed; so `jobs` has no index there on
  * what a claim or a heartbeat changes. What is open stands in narrow tables, kept by triggers in
- * the transaction that changes the job; a claim keeps them itself (claim.c). ADR 019. */
+ * the transaction that changes the job; a claim keeps them itself (claim.c). ADR 020. */
 static const char open_jobs[] =
     "CREATE VIEW jobs_queue (job_no, kind, state, priority, next_try_ms, place) AS"
     "  SELECT job_no, kind, state, priority, next_try_ms, place FROM jobs"
