@@ -15,7 +15,7 @@ let ticking: ReturnType<typeof setInterval> | undefined;
 export function useNow(): number {
   useEffect(() => {
     if (watchers++ === 0) ticking = setInterval(() => clock.set(Date.now()), 10000);
-    clock.set(Date.now());
+    if (Date.now() - clock.get() > 1000) clock.set(Date.now()); // not for each of many that come at once
     return () => {
       if (--watchers === 0) clearInterval(ticking);
     };
