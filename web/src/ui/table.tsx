@@ -136,7 +136,11 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
-    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight, room: element.clientWidth, bar: element.offsetWidth - element.clientWidth });
+    const measure = () => {
+      const now = { top: element.scrollTop, height: element.clientHeight, room: element.clientWidth, bar: element.offsetWidth - element.clientWidth };
+      // Often nothing has changed: whoever is observed is told so at once.
+      setView((was) => (was.top === now.top && was.height === now.height && was.room === now.room && was.bar === now.bar ? was : now));
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);
