@@ -52,12 +52,12 @@ function overviewAtOnce(): Plugin {
         if (!page || !early || early.imports.length) throw new Error('the overview has no file of its own, or early.ts none alone');
         const entry = chunks.find((chunk) => chunk.isEntry && chunk !== early);
         const known = [entry?.fileName, ...(entry?.imports ?? [])]; // Vite has them preloaded
-        const src = (file: string) => `/ui/${file}`;
+        const link = (tag: string, attrs: Record<string, string | true>) => ({ tag, attrs: { ...attrs, crossorigin: true } });
         return [
-          { tag: 'script', attrs: { type: 'module', async: true, crossorigin: true, src: src(early.fileName) }, injectTo: 'head-prepend' as const },
+          { ...link('script', { type: 'module', async: true, src: `/ui/${early.fileName}` }), injectTo: 'head-prepend' as const },
           ...[page.fileName, ...page.imports]
             .filter((file) => !known.includes(file))
-            .map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: src(file) }, injectTo: 'head' as const })),
+            .map((file) => ({ ...link('link', { rel: 'modulepreload', href: `/ui/${file}` }), injectTo: 'head' as const })),
         ];
       },
     },

@@ -24,7 +24,10 @@ const UNITS: [seconds: number, en: string, de: string][] = [
   [1, 'sec.', 'Sek.'],
 ];
 const NAMED: Record<Lang, Record<string, string>> = {
-  en: { '-1 days': 'yesterday', '1 days': 'tomorrow', '-1 mo.': 'last mo.', '1 mo.': 'next mo.', '-1 yr.': 'last yr.', '1 yr.': 'next yr.' },
+  en: {
+    '-1 days': 'yesterday', '1 days': 'tomorrow',
+    '-1 mo.': 'last mo.', '1 mo.': 'next mo.', '-1 yr.': 'last yr.', '1 yr.': 'next yr.',
+  },
   de: {
     '-1 Tagen': 'gestern', '-2 Tagen': 'vorgestern', '1 Tagen': 'morgen', '2 Tagen': 'übermorgen',
     '-1 Monaten': 'letzten Monat', '1 Monaten': 'nächsten Monat', '-1 Jahren': 'letztes Jahr', '1 Jahren': 'nächstes Jahr',

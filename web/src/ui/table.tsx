@@ -137,9 +137,10 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     const element = scroller.current;
     if (!element) return;
     const measure = () => {
-      const now = { top: element.scrollTop, height: element.clientHeight, room: element.clientWidth, bar: element.offsetWidth - element.clientWidth };
+      const { scrollTop: top, clientHeight: height, clientWidth: room, offsetWidth } = element;
+      const bar = offsetWidth - room;
       // Often nothing has changed: whoever is observed is told so at once.
-      setView((was) => (was.top === now.top && was.height === now.height && was.room === now.room && was.bar === now.bar ? was : now));
+      setView((was) => (was.top === top && was.height === height && was.room === room && was.bar === bar ? was : { top, height, room, bar }));
     };
     measure();
     const observer = new ResizeObserver(measure);
