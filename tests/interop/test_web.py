@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The frame of the web UI in a real browser: it loads, it can be read in both themes and languages and on a phone, it is
 moved through with keys, and it notices that its server was restarted. Pages have tests of their own beside this one."""
+import collections
+import datetime
 import re
 import unittest
 import urllib.parse
@@ -11,6 +13,7 @@ import browser
 
 
 FIRST_LOAD_BYTES_MAX = 200 * 1024
+CUT = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
 
 
 class Overview(browser.PageTest):
@@ -138,16 +141,94 @@ class Overview(browser.PageTest):
         self.assertRegex(asked, '<link rel="modulepreload"[^>]* href="/ui/assets/Overview-')
         self.assertNotIn("/ui/assets/Runs-", asked)
 
+    def test_its_values_are_asked_for_before_its_files_have_come_and_once(self):
+        page = self.open("/nowhere")
+        asked, held = [], []
+        page.on("request", lambda r: asked.append(r.url.split("/", 3)[3]) if "/ui/" not in r.url else None)
+        page.add_init_script("window.setInterval = () => 0")  # nothing is asked again
+        page.route(re.compile(r"/ui/assets/(index|frame|Overview)-.*\.js"), lambda route: held.append(route))
+        page.goto(self.url("/"), wait_until="commit")
+        page.wait_for_function("() => performance.getEntriesByType('resource').filter((e) => !e.name.includes('/ui/')).length >= 9")
+        early = set(asked)
+        for route in held:
+            route.continue_()
+        # This is known only when the model that serves is.
+        expect(page.get_by_role("region", name="From data to play")).to_contain_text("@")
+        expect(page.get_by_role("region", name="Status")).to_contain_text("Repo: skerry")
+        later = {path for path in set(asked) - early if not path.startswith(("v1/models/chess", "v1/datasets/", "v1/jobs/"))}
+        self.assertEqual(later, set(), "the overview waits for these: web/src/api/early.ts")
+        twice = [path for path, times in collections.Counter(asked).items() if times > 1 and path != "v1/ui"]  # is the server there?
+        self.assertEqual(twice, [], "asked for early, but not by what the page asks for")
+
+    def test_nothing_that_starts_slowly_is_started_for_it(self):
+        # The first formatter of a page takes 15 to 40 ms, its first canvas some more.
+        for lang in ("en", "de"):
+            with self.subTest(lang=lang):
+                page = self.open("/nowhere", lang=lang)
+                page.add_init_script("""window.__made = [];
+                    const told = (of, name) => { of[name] = new Proxy(of[name], {
+                        construct: (...all) => (window.__made.push(name), Reflect.construct(...all)),
+                        apply: (...all) => (window.__made.push(name), Reflect.apply(...all)) }); };
+                    for (const name of ['NumberFormat', 'RelativeTimeFormat', 'DateTimeFormat', 'Collator']) told(Intl, name);
+                    for (const type of [Number, Date, String]) for (const name of Object.getOwnPropertyNames(type.prototype))
+                        if (name.startsWith('toLocale') || name === 'localeCompare') told(type.prototype, name);
+                    told(HTMLCanvasElement.prototype, 'getContext');""")
+                page.goto(self.url("/"))
+                expect(page.locator("main pre")).to_contain_text("Repo: skerry")
+                expect(page.locator("[data-table='overview.runs'] time").first).to_be_visible()
+                self.assertEqual(page.evaluate("() => window.__made"), [])
+
+    def test_numbers_and_ages_are_written_as_the_browser_itself_would(self):
+        day = 86400
+        ages = (3, 45, 180, 5 * 3600, day, 2 * day, 5 * day, 40 * day, 100 * day, 400 * day, 1000 * day)
+        now = datetime.datetime.now(datetime.timezone.utc)
+
+        def changed(change):
+            def answer(route):
+                reply = route.fetch()
+                data = reply.json()
+                change(data)
+                route.fulfill(response=reply, json=data)
+            return answer
+
+        def aged(runs):
+            runs["items"] = [dict(runs["items"][0], runId=f"run-{age}", startedAt=(now - datetime.timedelta(seconds=age)).isoformat()) for age in ages]
+
+        for lang in ("en", "de"):
+            with self.subTest(lang=lang):
+                page = self.open("/nowhere", lang=lang)
+                page.clock.set_fixed_time(now)
+                page.route("**/v1/runs?*", changed(aged))
+                page.route("**/v1/status", changed(lambda status: status.update(games=1234567)))
+                page.route("**/versions", changed(lambda versions: [v["metrics"].update(top1=0.4305) for v in versions]))
+                page.goto(self.url("/"))
+                expect(page.locator("main dl dd").first).to_have_text({"en": "1,234,567", "de": "1.234.567"}[lang])
+                expect(page.locator("main ol")).to_contain_text(page.evaluate(
+                    "lang => new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1 }).format(0.4305)", lang))
+                times = page.locator("[data-table='overview.runs'] time")
+                expect(times).to_have_count(len(ages))
+                wanted = page.evaluate("""([lang, ages]) => ages.map((age) => {
+                    const units = [['year', 31536000], ['month', 2592000], ['day', 86400], ['hour', 3600], ['minute', 60], ['second', 10], ['second', Infinity]];
+                    const [unit, length] = units.find(([, length]) => age >= length || length === Infinity);
+                    const count = length === Infinity ? 0 : Math.trunc(age / (length === 10 ? 1 : length));
+                    return new Intl.RelativeTimeFormat(lang, { numeric: 'auto', style: 'short' }).format(-count, unit);
+                })""", [lang, ages])
+                self.assertEqual(times.all_inner_texts(), [text.replace("\xa0", " ") for text in wanted])
+
 
 class Tables(browser.PageTest):
     def test_headings_are_whole_in_both_languages(self):
-        for path in ("/models", "/plugins", "/jobs?tab=schedules", "/rps?tab=boards", "/runs", "/player?name=" + self.player()):
+        for path in ("/", "/models", "/plugins", "/jobs?tab=schedules", "/rps?tab=boards", "/runs", "/player?name=" + self.player()):
             for lang in ("en", "de"):
                 with self.subTest(path=path, lang=lang):
                     page = self.open(path, lang=lang)
                     expect(page.get_by_role("columnheader").first).to_be_visible()
-                    cut = page.locator("th span.truncate").evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)")
-                    self.assertEqual(cut, [])
+                    self.assertEqual(page.locator("th span.truncate").evaluate_all(CUT), [])
+        page = self.open("/")
+        expect(page.get_by_role("columnheader", name="Started")).to_be_visible()
+        page.get_by_label("Language").select_option("de")
+        expect(page.get_by_role("columnheader", name="Komponente")).to_be_visible()
+        self.assertEqual(page.locator("th span.truncate").evaluate_all(CUT), [])
 
     def test_what_is_looked_at_most_is_in_sight_without_scrolling_sideways(self):
         for path, table in (("/", "Models that serve"), ("/", "Recent runs"), (f"/models/{browser.World.model['modelId']}", "Versions")):

@@ -5,6 +5,7 @@
  */
 import { Store } from '../app/store';
 import { connection } from './connection';
+import { takeEarly } from './early';
 import type { paths } from './schema';
 import type { Replies } from './types';
 
@@ -106,7 +107,7 @@ export async function send(url: string, init: RequestInit = {}): Promise<Respons
   if (key) headers.set('X-Api-Key', key);
   let reply: Response;
   try {
-    reply = await fetch(url, { ...init, headers });
+    reply = await ((init.method === 'GET' && takeEarly(url)) || fetch(url, { ...init, headers }));
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     connection.lost();

@@ -10,6 +10,7 @@ export interface Connection {
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 5000;
+const FIRST_MS = 1000;
 // A page that nobody touches notices a restart within this.
 const HEARTBEAT_MS = 10000;
 
@@ -53,7 +54,7 @@ async function probe() {
 }
 
 export const connection = {
-  start: () => void probe(),
+  start: () => schedule(FIRST_MS), // what is shown first has the server for itself
   retryNow() {
     wait = RETRY_FIRST_MS;
     schedule(0);

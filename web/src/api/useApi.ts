@@ -31,7 +31,7 @@ class Entry {
   private controller: AbortController | undefined;
   constructor(
     readonly url: string,
-    private readonly ask: (signal: AbortSignal) => Promise<unknown>,
+    private readonly also?: number,
   ) {}
 
   readonly watch = (listener: () => void) => {
@@ -57,7 +57,7 @@ class Entry {
     const controller = new AbortController();
     this.controller = controller;
     try {
-      this.put({ data: await this.ask(controller.signal), error: undefined, at: Date.now() });
+      this.put({ data: await call('GET', this.url, { signal: controller.signal, also: this.also }), error: undefined, at: Date.now() });
     } catch (error) {
       if (controller.signal.aborted) return;
       const told = error instanceof ApiError ? error : new ApiError(0, 'unreadable', String(error), '', 'Unreadable answer');
@@ -75,12 +75,12 @@ class Entry {
 
 const entries = new Map<string, Entry>();
 
-function entryOf(url: string, ask: (signal: AbortSignal) => Promise<unknown>): Entry {
+function entryOf(url: string, also?: number): Entry {
   let entry = entries.get(url);
   if (entry) {
     entries.delete(url); // to the end: the oldest unused ones go first
   } else {
-    entry = new Entry(url, ask);
+    entry = new Entry(url, also);
     if (entries.size >= KEPT_MAX)
       for (const [key, old] of entries)
         if (!old.isUsed) {
@@ -91,6 +91,9 @@ function entryOf(url: string, ask: (signal: AbortSignal) => Promise<unknown>): E
   entries.set(url, entry);
   return entry;
 }
+
+/** Asks before a component does: who wants it soon finds the answer, or that it is under way. */
+export const prime = (url: string, also?: number) => entryOf(url, also).fetch();
 
 /** Asks everything whose address begins so again: after a change that we made. */
 export function invalidate(prefix: string) {
@@ -115,7 +118,7 @@ export function useApi<P extends PathOf<'GET'>>(
   { poll = 0, also }: { poll?: number; also?: number } = {}, // also: a status that is an answer, too
 ): Asked<Answer<'GET', P>> {
   const url = path === null ? null : urlOf(path, options.path, options.query);
-  const entry = useMemo(() => (url === null ? null : entryOf(url, (signal) => call('GET', url, { signal, also }))), [url, also]);
+  const entry = useMemo(() => (url === null ? null : entryOf(url, also)), [url, also]);
   const state = useSyncExternalStore(entry ? entry.watch : none, () => entry?.state ?? EMPTY);
 
   useEffect(() => {

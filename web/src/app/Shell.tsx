@@ -177,10 +177,10 @@ function Lazy({ load }: { load: Loader }) {
   return Component ? <Component /> : <Loading />;
 }
 
-/** The page that the browser was sent to is fetched while the frame is still being drawn. */
-export function fetchFirst(path: string) {
+/** The page that the browser was sent to is fetched before the frame is drawn. */
+export async function fetchFirst(path: string): Promise<void> {
   const first = pages.find((p) => p.path === path);
-  if (first) fetched(first.load).catch(() => {}); // Lazy tells it
+  if (first) await fetched(first.load).catch(() => {}); // Lazy tells it
 }
 
 const routes = pages.flatMap((p) => [{ path: p.path, load: p.load }, ...(p.views ?? [])]);

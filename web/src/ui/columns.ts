@@ -27,25 +27,19 @@ const HEAD_EXTRA_PX = 24 + 18;
 const MARK_PX = 14;
 
 const headWidths = new Map<string, number>();
-let pen: CanvasRenderingContext2D | null | undefined;
 
-/** How wide a heading is, so that it is whole in any language. */
-function headWidth(title: string): number {
-  let width = headWidths.get(title);
-  if (width === undefined) {
-    if (pen === undefined) {
-      const { fontSize, fontFamily } = getComputedStyle(document.body);
-      pen = document.createElement('canvas').getContext('2d');
-      if (pen) pen.font = `600 ${fontSize} ${fontFamily}`;
-    }
-    width = Math.ceil(pen?.measureText(title).width ?? 0) + HEAD_EXTRA_PX;
-    headWidths.set(title, width);
-  }
-  return width;
+/** Learns how wide headings are from those that are drawn, so that they are whole in any language. True when one was new. Not from a
+ * canvas: the first one that a page makes costs it tens of milliseconds. */
+export function learnHeads(table: HTMLElement, shown: { title: string }[]): boolean {
+  if (shown.every((c) => headWidths.has(c.title))) return false;
+  const known = headWidths.size;
+  for (const head of table.querySelectorAll<HTMLElement>('[data-head]'))
+    if (head.scrollWidth > 0) headWidths.set(head.dataset.head!, head.scrollWidth + 1); // which is rounded
+  return headWidths.size > known;
 }
 
 export function widthOf<Row>(c: Column<Row>, free: number): number {
-  return Math.max(c.width ?? free, headWidth(c.title) + (c.mark ? MARK_PX : 0));
+  return Math.max(c.width ?? free, (headWidths.get(c.title) ?? 0) + HEAD_EXTRA_PX + (c.mark ? MARK_PX : 0));
 }
 
 const sumOf = <Row,>(columns: Column<Row>[], free: number) => columns.reduce((sum, c) => sum + widthOf(c, free), 0);

@@ -12,8 +12,9 @@ import { hasPage } from '../app/pages';
 import { useParam } from '../app/params';
 import { useLang, useWords } from '../i18n';
 import { words } from '../i18n/words';
+import { inGroups } from '../i18n/writing';
 import { Button } from './buttons';
-import { useColumns, widthOf, type CellValue, type Column, type ShownColumns } from './columns';
+import { learnHeads, useColumns, widthOf, type CellValue, type Column, type ShownColumns } from './columns';
 import { control } from './fields';
 import { Icon } from './icons';
 import { download, toCsv } from './csv';
@@ -135,7 +136,12 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
-    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight, room: element.clientWidth, bar: element.offsetWidth - element.clientWidth });
+    const measure = () => {
+      const { scrollTop: top, clientHeight: height, clientWidth: room, offsetWidth } = element;
+      const bar = offsetWidth - room;
+      // Often nothing has changed: whoever is observed is told so at once.
+      setView((was) => (was.top === top && was.height === height && was.room === room && was.bar === bar ? was : { top, height, room, bar }));
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);
@@ -145,6 +151,10 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
       element.removeEventListener('scroll', measure);
     };
   }, [rows.length === 0]);
+  const [, redraw] = useState(0);
+  useLayoutEffect(() => {
+    if (scroller.current && learnHeads(scroller.current, shown)) redraw((n) => n + 1);
+  });
 
   const isNearEnd = remote?.more && last + END_ROWS >= rows.length;
   const onEnd = remote?.onEnd;
@@ -236,10 +246,10 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           )}
           <span className="text-muted" role="status">
             {remote?.more
-              ? t('rowsMore', { n: rows.length.toLocaleString(lang) })
+              ? t('rowsMore', { n: inGroups(rows.length, lang) })
               : arranged.length === rows.length
-              ? t(rows.length === 1 ? 'row' : 'rows', { n: rows.length.toLocaleString(lang) })
-              : t('rowsOf', { n: arranged.length.toLocaleString(lang), all: rows.length.toLocaleString(lang) })}
+              ? t(rows.length === 1 ? 'row' : 'rows', { n: inGroups(rows.length, lang) })
+              : t('rowsOf', { n: inGroups(arranged.length, lang), all: inGroups(rows.length, lang) })}
             {selected?.size ? ` · ${t('selected', { n: selected.size })}` : ''}
           </span>
           <span className="grow" />
@@ -272,7 +282,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                     <th key={c.id} role={stack ? 'columnheader' : undefined} scope="col" aria-sort={order} className={`sticky top-0 z-10 bg-surface border-b border-line p-0 font-semibold ${c.align === 'right' ? 'text-right' : 'text-left'}`}>
                       <button type="button" title={c.title} disabled={remote && !remote.sortable(c.id)} onClick={() => nextSort(c.id)} className={`flex w-full items-center gap-1 px-3 h-9 text-muted enabled:hover:text-text ${c.align === 'right' ? 'justify-end' : ''} ${mayFold && i === shown.length - 1 ? 'pr-9!' : ''}`}>
                         {c.mark}
-                        <span className="truncate">{c.title}</span>
+                        <span data-head={c.title} className="truncate">{c.title}</span>
                         {order && <Icon name={order === 'ascending' ? 'up' : 'down'} size={12} />}
                       </button>
                     </th>

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'react';
 import { Store, useStore } from '../app/store';
 import { localeOf, useLang, useWords, type Lang } from '../i18n';
 import { words } from '../i18n/words';
+import { inGroups, inPercent, inWords, withPoint } from '../i18n/writing';
 
 /* ---------------------------------------------------------------- time */
 
@@ -14,7 +15,7 @@ let ticking: ReturnType<typeof setInterval> | undefined;
 export function useNow(): number {
   useEffect(() => {
     if (watchers++ === 0) ticking = setInterval(() => clock.set(Date.now()), 10000);
-    clock.set(Date.now());
+    if (Date.now() - clock.get() > 1000) clock.set(Date.now()); // not for each of many that come at once
     return () => {
       if (--watchers === 0) clearInterval(ticking);
     };
@@ -22,20 +23,7 @@ export function useNow(): number {
   return useStore(clock);
 }
 
-const SPANS: [Intl.RelativeTimeFormatUnit, number][] = [
-  ['year', 31536000],
-  ['month', 2592000],
-  ['day', 86400],
-  ['hour', 3600],
-  ['minute', 60],
-];
-
-export function formatAgo(ms: number, now: number, lang: Lang): string {
-  const seconds = Math.round((ms - now) / 1000);
-  const format = new Intl.RelativeTimeFormat(lang, { numeric: 'auto', style: 'short' });
-  for (const [unit, length] of SPANS) if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
-  return Math.abs(seconds) < 10 ? format.format(0, 'second') : format.format(seconds, 'second');
-}
+export const formatAgo = (ms: number, now: number, lang: Lang) => inWords(Math.round((ms - now) / 1000), lang);
 
 export function formatTime(ms: number, lang: Lang, isToday: boolean): string {
   const style: Intl.DateTimeFormatOptions = isToday ? { timeStyle: 'medium' } : { dateStyle: 'medium', timeStyle: 'short' };
@@ -60,15 +48,12 @@ export function Time({ at, ago = false }: { at: TimeValue; ago?: boolean }) {
   );
 }
 
-/** A number of few digits with a unit, written as the language does: 20.5, 20,5. */
-const inWriting = (text: string, lang: Lang) => (lang === 'de' ? text.replace('.', ',') : text);
-
 /** 75.2 -> "1:15", 0.0042 -> "4.2 ms", 90061 -> "25:01:01" */
 export function formatDuration(seconds: number | null | undefined, lang: Lang): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
   if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
-  if (seconds < 1) return `${inWriting(String(Number((seconds * 1000).toPrecision(2))), lang)} ms`;
-  if (seconds < 60) return `${inWriting(seconds.toFixed(seconds < 10 ? 1 : 0), lang)} s`;
+  if (seconds < 1) return `${withPoint(String(Number((seconds * 1000).toPrecision(2))), lang)} ms`;
+  if (seconds < 60) return `${withPoint(seconds.toFixed(seconds < 10 ? 1 : 0), lang)} s`;
   const whole = Math.round(seconds);
   const two = (n: number) => String(n).padStart(2, '0');
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -96,13 +81,13 @@ export function formatBytes(bytes: number | null | undefined, lang: Lang): strin
     value /= 1024;
     unit++;
   }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : inWriting(value.toPrecision(3), lang)} ${units[unit]}`;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : withPoint(value.toPrecision(3), lang)} ${units[unit]}`;
 }
 
 export function Bytes({ value }: { value: number | null | undefined }) {
   const { lang } = useLang();
   return (
-    <span className="whitespace-nowrap" title={value === null || value === undefined ? undefined : lang === 'de' ? `${value.toLocaleString(lang)} Byte` : `${value.toLocaleString(lang)} bytes`}>
+    <span className="whitespace-nowrap" title={value === null || value === undefined ? undefined : `${inGroups(Math.round(value), lang)} ${lang === 'de' ? 'Byte' : 'bytes'}`}>
       {formatBytes(value, lang)}
     </span>
   );
@@ -110,7 +95,7 @@ export function Bytes({ value }: { value: number | null | undefined }) {
 
 export function formatNumber(value: number | null | undefined, lang: Lang, digits = 4): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
-  if (Number.isInteger(value)) return new Intl.NumberFormat(lang).format(value);
+  if (Number.isInteger(value)) return inGroups(value, lang);
   if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(digits - 1);
   return new Intl.NumberFormat(lang, { maximumSignificantDigits: Math.max(digits, Math.ceil(Math.log10(Math.abs(value) + 1))) }).format(value);
 }
@@ -121,9 +106,11 @@ export function Num({ value, digits, percent = false }: { value: number | null |
   const isThere = value !== null && value !== undefined && Number.isFinite(value);
   const text = !isThere
     ? '–'
-    : percent
-      ? new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: digits ?? 1 }).format(value)
-      : formatNumber(value, lang, digits);
+    : !percent
+      ? formatNumber(value, lang, digits)
+      : digits === undefined
+        ? inPercent(value, 1, lang)
+        : new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: digits }).format(value);
   return (
     <span className="whitespace-nowrap" title={isThere && !Number.isInteger(value) ? String(value) : undefined}>
       {text}
@@ -191,7 +178,7 @@ export function Progress({ done, total, etaSec, label, compact = false }: { done
       </div>
       {!compact && (
         <div className="flex justify-between gap-3 text-muted text-[0.86rem] mt-1">
-          <span>{share === null ? '' : new Intl.NumberFormat(lang, { style: 'percent' }).format(share)}</span>
+          <span>{share === null ? '' : inPercent(share, 0, lang)}</span>
           <span>{etaSec !== null && etaSec !== undefined ? t('eta', { time: formatDuration(etaSec, lang) }) : ''}</span>
         </div>
       )}

@@ -8,6 +8,7 @@
 import { useCallback, useEffect, type ReactNode } from 'react';
 import { Store, useStore } from '../../app/store';
 import { useLang, useText } from '..';
+import { inGroups } from '../writing';
 import { kindInWords } from './kinds';
 import type { Template } from './sentences.de';
 
@@ -61,7 +62,7 @@ function patternOf([english, german]: Template): Pattern {
 
 /** 12345 -> 12.345, +0.020 -> +0,020; what is no plain number stays. */
 function inGerman(value: string): string {
-  if (/^\d+$/.test(value)) return Number(value).toLocaleString('de');
+  if (/^\d+$/.test(value)) return inGroups(Number(value), 'de');
   return value.replace('.', ',');
 }
 
