@@ -45,7 +45,11 @@ static void observe(void *arg, const struct job_info *info, const char *event)
     pthread_mutex_lock(&f->lock);
     size_t len = strlen(f->events);
     snprintf(f->events + len, sizeof(f->events) - len, "%s%s", len ? " " : "", event);
+    f->is_observer_inside = true;
     pthread_cond_broadcast(&f->moved);
+    while (f->is_observer_held)
+        pthread_cond_wait(&f->moved, &f->lock);
+    f->is_observer_inside = false;
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -254,6 +258,22 @@ void fixture_gate(struct fixture *f, bool is_open)
     pthread_mutex_lock(&f->lock);
     f->gate_is_open = is_open;
     pthread_cond_broadcast(&f->moved);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fixture_observer_hold(struct fixture *f, bool is_held)
+{
+    pthread_mutex_lock(&f->lock);
+    f->is_observer_held = is_held;
+    pthread_cond_broadcast(&f->moved);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fixture_observer_wait(struct fixture *f)
+{
+    pthread_mutex_lock(&f->lock);
+    while (!f->is_observer_inside)
+        pthread_cond_wait(&f->moved, &f->lock);
     pthread_mutex_unlock(&f->lock);
 }
 
