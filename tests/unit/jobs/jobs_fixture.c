@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "jobs_fixture.h"
 #include "../test_db.h"
+#include "../test_folder.h"
 
 const struct job_kind fixture_kinds[] = {
     { .name = "t.note", .help = "Notes its name.", .component = "test" },
@@ -219,8 +220,7 @@ void fixture_init(struct fixture *f)
     pthread_mutex_init(&f->lock, NULL);
     thread_cond_init(&f->moved);
     arena_init(&f->mem, 64 * 1024 * 1024);
-    snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-jobs-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    assert_true(test_folder_make(f->folder, sizeof(f->folder), "jobs"));
     test_db_url(f->folder, "test.db", f->url, sizeof(f->url));
     char log_folder[FS_PATH_BYTES];
     must(fs_join(log_folder, f->folder, "logs"));
