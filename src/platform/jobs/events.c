@@ -280,9 +280,22 @@ void jobs_changed(struct jobs *j)
         pthread_mutex_unlock(&j->lock);
         tell_all(j);
         pthread_mutex_lock(&j->lock);
+        j->rounds_told++;
+        pthread_cond_broadcast(&j->changed);
     }
     if (is_mine)
         j->is_telling = false;
+    pthread_mutex_unlock(&j->lock);
+}
+
+void jobs_tell_now(struct jobs *j)
+{
+    jobs_changed(j);
+    pthread_mutex_lock(&j->lock);
+    /* Another thread's round may have read before our note; then one more follows. */
+    uint64_t last = j->rounds_told + (j->must_tell ? 2 : 1);
+    while (j->is_telling && j->rounds_told < last)
+        pthread_cond_wait(&j->changed, &j->lock);
     pthread_mutex_unlock(&j->lock);
 }
 

@@ -179,7 +179,8 @@ MUST_USE err job_wait(struct jobs *j, str id, int64_t timeout_ms, arena *keep,
                       struct job_info *ret_info);
 /* Runs `id`, and what it needs, in the calling thread until it is finished or paused: for the
  * command line. Jobs that others queued stay queued. While it waits, `tick` (may be NULL) is called
- * about five times a second from another thread, with no lock held: it may call job_stop. */
+ * about five times a second from another thread, with no lock held: it may call job_stop. What
+ * happened to the job is told (log, metrics, observer) when this returns. */
 MUST_USE err jobs_run_until(struct jobs *j, str id,
                             void (*tick)(void *arg, const struct job_info *info), void *tick_arg,
                             arena *keep, struct job_info *ret_info);

@@ -204,6 +204,7 @@ struct jobs {
     size_t idle_count;          /* worker threads that sleep */
     bool is_taking;             /* one thread takes jobs for all that sleep: they sleep on */
     bool is_telling, must_tell; /* one thread at a time reads job_events and tells the observer */
+    uint64_t rounds_told;       /* how many times one did */
 
     /* Owned by the thread that set is_telling: */
     int64_t events_told;    /* the greatest event_no told */
@@ -258,6 +259,9 @@ MUST_USE err job_event_add(struct jobs *j, struct store_tx *tx, const struct job
 void jobs_count_claim(struct jobs *j);
 /* After a commit: tells log, metrics and observer what is new, and wakes those who wait for it. */
 void jobs_changed(struct jobs *j);
+/* Returns when all that was committed before is told, also where another thread is at it. Not from
+ * the observer. */
+void jobs_tell_now(struct jobs *j);
 MUST_USE err jobs_events_start(struct jobs *j); /* gauges and position, from the store */
 void jobs_warn(struct jobs *j, const char *event, const char *id, const err *e);
 

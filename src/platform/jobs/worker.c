@@ -349,5 +349,6 @@ err jobs_run_until(struct jobs *j, str id, void (*tick)(void *arg, const struct 
     err e = run_until_loop(j, id);
     if (tick)
         ticker_clear(j);
+    jobs_tell_now(j);
     return e.code ? e : job_get(j, id, keep, ret_info);
 }

@@ -20,6 +20,7 @@
 #include "apps/rps/train.h"
 #include "base/clock.h"
 #include "test_db.h"
+#include "test_folder.h"
 
 enum { SHOWN_MAX = 4096, MODEL_BYTES_MAX = 1 << 20, LONG_GAMES = 70, PERSON_GAMES = 9 };
 
@@ -147,8 +148,7 @@ static void restart(void)
 
 static int set_up(void **state)
 {
-    snprintf(world.home, sizeof world.home, "/tmp/skerry-players-XXXXXX");
-    if (!mkdtemp(world.home))
+    if (!test_folder_make(world.home, sizeof world.home, "players"))
         return -1;
     setenv("RPS_PLAYER_STATES", "3", 1); /* of two models: somebody is always forgotten */
     world.shown = calloc(SHOWN_MAX, sizeof *world.shown);

@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "platform/auth/auth_internal.h"
 #include "../test_db.h"
+#include "../test_folder.h"
 
 /* ------------------------------------------------------------------ a request */
 
@@ -77,8 +78,7 @@ static int setup(void **state)
     if (!f)
         return -1;
     arena_init(&f->mem, 16 * 1024 * 1024);
-    snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-auth-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    assert_true(test_folder_make(f->folder, sizeof(f->folder), "auth"));
     test_db_url(f->folder, "test.db", f->url, sizeof(f->url));
     must(store_open(&(struct store_options){ .url = f->url }, &f->store));
     must(metrics_open(&f->metrics));

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "jobs_fixture.h"
 #include "../test_db.h"
+#include "../test_folder.h"
 
 const struct job_kind fixture_kinds[] = {
     { .name = "t.note", .help = "Notes its name.", .component = "test" },
@@ -46,7 +47,11 @@ static void observe(void *arg, const struct job_info *info, const char *event)
     pthread_mutex_lock(&f->lock);
     size_t len = strlen(f->events);
     snprintf(f->events + len, sizeof(f->events) - len, "%s%s", len ? " " : "", event);
+    f->is_observer_inside = true;
     pthread_cond_broadcast(&f->moved);
+    while (f->is_observer_held)
+        pthread_cond_wait(&f->moved, &f->lock);
+    f->is_observer_inside = false;
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -216,8 +221,7 @@ void fixture_init(struct fixture *f)
     pthread_mutex_init(&f->lock, NULL);
     thread_cond_init(&f->moved);
     arena_init(&f->mem, 64 * 1024 * 1024);
-    snprintf(f->folder, sizeof(f->folder), "/tmp/skerry-jobs-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    assert_true(test_folder_make(f->folder, sizeof(f->folder), "jobs"));
     test_db_url(f->folder, "test.db", f->url, sizeof(f->url));
     char log_folder[FS_PATH_BYTES];
     must(fs_join(log_folder, f->folder, "logs"));
@@ -287,6 +291,22 @@ void fixture_gate(struct fixture *f, bool is_open)
     pthread_mutex_lock(&f->lock);
     f->gate_is_open = is_open;
     pthread_cond_broadcast(&f->moved);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fixture_observer_hold(struct fixture *f, bool is_held)
+{
+    pthread_mutex_lock(&f->lock);
+    f->is_observer_held = is_held;
+    pthread_cond_broadcast(&f->moved);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fixture_observer_wait(struct fixture *f)
+{
+    pthread_mutex_lock(&f->lock);
+    while (!f->is_observer_inside)
+        pthread_cond_wait(&f->moved, &f->lock);
     pthread_mutex_unlock(&f->lock);
 }
 

@@ -26,6 +26,7 @@ struct fixture {
     char events[TRAIL_MAX * 4]; /* "job.queued job.started ..." as the observer heard them */
     bool gate_is_open;          /* t.gate waits for it */
     int inside, inside_max;
+    bool is_observer_held, is_observer_inside;
 };
 
 /* Kinds: payload {"name":"a","code":"io","until":2,...}
@@ -53,6 +54,9 @@ struct jobs *fixture_jobs(struct fixture *f, const char *worker, int64_t lease_m
 /* Closes and opens store and jobs. */
 void fixture_reopen(struct fixture *f, const char *worker, bool sole_worker);
 void fixture_gate(struct fixture *f, bool is_open);
+/* While held, whoever tells the observer of something waits in it. */
+void fixture_observer_hold(struct fixture *f, bool is_held);
+void fixture_observer_wait(struct fixture *f); /* until somebody does */
 
 /* Adds a job, or fails the test. */
 struct added {

@@ -2,6 +2,7 @@
 /* Backups in S3 (the fake of the blobs' tests), made of a store of two tables and a folder of
  * blobs. That of folders is tested with the whole program: tests/http/test_backup.py. */
 #include "../store/place.h"
+#include "../test_folder.h"
 
 #include "../blobs/fake_s3.h"
 #include "platform/blobs/blobs.h"
@@ -63,8 +64,7 @@ static err fill(struct store_tx *tx, void *arg)
 
 static void house_make(struct house *h, const char *name)
 {
-    snprintf(h->store.folder, sizeof h->store.folder, "/tmp/skerry-%s-XXXXXX", name);
-    assert_non_null(mkdtemp(h->store.folder));
+    assert_true(test_folder_make(h->store.folder, sizeof h->store.folder, name));
     snprintf(h->store.url, sizeof h->store.url, "sqlite:%s/a.db", h->store.folder);
     place_open(&h->store);
     snprintf(h->url, sizeof h->url, "file:%s", h->store.folder);

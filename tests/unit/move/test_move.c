@@ -2,6 +2,7 @@
 /* Tables made equal from any state, the same bytes from every engine, and who may be used. The
  * target is PostgreSQL where SKERRY_TEST_DB says so; the source is SQLite always. */
 #include "../store/place.h"
+#include "../test_folder.h"
 
 #include "platform/move/manifest.h"
 #include "platform/move/notes.h"
@@ -42,8 +43,7 @@ static int setup(void **state)
 {
     struct sides *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    snprintf(s->from.folder, sizeof s->from.folder, "/tmp/skerry-move-XXXXXX");
-    assert_non_null(mkdtemp(s->from.folder));
+    assert_true(test_folder_make(s->from.folder, sizeof s->from.folder, "move"));
     snprintf(s->to.folder, sizeof s->to.folder, "%s", s->from.folder);
     snprintf(s->from.url, sizeof s->from.url, "sqlite:%s/from.db", s->from.folder);
     test_db_url(s->to.folder, "to.db", s->to.url, sizeof s->to.url);

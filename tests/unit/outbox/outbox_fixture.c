@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../test_db.h"
+#include "../test_folder.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "outbox_fixture.h"
@@ -139,8 +140,7 @@ int fixture_set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     *state = f;
-    snprintf(f->folder, sizeof f->folder, "/tmp/skerry-outbox-XXXXXX");
-    if (!f || !mkdtemp(f->folder))
+    if (!f || !test_folder_make(f->folder, sizeof f->folder, "outbox"))
         return 1;
     arena_init(&f->keep, 64 << 20);
     pthread_mutex_init(&f->events.lock, NULL);

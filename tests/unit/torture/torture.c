@@ -2,6 +2,8 @@
 /* torture.c -- see torture.h. */
 #include "torture.h"
 
+#include "../test_folder.h"
+
 /* The first allocations are refused one by one. Later ones are mostly of loops that were met
  * before: the distance grows by a thirtieth of the way. */
 static long next_after(long nth)
@@ -58,8 +60,7 @@ int torture_setup(void **state)
 {
     struct torture_place *place = calloc(1, sizeof *place);
     assert_non_null(place);
-    snprintf(place->folder, sizeof place->folder, "/tmp/skerry-torture-XXXXXX");
-    assert_non_null(mkdtemp(place->folder));
+    assert_true(test_folder_make(place->folder, sizeof place->folder, "torture"));
     *state = place;
     return 0;
 }

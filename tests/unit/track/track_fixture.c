@@ -6,11 +6,12 @@
 
 #include "base/fs.h"
 #include "../test_db.h"
+#include "../test_folder.h"
 
 void fixture_folder(struct fixture *f)
 {
-    *f = (struct fixture){ .folder = "/tmp/skerry-track-XXXXXX" };
-    if (!mkdtemp(f->folder))
+    *f = (struct fixture){ 0 };
+    if (!test_folder_make(f->folder, sizeof f->folder, "track"))
         abort();
     test_db_url(f->folder, "skerry.db", f->db_url, sizeof f->db_url);
     arena_init(&f->mem, 64u * 1024u * 1024u);
