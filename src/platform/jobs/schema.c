@@ -7,20 +7,19 @@
  * of the table, unless no index has a column that changed; so `jobs` has no index there on
  * what a claim or a heartbeat changes. What is open stands in narrow tables, kept by triggers in
  * the transaction that changes the job; a claim keeps them itself (claim.c). ADR 020. */
+#define JOBS_COUNTED                                  \
+    "CREATE VIEW jobs_counted (kind, state, jobs) AS" \
+    "  SELECT kind, state, count(*) FROM jobs GROUP BY kind, state;"
+
 static const char open_jobs[] =
     "CREATE VIEW jobs_queue (job_no, kind, state, priority, next_try_ms, place) AS"
     "  SELECT job_no, kind, state, priority, next_try_ms, place FROM jobs"
     "  WHERE state IN ('waiting','queued');"
     "CREATE VIEW jobs_held (job_no, kind, lease_until_ms) AS"
-    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';"
-    "CREATE VIEW jobs_counted (kind, state, jobs) AS"
-    "  SELECT kind, state, count(*) FROM jobs GROUP BY kind, state;";
+    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';" JOBS_COUNTED;
 
 #define OPEN_STATES "('waiting','queued','running')"
 #define QUEUE_ROW "kind, state, priority, next_try_ms, place"
-#define NEW_ROW(row) \
-    row ".kind, " row ".state, " row ".priority, " row ".next_try_ms, " row ".place"
-#define ALL_OF(row) "(" NEW_ROW(row) ", " row ".lease_until_ms)"
 
 static const char open_jobs_postgresql[] =
     "DROP INDEX jobs_key;"
@@ -30,12 +29,9 @@ static const char open_jobs_postgresql[] =
     "DROP INDEX jobs_kind;"
     /* room on each page for what its rows become, which is longer */
     "ALTER TABLE jobs SET (fillfactor = 45);"
-    /* the state of those that are finished */
-    "ALTER TABLE jobs ADD COLUMN outcome @text GENERATED ALWAYS AS"
-    "  (CASE WHEN state IN ('succeeded','failed','stopped') THEN state END) STORED;"
     "CREATE UNIQUE INDEX jobs_key ON jobs (kind, job_key)"
     "  WHERE finished_ms IS NULL AND job_key IS NOT NULL;"
-    "CREATE INDEX jobs_kind ON jobs (kind, outcome);"
+    "CREATE INDEX jobs_kind ON jobs (kind);"
     "CREATE TABLE jobs_queue ("
     "  job_no      @int NOT NULL PRIMARY KEY,"
     "  kind        @text NOT NULL,"
@@ -58,16 +54,7 @@ static const char open_jobs_postgresql[] =
     "INSERT INTO jobs_queue (job_no, " QUEUE_ROW ") SELECT job_no, " QUEUE_ROW " FROM jobs"
     "  WHERE state IN ('waiting','queued');"
     "INSERT INTO jobs_held (job_no, kind, lease_until_ms)"
-    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';"
-    "CREATE VIEW jobs_counted (kind, state, jobs) AS"
-    "  SELECT kind, state, CAST(sum(n) AS @int) FROM ("
-    "    SELECT kind, COALESCE(outcome, 'paused') AS state, count(*) AS n FROM jobs"
-    "      GROUP BY kind, outcome"
-    "    UNION ALL SELECT kind, state, count(*) FROM jobs_queue GROUP BY kind, state"
-    "    UNION ALL SELECT kind, 'running', count(*) FROM jobs_held GROUP BY kind"
-    "    UNION ALL SELECT kind, 'paused', -count(*) FROM jobs_queue GROUP BY kind"
-    "    UNION ALL SELECT kind, 'paused', -count(*) FROM jobs_held GROUP BY kind) AS parts"
-    "  GROUP BY kind, state;"
+    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';" JOBS_COUNTED
     "CREATE FUNCTION jobs_derive() RETURNS trigger LANGUAGE plpgsql AS '"
     " BEGIN"
     "  IF TG_OP = ''UPDATE'' THEN"
@@ -77,8 +64,10 @@ static const char open_jobs_postgresql[] =
     "   END IF;"
     "  END IF;"
     "  IF TG_OP <> ''INSERT'' THEN"
-    "   IF OLD.state = ''running'' THEN DELETE FROM jobs_held WHERE job_no = OLD.job_no;"
-    "   ELSE DELETE FROM jobs_queue WHERE job_no = OLD.job_no;"
+    "   IF OLD.state = ''running'' THEN"
+    "    DELETE FROM jobs_held WHERE job_no = OLD.job_no;"
+    "   ELSIF OLD.state IN (''waiting'', ''queued'') THEN"
+    "    DELETE FROM jobs_queue WHERE job_no = OLD.job_no;"
     "   END IF;"
     "  END IF;"
     "  IF TG_OP <> ''DELETE'' THEN"
@@ -86,22 +75,21 @@ static const char open_jobs_postgresql[] =
     "    INSERT INTO jobs_held (job_no, kind, lease_until_ms)"
     "     VALUES (NEW.job_no, NEW.kind, NEW.lease_until_ms);"
     "   ELSIF NEW.state IN (''waiting'', ''queued'') THEN"
-    "    INSERT INTO jobs_queue (job_no, " QUEUE_ROW ") VALUES (NEW.job_no, " NEW_ROW(
-        "NEW") ");"
-               "   END IF;"
-               "  END IF;"
-               "  RETURN NULL;"
-               " END';"
-               "CREATE TRIGGER jobs_added AFTER INSERT ON jobs FOR EACH ROW"
-               "  WHEN (NEW.state IN " OPEN_STATES ") EXECUTE FUNCTION jobs_derive();"
-               "CREATE TRIGGER jobs_removed AFTER DELETE ON jobs FOR EACH ROW"
-               "  WHEN (OLD.state IN " OPEN_STATES ") EXECUTE FUNCTION jobs_derive();"
-               "CREATE TRIGGER jobs_changed AFTER UPDATE OF " QUEUE_ROW ", lease_until_ms ON jobs"
-               "  FOR EACH ROW WHEN ((OLD.state IN " OPEN_STATES " OR NEW.state IN " OPEN_STATES ")"
-               "  AND " ALL_OF("OLD") " IS DISTINCT FROM " ALL_OF(
-                   "NEW") "  AND (OLD.state <> 'queued' OR NEW.state <> 'running'"
-                          "    OR current_setting('skerry.claims', true) IS DISTINCT FROM 'on'))"
-                          "  EXECUTE FUNCTION jobs_derive();";
+    "    INSERT INTO jobs_queue (job_no, " QUEUE_ROW ")"
+    "     VALUES (NEW.job_no, NEW.kind, NEW.state, NEW.priority, NEW.next_try_ms, NEW.place);"
+    "   END IF;"
+    "  END IF;"
+    "  RETURN NULL;"
+    " END';"
+    "CREATE TRIGGER jobs_added AFTER INSERT ON jobs FOR EACH ROW"
+    "  WHEN (NEW.state IN " OPEN_STATES ") EXECUTE FUNCTION jobs_derive();"
+    "CREATE TRIGGER jobs_removed AFTER DELETE ON jobs FOR EACH ROW"
+    "  WHEN (OLD.state IN " OPEN_STATES ") EXECUTE FUNCTION jobs_derive();"
+    /* Short, as it is read anew by each statement that changes a job. */
+    "CREATE TRIGGER jobs_changed AFTER UPDATE OF " QUEUE_ROW ", lease_until_ms ON jobs"
+    "  FOR EACH ROW WHEN (OLD.state <> 'queued' OR NEW.state <> 'running'"
+    "  OR current_setting('skerry.claims', true) IS NULL)"
+    "  EXECUTE FUNCTION jobs_derive();";
 
 const struct store_migration jobs_migrations[] = {
     { 1,

@@ -12,7 +12,7 @@ static const char columns_sql[] =
     " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
     " LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'"
     " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"
-    " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+    " AND a.attnum > 0 AND NOT a.attisdropped"
     " AND COALESCE(obj_description(c.oid, 'pg_class'), '') NOT LIKE 'derived:%'"
     " ORDER BY c.relname COLLATE \"C\", a.attnum";
 static const char parents_sql[] =

@@ -639,9 +639,7 @@ static void test_migration_mistakes(void **state)
 static const struct store_migration steps_own[] = {
     { 1, "CREATE TABLE which (engine @int) @strict; INSERT INTO which VALUES (1);",
       "CREATE TABLE which (engine @int); INSERT INTO which VALUES (2);"
-      "CREATE TABLE kept (x @int, y @int GENERATED ALWAYS AS (x + 1) STORED);"
-      "COMMENT ON TABLE kept IS 'derived: by a trigger';"
-      "ALTER TABLE which ADD COLUMN twice @int GENERATED ALWAYS AS (engine * 2) STORED" },
+      "CREATE TABLE kept (x @int); COMMENT ON TABLE kept IS 'derived: by a trigger'" },
     { 0 },
 };
 
@@ -675,7 +673,7 @@ static void test_step_of_an_engine(void **state)
     for (size_t i = 0; i < t.count; i++) {
         assert_false(str_eq(t.tables[i].name, STR("kept")));
         if (str_eq(t.tables[i].name, STR("which")))
-            assert_int_equal(t.tables[i].column_count, ++seen);
+            seen++;
     }
     assert_int_equal(seen, 1);
     arena_deinit(&t.keep);
