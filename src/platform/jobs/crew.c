@@ -108,6 +108,8 @@ static err take(struct jobs *j, struct turn *t, struct job **jobs, struct job_cl
         .now_ms = clock_wall_ms(),
     };
     err e = job_claim_several(j, &claim, jobs, t->places, ret_claimed);
+    if (ret_claimed->count) /* before anybody can see that they run */
+        jobs_count_claim(j);
     /* The keeper must know them before their places are certain, or their leases would not be
      * renewed. */
     for (size_t i = 0; i < ret_claimed->count; i++)
@@ -125,8 +127,6 @@ static void look(struct jobs *j, struct turn *t)
         jobs_note_trouble(j, &e);
         jobs_warn(j, "jobs.claim_failed", NULL, &e);
     }
-    if (claimed.count)
-        jobs_count_claim(j);
     hand_out(j, t, jobs, &claimed);
     if (claimed.count)
         job_run(j, jobs[0]);
