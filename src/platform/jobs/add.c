@@ -85,8 +85,7 @@ static err key_find(struct store_tx *tx, const struct job_spec *s, char id[UUID_
 {
     struct store_rows *rows;
     TRY(store_query(store_tx_read(tx),
-                    "SELECT id FROM jobs WHERE kind = ?1 AND job_key = ?2 AND finished_ms IS NULL "
-                    "AND state IN ('waiting', 'queued', 'running', 'paused')",
+                    "SELECT id FROM jobs WHERE kind = ?1 AND job_key = ?2 AND finished_ms IS NULL",
                     ARGS(sql_cstr(s->kind), sql_text(s->key)), &rows));
     bool found = store_next(rows);
     if (found)

@@ -141,8 +141,7 @@ static err counts_query(struct store_read *rd, void *arg)
     c->counts = (struct job_counts){ { 0 } };
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT state, CAST(sum(jobs) AS @int) FROM jobs_counted "
-                    "WHERE ?1 IS NULL OR kind = ?1 GROUP BY state",
+                    "SELECT state, count(*) FROM jobs WHERE ?1 IS NULL OR kind = ?1 GROUP BY state",
                     ARGS(sql_text_opt(c->kind)), &rows));
     while (store_next(rows)) {
         enum job_state state = JOB_WAITING;

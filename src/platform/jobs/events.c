@@ -316,8 +316,8 @@ static err start_read(struct store_read *rd, void *arg)
     }
     struct store_rows *rows;
     TRY(store_query(rd,
-                    "SELECT kind, state, jobs FROM jobs_counted "
-                    "WHERE state IN ('waiting', 'queued', 'running')",
+                    "SELECT kind, state, count(*) FROM jobs "
+                    "WHERE state IN ('waiting', 'queued', 'running') GROUP BY kind, state",
                     NO_ARGS, &rows));
     while (store_next(rows)) {
         enum job_state state = JOB_WAITING;

@@ -140,8 +140,7 @@ err job_needs_follow(struct jobs *j, struct store_tx *tx, str id, enum job_state
     "AND NOT EXISTS (SELECT 1 FROM job_needs n JOIN jobs d ON d.id = n.needs_id "                 \
     "                WHERE n.job_id = jobs.id AND d.state IN ('failed', 'stopped')) "             \
     "AND NOT EXISTS (SELECT 1 FROM jobs k WHERE k.kind = jobs.kind AND k.job_key = jobs.job_key " \
-    "                AND k.finished_ms IS NULL "                                                  \
-    "                AND k.state IN ('waiting', 'queued', 'running', 'paused'))"
+    "                AND k.finished_ms IS NULL)"
 
 err job_needs_revive(struct jobs *j, struct store_tx *tx, str id, int64_t now_ms)
 {

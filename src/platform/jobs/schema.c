@@ -2,35 +2,34 @@
 /* schema.c -- the tables of this room, and how a row becomes a struct job_info. */
 #include "platform/jobs/jobs_internal.h"
 
-/* What waits, what is held and how many there are of what, for who asks often. SQLite finds it by
- * indexes on the state. PostgreSQL writes a row anew when it changes, with an entry in each index
- * of the table, unless no index has a column that changed; so `jobs` has no index there on
- * what a claim or a heartbeat changes. What is open stands in narrow tables, kept by triggers in
- * the transaction that changes the job; a claim keeps them itself (claim.c). ADR 020. */
-#define JOBS_COUNTED                                  \
-    "CREATE VIEW jobs_counted (kind, state, jobs) AS" \
-    "  SELECT kind, state, count(*) FROM jobs GROUP BY kind, state;"
+/* One unfinished job of a kind with a key, by what no claim changes. */
+#define JOBS_KEY                                           \
+    "DROP INDEX jobs_key;"                                 \
+    "CREATE UNIQUE INDEX jobs_key ON jobs (kind, job_key)" \
+    "  WHERE finished_ms IS NULL AND job_key IS NOT NULL;"
 
-static const char open_jobs[] =
+/* What waits and what is held, for who asks often. SQLite finds it by indexes on the state.
+ * PostgreSQL writes a row anew when it changes, with an entry in each index of the table, unless no
+ * index has a column that changed; so `jobs` has no index there on what a claim or a heartbeat
+ * changes. What is open stands in narrow tables, kept by triggers in the transaction that changes
+ * the job; a claim keeps them itself (claim.c). ADR 020. */
+static const char open_jobs[] = JOBS_KEY
     "CREATE VIEW jobs_queue (job_no, kind, state, priority, next_try_ms, place) AS"
     "  SELECT job_no, kind, state, priority, next_try_ms, place FROM jobs"
     "  WHERE state IN ('waiting','queued');"
     "CREATE VIEW jobs_held (job_no, kind, lease_until_ms) AS"
-    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';" JOBS_COUNTED;
+    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';";
 
 #define OPEN_STATES "('waiting','queued','running')"
 #define QUEUE_ROW "kind, state, priority, next_try_ms, place"
 
-static const char open_jobs_postgresql[] =
-    "DROP INDEX jobs_key;"
+static const char open_jobs_postgresql[] = JOBS_KEY
     "DROP INDEX jobs_claim;"
     "DROP INDEX jobs_due;"
     "DROP INDEX jobs_leases;"
     "DROP INDEX jobs_kind;"
     /* room on each page for what its rows become, which is longer */
     "ALTER TABLE jobs SET (fillfactor = 45);"
-    "CREATE UNIQUE INDEX jobs_key ON jobs (kind, job_key)"
-    "  WHERE finished_ms IS NULL AND job_key IS NOT NULL;"
     "CREATE INDEX jobs_kind ON jobs (kind);"
     "CREATE TABLE jobs_queue ("
     "  job_no      @int NOT NULL PRIMARY KEY,"
@@ -54,7 +53,7 @@ static const char open_jobs_postgresql[] =
     "INSERT INTO jobs_queue (job_no, " QUEUE_ROW ") SELECT job_no, " QUEUE_ROW " FROM jobs"
     "  WHERE state IN ('waiting','queued');"
     "INSERT INTO jobs_held (job_no, kind, lease_until_ms)"
-    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';" JOBS_COUNTED
+    "  SELECT job_no, kind, lease_until_ms FROM jobs WHERE state = 'running';"
     "CREATE FUNCTION jobs_derive() RETURNS trigger LANGUAGE plpgsql AS '"
     " BEGIN"
     "  IF TG_OP = ''UPDATE'' THEN"

@@ -240,7 +240,7 @@ void fixture_reopen(struct fixture *f, const char *worker, bool sole_worker)
     f->jobs = fixture_jobs(f, worker, 0, sole_worker);
 }
 
-/* What is open by the states, and by what is kept of them: jobs_queue, jobs_held, jobs_counted. */
+/* What is open by the states, and by what is kept of them. */
 static void open_jobs_agree(struct fixture *f)
 {
     assert_int_equal(
@@ -260,15 +260,6 @@ static void open_jobs_agree(struct fixture *f)
     assert_int_equal(fixture_int(f, "SELECT (SELECT count(*) FROM jobs_held) - (SELECT count(*) "
                                     "FROM jobs WHERE state = 'running')"),
                      0);
-    assert_int_equal(
-        fixture_int(f, "SELECT count(*) FROM (SELECT kind, state, count(*) AS n FROM jobs GROUP BY "
-                       "kind, state) AS c WHERE n <> (SELECT COALESCE(CAST(sum(jobs) AS @int), 0) "
-                       "FROM jobs_counted k WHERE k.kind = c.kind AND k.state = c.state)"),
-        0);
-    assert_int_equal(
-        fixture_int(f, "SELECT CAST(COALESCE(sum(jobs), 0) AS @int) FROM jobs_counted") -
-            fixture_int(f, "SELECT count(*) FROM jobs"),
-        0);
 }
 
 void fixture_deinit(struct fixture *f)
