@@ -12,9 +12,7 @@ make interop; the server has its data already.
     web_load.py lighthouse URL PATH        {"performance", "accessibility"} of a page, as a desktop; from npm, by npx
     web_load.py table URL                  {"scroll_fps", "scroll_p95_ms", "answers_ms": [...], "filters_ms": [...], "rows"}
 
-Interactive: what is waited for shows values of the server, and no task of the main thread that takes more than 50 ms ends
-later, up to QUIET_MS after. Each round is a browser context of its own: nothing is cached. Times are the page's own, from
-when its navigation began; frames are those that the page is asked to draw (requestAnimationFrame).
+Interactive: first_load.py says what that is. Frames are those that the page is asked to draw (requestAnimationFrame).
 """
 import concurrent.futures
 import contextlib
@@ -35,12 +33,11 @@ import mlflow_search
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "interop")]
 import demo  # noqa: E402
+import first_load  # noqa: E402
 from browser import Chromium  # noqa: E402
 from world import peer  # noqa: E402
 
-QUIET_MS = 1000
 ROUNDS = 11
-WINDOW = {"width": 1280, "height": 800}
 PULLS = 24  # to and fro
 STEPS = 60  # of the mouse, in each
 CLIENTS = 4
@@ -54,17 +51,6 @@ READY = {
     "runs": ("/ui/runs", "() => !!document.querySelector('main tr[data-row] a')"),
     "mlflow": ("/#/experiments/0/runs", "() => /sweep-/.test(document.body?.textContent ?? '')"),
 }
-
-WATCH = """
-window.__long = 0; window.__ready = 0;
-new PerformanceObserver(list => { for (const e of list.getEntries()) window.__long = Math.max(window.__long, e.startTime + e.duration); })
-    .observe({ type: 'longtask', buffered: true });
-(() => {
-    const isReady = %s;
-    const look = () => { if (!window.__ready && isReady()) window.__ready = performance.now(); };
-    new MutationObserver(look).observe(document, { childList: true, subtree: true, characterData: true });
-})();
-"""
 
 FRAMES = """() => {
     window.__frames = [];
@@ -136,27 +122,9 @@ def lighthouse(url, path):
 
 
 def page_of(browser):
-    context = browser.new_context(viewport=WINDOW, locale="en-GB", color_scheme="dark")
+    context = browser.new_context(viewport=first_load.WINDOW, locale="en-GB", color_scheme="dark")
     context.set_default_timeout(180000)
     return context.new_page()
-
-
-def interactive(browser, kind, url, rounds):
-    path, ready = READY[kind]
-    times, processor = [], []
-    for _ in range(rounds + 1):
-        page = page_of(browser)
-        cdp = page.context.new_cdp_session(page)
-        cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
-        page.add_init_script(WATCH % ready)
-        page.goto(url + path)
-        page.wait_for_function("() => window.__ready > 0")
-        page.wait_for_timeout(QUIET_MS)
-        times.append(page.evaluate("() => Math.max(window.__ready, window.__long)"))
-        used = {m["name"]: m["value"] for m in cdp.send("Performance.getMetrics")["metrics"]}
-        processor.append(used["TaskDuration"] * 1000)
-        page.context.close()
-    return {"ms": times[1:], "cpu_ms": processor[1:]}  # the first starts the browser's own processes
 
 
 def frames(deltas):
@@ -234,7 +202,7 @@ def table(browser, url):
 def everything(browser, url, filled):
     """[name, value, unit] of each figure of the bench `web`."""
     for kind in ("overview", "runs"):
-        shown = interactive(browser, kind, url, ROUNDS)
+        shown = first_load.interactive(url + READY[kind][0], READY[kind][1], ROUNDS)
         yield f"web-{kind}", statistics.median(shown["ms"]), f"ms until interactive, nothing cached, median of {ROUNDS}"
         yield f"web-{kind}-worst", max(shown["ms"]), f"ms, the worst of {ROUNDS}"
         yield f"web-{kind}-cpu", statistics.median(shown["cpu_ms"]), "ms of the main thread's processor time, and a second of rest"
@@ -258,11 +226,11 @@ def main():
         return print(json.dumps(fill(url, int(rest[0]), int(rest[1]))))
     if kind == "lighthouse":
         return print(json.dumps(lighthouse(url, *rest)))
+    if kind in READY:
+        return print(json.dumps(first_load.interactive(url + READY[kind][0], READY[kind][1], int(rest[0]))))
     browser = Chromium.get()
     try:
-        if kind in READY:
-            got = interactive(browser, kind, url, int(rest[0]))
-        elif kind == "all":
+        if kind == "all":
             for figure in everything(browser, url, json.loads(rest[0])):
                 print(json.dumps(figure), flush=True)
             return None
