@@ -123,10 +123,10 @@ static void look(struct jobs *j, struct turn *t)
     struct job *jobs[JOBS_CLAIM_MAX] = { NULL };
     struct job_claimed claimed = { 0 };
     err e = jobs_is_draining(j) ? OK : take(j, t, jobs, &claimed);
-    if (e.code) {
-        jobs_note_trouble(j, &e);
-        jobs_warn(j, "jobs.claim_failed", NULL, &e);
-    }
+    if (e.code)
+        jobs_store_failed(j, "jobs.claim_failed", &e);
+    else if (claimed.count)
+        jobs_store_answered(j);
     hand_out(j, t, jobs, &claimed);
     if (claimed.count)
         job_run(j, jobs[0]);

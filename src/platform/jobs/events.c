@@ -256,7 +256,7 @@ static void tell_all(struct jobs *j)
         err e = store_read(j->options.store, told_query, &t);
         if (e.code) {
             /* The rows stay: the next change tells them too. */
-            jobs_warn(j, "jobs.telling_failed", NULL, &e);
+            jobs_store_failed(j, "jobs.telling_failed", &e);
             break;
         }
         for (size_t i = 0; i < t.count; i++) {

@@ -182,8 +182,9 @@ struct jobs {
     size_t kind_count;
 
     atomic_bool is_closing;
-    atomic_bool drains, is_told_to_drain; /* we want to; somebody else does */
-    _Atomic int64_t trouble_ns;           /* when the store last failed us; 0: never */
+    atomic_bool drains, is_told_to_drain;  /* we want to; somebody else does */
+    _Atomic int64_t trouble_ns;            /* when the store last failed us; 0: never */
+    _Atomic int64_t away_ns, away_told_ns; /* since when it fails, and told so; 0: it answers */
 
     pthread_mutex_t lock;
     pthread_cond_t work;    /* wake_count went up, or closing */
@@ -342,11 +343,23 @@ MUST_USE err worker_announce(struct jobs *j, const char *state);
 const char *worker_state(const struct jobs *j);
 int64_t worker_beat_interval_ms(const struct jobs *j);
 
-/* ------------------------------------------------------------------ the other files */
+/* ------------------------------------------------------------------ trouble.c */
 
 /* The store failed us just now, if `e` says so: silence of others is no sign of death for a while.
  */
 void jobs_note_trouble(struct jobs *j, const err *e);
+/* A call that hung for a third of a lease hung for the others, too. */
+void jobs_note_hang(struct jobs *j, int64_t start_ns);
+/* While the store was away nobody could renew a lease. Whoever reaches it first must not take the
+ * others for dead before they had time to come back. */
+bool jobs_is_after_trouble(const struct jobs *j);
+/* Something that is tried again each second failed: notes the trouble, and warns with `event` when
+ * an outage begins and once a minute while it lasts; always where the store is not to blame. */
+void jobs_store_failed(struct jobs *j, const char *event, const err *e);
+/* Such a thing worked: the end of an outage of some seconds is told. */
+void jobs_store_answered(struct jobs *j);
+
+/* ------------------------------------------------------------------ the other files */
 
 /* worker.c */
 struct job_places {

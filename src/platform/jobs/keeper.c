@@ -19,33 +19,6 @@ static int64_t beat_interval_ms(const struct jobs *j)
     return third < JOBS_HEARTBEAT_MS ? third : JOBS_HEARTBEAT_MS;
 }
 
-static int64_t trouble_ns(const struct jobs *j)
-{
-    return j->options.lease_ms * 1000000 / 3;
-}
-
-void jobs_note_trouble(struct jobs *j, const err *e)
-{
-    if (e->code == ERR_BUSY || e->code == ERR_IO || e->code == ERR_NO_SPACE ||
-        e->code == ERR_TIMEOUT)
-        atomic_store(&j->trouble_ns, clock_mono_ns());
-}
-
-/* A call that hung for a third of a lease hung for the others, too. */
-static void note_hang(struct jobs *j, int64_t start_ns)
-{
-    if (clock_mono_ns() - start_ns > trouble_ns(j))
-        atomic_store(&j->trouble_ns, clock_mono_ns());
-}
-
-/* While the store was away nobody could renew a lease. Whoever reaches it first must not take the
- * others for dead before they had time to come back. */
-static bool is_after_trouble(const struct jobs *j)
-{
-    int64_t at_ns = atomic_load(&j->trouble_ns);
-    return at_ns && clock_mono_ns() - at_ns < trouble_ns(j);
-}
-
 void jobs_note_due(struct jobs *j, int64_t at_ms)
 {
     pthread_mutex_lock(&j->lock);
@@ -145,12 +118,12 @@ static void heartbeat(struct jobs *j)
         return;
     int64_t start_ns = clock_mono_ns();
     err e = job_beat_all(j, beats, count, clock_wall_ms());
-    note_hang(j, start_ns);
+    jobs_note_hang(j, start_ns);
     if (e.code) {
-        jobs_note_trouble(j, &e);
-        jobs_warn(j, "jobs.heartbeat_failed", NULL, &e);
+        jobs_store_failed(j, "jobs.heartbeat_failed", &e);
         return;
     }
+    jobs_store_answered(j);
     for (size_t i = 0; i < count; i++)
         beat_apply(j, &beats[i]);
 }
@@ -169,7 +142,7 @@ static err look_at_store(struct jobs *j, int64_t now_ms, struct sight *ret_sight
     if (j->worker_count > 0)
         TRY(jobs_schedules_fire(j, now_ms, &schedule_ms));
     TRY(jobs_next_due(j, now_ms, &due));
-    if (due.has_expired && is_after_trouble(j)) {
+    if (due.has_expired && jobs_is_after_trouble(j)) {
         due.has_expired = false;
         due.next_ms = sooner(due.next_ms, now_ms + JOBS_POLL_MS);
     } else if (due.has_expired) {
@@ -194,11 +167,12 @@ static void look(struct jobs *j)
     struct sight sight = { .next_ms = INT64_MAX };
     int64_t start_ns = clock_mono_ns();
     err e = look_at_store(j, now_ms, &sight);
-    note_hang(j, start_ns);
+    jobs_note_hang(j, start_ns);
     if (e.code) {
-        jobs_note_trouble(j, &e);
-        jobs_warn(j, "jobs.look_failed", NULL, &e);
+        jobs_store_failed(j, "jobs.look_failed", &e);
         sight.next_ms = now_ms + JOBS_POLL_MS;
+    } else {
+        jobs_store_answered(j);
     }
     if (!j->options.sole_worker && sight.next_ms > now_ms + JOBS_POLL_MS)
         sight.next_ms = now_ms + JOBS_POLL_MS;
@@ -220,10 +194,8 @@ static void announce(struct jobs *j, int64_t *next_ns)
     if (!is_due)
         return;
     err e = worker_announce(j, worker_state(j));
-    if (e.code) {
-        jobs_note_trouble(j, &e);
-        jobs_warn(j, "jobs.announce_failed", NULL, &e);
-    }
+    if (e.code)
+        jobs_store_failed(j, "jobs.announce_failed", &e);
     /* Every second after a failure: the others wait for a sign of life. */
     *next_ns = clock_mono_ns() +
                (e.code ? JOBS_POLL_MS : worker_beat_interval_ms(j)) * INT64_C(1000000);
