@@ -61,10 +61,15 @@ class Tables(browser.PageTest):
         table.get_by_role("button", name="Filter, columns, CSV").press("Enter")
         rows = table.locator("tr[data-row]")
         expect(rows).to_have_count(8)
-        word = rows.first.get_by_role("cell").first.inner_text()
+        # Which runs are the newest depends on who ran before, and some have the same name.
+        texts = [text.lower() for text in rows.all_inner_texts()]
+        words = [row.get_by_role("cell").first.inner_text() for row in rows.all()]
+        having = {word: sum(word.lower() in text for text in texts) for word in words}
+        word = min(having, key=having.get)
+        self.assertLess(having[word], len(texts))
         table.get_by_role("searchbox").fill(word)
-        expect(rows).to_have_count(1)
-        expect(rows).to_contain_text(word)
+        expect(rows).to_have_count(having[word])
+        expect(rows.first).to_contain_text(word)
         self.check_axe(page)
         page.reload()
         expect(table.get_by_role("searchbox")).to_have_value(word)
