@@ -45,6 +45,8 @@ class Plugins(browser.OwnServerTest):
         self.check_axe(page)
         made = self.server.post("/v1/ingest", files={"file": (GAMES.name, GAMES.read_bytes())}).json()
         self.server.wait(f"/v1/jobs/{made['jobId']}", lambda j: j["status"] == "succeeded")
+        # The import began a pass: whoever asks for one while it runs gets that one, and it knows no plugin that came later.
+        self.server.wait("/v1/jobs?kind=chess.analyse&limit=1", lambda jobs: jobs["items"] and jobs["items"][0]["status"] == "succeeded")
         self.server.cli("plugin", "build", ROOT / "examples" / "plugins" / "checks.c")
         self.build("1")
         self.run_now(page)
