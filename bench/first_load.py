@@ -3,10 +3,10 @@
 watches a page (Playwright polls it, has its scripts run in it and every request reported) takes the same two processors while the page
 loads, and added a half to what a page takes on its own.
 
-    shown = first_load.interactive(url, path, ready, rounds)     {"ms": [...], "cpu_ms": [...]}
+    shown = first_load.interactive(url, ready, rounds)     {"ms": [...], "cpu_ms": [...]}
 
 `ready` is a function in JavaScript that says whether what is waited for shows values of the server. Interactive: it does, and no
-task of the main thread that takes more than 50 ms ends later, up to QUIET_S after. Each round is a browser context of its own,
+task of the main thread that takes more than 50 ms ends later, for QUIET_S at least. The page is first asked after ASK_S, then once in so long. Each round is a browser context of its own,
 which is left alone for REST_S before it is sent to the page, so that the browser has ended what it does for a new window: nothing
 is cached, not even a connection. Times are the page's own, from when its navigation began.
 """
@@ -20,6 +20,7 @@ import time
 from world import peer
 
 REST_S = 1
+ASK_S = 1
 QUIET_S = 1
 LOAD_S_MAX = 180
 WINDOW = {"width": 1280, "height": 800}
@@ -81,7 +82,7 @@ class Browser:
 
 
 def one(browser, url, ready):
-    """(ms until interactive, ms of the main thread's processor time until then and QUIET_S of rest)"""
+    """(ms until interactive, ms of the main thread's processor time until then and, as it is asked once in ASK_S, one to two seconds of rest)"""
     context = browser.call("Target.createBrowserContext")["browserContextId"]
     target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
     session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -96,8 +97,8 @@ def one(browser, url, ready):
     went = ask("Page.navigate", url=url)
     if went.get("errorText"):
         raise RuntimeError(f"Chromium does not get {url}: {went['errorText']}")
-    for _ in range(LOAD_S_MAX):
-        time.sleep(QUIET_S)
+    for _ in range(LOAD_S_MAX // ASK_S):
+        time.sleep(ASK_S)
         if times()[0]:
             break
     else:

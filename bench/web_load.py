@@ -127,6 +127,11 @@ def page_of(browser):
     return context.new_page()
 
 
+def interactive(kind, url, rounds):
+    path, ready = READY[kind]
+    return first_load.interactive(url + path, ready, rounds)
+
+
 def frames(deltas):
     deltas = sorted(deltas)
     return {"frames_per_s": 1000 * len(deltas) / sum(deltas), "p95_ms": deltas[len(deltas) * 95 // 100], "worst_ms": deltas[-1]}
@@ -202,10 +207,10 @@ def table(browser, url):
 def everything(browser, url, filled):
     """[name, value, unit] of each figure of the bench `web`."""
     for kind in ("overview", "runs"):
-        shown = first_load.interactive(url + READY[kind][0], READY[kind][1], ROUNDS)
+        shown = interactive(kind, url, ROUNDS)
         yield f"web-{kind}", statistics.median(shown["ms"]), f"ms until interactive, nothing cached, median of {ROUNDS}"
         yield f"web-{kind}-worst", max(shown["ms"]), f"ms, the worst of {ROUNDS}"
-        yield f"web-{kind}-cpu", statistics.median(shown["cpu_ms"]), "ms of the main thread's processor time, and a second of rest"
+        yield f"web-{kind}-cpu", statistics.median(shown["cpu_ms"]), "ms of the main thread's processor time, one to two seconds of rest included"
     pulled = pan(browser, url, filled["run"], filled["metric"])
     for figure, unit in (("frames_per_s", "frames/s"), ("p95_ms", "ms a frame, p95"), ("worst_ms", "ms, the longest frame")):
         yield f"web-pan-{figure.replace('_', '-')}", pulled[figure], f"{unit}, while a chart of {pulled['points']} points is pulled"
@@ -227,7 +232,7 @@ def main():
     if kind == "lighthouse":
         return print(json.dumps(lighthouse(url, *rest)))
     if kind in READY:
-        return print(json.dumps(first_load.interactive(url + READY[kind][0], READY[kind][1], int(rest[0]))))
+        return print(json.dumps(interactive(kind, url, int(rest[0]))))
     browser = Chromium.get()
     try:
         if kind == "all":

@@ -356,7 +356,8 @@ bool jobs_is_after_trouble(const struct jobs *j);
 /* Something that is tried again each second failed: notes the trouble, and warns with `event` when
  * an outage begins and once a minute while it lasts; always where the store is not to blame. */
 void jobs_store_failed(struct jobs *j, const char *event, const err *e);
-/* Such a thing worked: the end of an outage of some seconds is told. */
+/* Such a thing worked. When nothing has failed for some seconds the outage is over, and told if it
+ * was not shorter than those. */
 void jobs_store_answered(struct jobs *j);
 
 /* ------------------------------------------------------------------ the other files */

@@ -9,7 +9,7 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define AGAIN_NS (60 * SECOND_NS)
-#define WORTH_TELLING_NS (5 * SECOND_NS) /* a shorter one is over before anybody looks */
+#define SETTLED_NS (5 * SECOND_NS) /* a shorter outage is over before anybody looks */
 
 static int64_t patience_ns(const struct jobs *j)
 {
@@ -62,13 +62,14 @@ void jobs_store_failed(struct jobs *j, const char *event, const err *e)
 
 void jobs_store_answered(struct jobs *j)
 {
-    if (!atomic_load(&j->away_ns)) /* nearly always: nothing is written that others read */
+    int64_t began_ns = atomic_load(&j->away_ns), last_ns = atomic_load(&j->trouble_ns);
+    /* Where a disk is full one thing works while another fails. */
+    if (!began_ns || clock_mono_ns() - last_ns < SETTLED_NS ||
+        !atomic_compare_exchange_strong(&j->away_ns, &began_ns, 0))
         return;
-    int64_t began_ns = atomic_exchange(&j->away_ns, 0);
-    int64_t away_ns = began_ns ? clock_mono_ns() - began_ns : 0;
-    if (away_ns < WORTH_TELLING_NS || !j->options.log)
+    if (last_ns - began_ns < SETTLED_NS || !j->options.log)
         return;
     struct log_labels labels = { .component = STR("jobs") };
     log_event(j->options.log, LOG_INFO, &labels, "jobs.store_back", "the store answers again",
-              F_INT("away_s", away_ns / SECOND_NS));
+              F_INT("away_s", (last_ns - began_ns) / SECOND_NS));
 }

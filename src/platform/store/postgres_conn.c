@@ -50,7 +50,7 @@ static const char quiet_sql[] = "SELECT set_config(name, '0', false) FROM pg_set
  * of how many wait is a minute old. When it looked at a quiet moment it takes it that no job is
  * queued, and would read all there are before it looks for one: so it is left one way only, from
  * the queue's index to each job's (enable_material, hashjoin, mergejoin). As there is no choice, it
- * is planned once (plan_cache_mode): anew for each batch is a tenth of its time. A claim does
+ * is planned once (plan_cache_mode): anew for each batch is 7 % of its time. A claim does
  * itself, for all its rows at once, what a trigger would do for each: skerry.claims tells the
  * trigger so. */
 static const char claim_setup_sql[] =

@@ -38,17 +38,27 @@ static void an_outage_is_told_when_it_begins_once_a_minute_and_when_it_is_over(v
     assert_true(jobs_is_after_trouble(f->jobs));
 
     int64_t now_ns = clock_mono_ns();
-    atomic_store(&f->jobs->away_ns, now_ns - 61 * SECOND_NS);
+    atomic_store(&f->jobs->away_ns, now_ns - 71 * SECOND_NS);
     atomic_store(&f->jobs->away_told_ns, now_ns - 61 * SECOND_NS);
     fail_times(f, 50, away);
     assert_int_equal(lines_of(f, "jobs.claim_failed"), 2);
 
+    /* A full disk: what only reads works all the time. */
+    jobs_store_answered(f->jobs);
+    fail_times(f, 50, away);
+    assert_int_equal(lines_of(f, "jobs.store_back"), 0);
+    assert_int_equal(lines_of(f, "jobs.claim_failed"), 2);
+
+    atomic_store(&f->jobs->trouble_ns, now_ns - 10 * SECOND_NS);
     jobs_store_answered(f->jobs);
     jobs_store_answered(f->jobs);
     assert_int_equal(lines_of(f, "jobs.store_back"), 1);
 
     fail_times(f, 2, away); /* the next one is news */
     assert_int_equal(lines_of(f, "jobs.claim_failed"), 3);
+    now_ns = clock_mono_ns();
+    atomic_store(&f->jobs->away_ns, now_ns - 11 * SECOND_NS);
+    atomic_store(&f->jobs->trouble_ns, now_ns - 10 * SECOND_NS);
     jobs_store_answered(f->jobs); /* and too short to be told over */
     assert_int_equal(lines_of(f, "jobs.store_back"), 1);
 }
