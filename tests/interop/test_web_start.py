@@ -10,6 +10,7 @@ import browser
 import views
 from world import World
 
+JOB = re.compile(r"/v1/jobs/[0-9a-f-]+$")
 DEFAULTS = {"Name of the model": "chess-policy", "Epochs": "10", "Patience": "3", "Seed": "1"}
 
 
@@ -102,9 +103,21 @@ class Trainings(browser.PageTest):
         page.get_by_role("button", name="Start the training").click()
         expect(page.get_by_label("Configuration", exact=True)).to_have_accessible_description("field 'config' must be one of c01 to c12, not 'c99'")
         page.get_by_label("Configuration", exact=True).fill("")
+        # A run ends a moment before its job: here the moment lasts until the page has asked again.
+        goes_on = {"status": "running", "result": None}
+        page.route(JOB, lambda route: self.answer_with(route, goes_on))
         page.get_by_role("button", name="Start the training").click()
         page.wait_for_url(re.compile(r"/ui/runs/[0-9a-f]{32}$"))
+        expect(page.get_by_role("main").get_by_text("finished", exact=True).first).to_be_visible()
+        with page.expect_response(JOB):
+            pass
+        goes_on.clear()
         expect(page.get_by_role("status").filter(has_text=re.compile("^skipped: .* rounds were played"))).to_be_visible()
+
+    @staticmethod
+    def answer_with(route, changes):
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), **changes})
 
 
 class Judged(browser.PageTest):

@@ -92,9 +92,12 @@ function LiveJob({ id, name, onStep }: { id: string; name: string; onStep: () =>
   );
 }
 
-/** Why a run that ended well left nothing: its job says so. */
+/** Why a run that ended well left nothing: its job says so, which ends a moment after its run. */
 function Outcome({ id }: { id: string }) {
-  const job = useApi('/v1/jobs/{id}', { path: { id } });
+  const [isOver, setOver] = useState(false);
+  const job = useApi('/v1/jobs/{id}', { path: { id } }, { poll: isOver ? 0 : POLL_MS });
+  const state = job.data?.status;
+  useEffect(() => setOver(state !== undefined && jobOver(state)), [state]);
   const skipped = (job.data?.result as { skipped?: unknown } | null | undefined)?.skipped;
   return typeof skipped === 'string' ? <p role="status" className="lg:col-span-2 text-warn break-words">{skipped}</p> : null;
 }
