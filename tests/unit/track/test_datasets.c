@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+
 static struct dataset_info make(struct fixture *f, const char *name, const char *version)
 {
     struct dataset_info info;
@@ -14,6 +16,9 @@ static struct dataset_info make(struct fixture *f, const char *name, const char 
                                                      .filter = STR("{\"min\":1}"),
                                                      .note = STR("a note") },
                              &f->mem, &info));
+    /* Lists put the newest first, by the millisecond: the next one is newer. */
+    for (int64_t made_ms = clock_wall_ms(); clock_wall_ms() == made_ms;)
+        clock_sleep_ms(1);
     return info;
 }
 
