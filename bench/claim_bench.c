@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How many jobs a second can be taken off the queue, each by one worker only?
  *
- * usage: claim_bench URL LABEL [single|batched]      URL of an empty store; both, unless one is
- * named
+ * usage: claim_bench URL LABEL [single|batched [COUNT]]     URL of an empty store; both, unless one
+ * is named
  *
  * As workers call it: the job is marked running under a lease and the event is written. "single" is
  * job_claim, "batched" is job_claim_several for as many as can be taken at once. Four threads each.
- * Prints JSON lines.
+ * The keeper is awake, as it is there: it clears what taken jobs leave in the queue. Prints JSON
+ * lines.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -152,19 +153,23 @@ int main(int argc, char **argv)
     struct store *s = NULL;
     struct jobs *j = NULL;
     const struct job_kind *tables[] = { kinds };
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: claim_bench URL LABEL [single|batched]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: claim_bench URL LABEL [single|batched [COUNT]]\n");
         return 2;
     }
+    int64_t count = 0;
+    if (argc == 5)
+        need("COUNT", str_to_i64(str_of(argv[4]), &count));
     need("opening", store_open(&(struct store_options){ .url = argv[1] }, &s));
     need("opening jobs",
          jobs_open(&(struct jobs_options){ .store = s, .worker = "bench:1", .execute = no_execute },
                    tables, 1, &j));
-    const char *how = argc == 4 ? argv[3] : "";
+    need("the keeper", jobs_keeper_start(j));
+    const char *how = argc >= 4 ? argv[3] : "";
     if (strcmp(how, "batched") != 0)
-        measure(s, j, argv[2], "single", JOBS_SINGLE, take_single);
+        measure(s, j, argv[2], "single", count ? (int)count : JOBS_SINGLE, take_single);
     if (strcmp(how, "single") != 0)
-        measure(s, j, argv[2], "batched", JOBS_BATCHED, take_batches);
+        measure(s, j, argv[2], "batched", count ? (int)count : JOBS_BATCHED, take_batches);
     jobs_close(j, 1000);
     store_close(s);
     return 0;

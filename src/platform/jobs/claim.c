@@ -13,7 +13,7 @@
 #include "base/rand.h"
 #include "platform/jobs/jobs_internal.h"
 
-enum { CLAIM_SQL_BYTES = 16 * 1024, ONE_FIXED = 5, CHAIN_FIXED = 6, LOCK_FIXED = 2, IDS_FIXED = 3 };
+enum { CLAIM_SQL_BYTES = 16 * 1024, ONE_FIXED = 4, CHAIN_FIXED = 5, LOCK_FIXED = 2, IDS_FIXED = 3 };
 enum { CHAIN_TRIES = 3, CHAIN_FOUND = JOB_COLUMN_COUNT + 2 };
 
 /* ?1 now, ?2 worker, ?3 the end of the lease; `step` is what the number of the lease goes up by */
@@ -22,12 +22,6 @@ enum { CHAIN_TRIES = 3, CHAIN_FOUND = JOB_COLUMN_COUNT + 2 };
     "lease_no = lease_no + " step ", lease_moved = 0, attempts = attempts + 1, " \
     "started_ms = COALESCE(started_ms, ?1), eta_s = -1 "
 #define BEST_FIRST(of) "ORDER BY " of "priority DESC, " of "next_try_ms, " of "job_no LIMIT "
-/* ?5: only this job and what it needs */
-#define IN_SCOPE                                                           \
-    "AND (?5 IS NULL OR id = ?5 OR id IN (WITH RECURSIVE below (id) AS ("  \
-    "SELECT needs_id FROM job_needs WHERE job_id = ?5 UNION "              \
-    "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) " \
-    "SELECT id FROM below)) "
 /* From rows that MARK has changed. ?1 and ?2 are MARK's */
 #define TELL                                                                                     \
     "INSERT INTO job_events (job_id, at_ms, event, from_state, to_state, attempt, took_ms, "     \
@@ -57,6 +51,19 @@ static void add_due(const struct job_claim *c, const char *of, int place, int fi
     for (size_t i = 0; i < c->kind_count; i++)
         buf_add_fmt(sql, "%s?%zu", i ? "," : "", (size_t)fixed + 1 + i);
     buf_add_cstr(sql, ") ");
+}
+
+/* Only the job that is value number `scope`, and what it needs. Said where it is asked for: the
+ * server makes all of it ready for each claim, also when nothing comes of it. */
+static void add_scope(const struct job_claim *c, size_t scope, struct buf *sql)
+{
+    if (c->scope.len)
+        buf_add_fmt(sql,
+                    "AND (id = ?%zu OR id IN (WITH RECURSIVE below (id) AS ("
+                    "SELECT needs_id FROM job_needs WHERE job_id = ?%zu UNION "
+                    "SELECT n.needs_id FROM job_needs n JOIN below b ON n.job_id = b.id) "
+                    "SELECT id FROM below)) ",
+                    scope, scope);
 }
 
 /* Into the next place of `into`. */
@@ -104,11 +111,9 @@ static void chain_sql(const struct claim_tx *c, struct buf *sql)
                  "WITH due AS MATERIALIZED (SELECT j.ctid AS row_at, q.kind, q.priority, "
                  "q.next_try_ms, q.job_no FROM jobs_queue q JOIN jobs j ON j.job_no = q.job_no ");
     add_due(claim, "q.", 4, CHAIN_FIXED, sql);
-    buf_add_fmt(
-        sql,
-        "AND j.state = 'queued' " IN_SCOPE BEST_FIRST("q.") "%zu "
-                                                            "FOR UPDATE OF j SKIP LOCKED), ",
-        c->max);
+    buf_add_cstr(sql, "AND j.state = 'queued' ");
+    add_scope(claim, CHAIN_FIXED + kinds + 1, sql);
+    buf_add_fmt(sql, BEST_FIRST("q.") "%zu FOR UPDATE OF j SKIP LOCKED), ", c->max);
     if (has_limits(c)) {
         buf_add_cstr(
             sql, "fit AS MATERIALIZED (SELECT row_at FROM (SELECT row_at, kind, row_number() OVER "
@@ -121,7 +126,7 @@ static void chain_sql(const struct claim_tx *c, struct buf *sql)
     }
     buf_add_fmt(sql,
                 "told AS (" MARK(
-                    "?6") "WHERE ctid = ANY (ARRAY(SELECT row_at FROM %s)) "
+                    "?5") "WHERE ctid = ANY (ARRAY(SELECT row_at FROM %s)) "
                           "RETURNING " JOB_COLUMNS ", lease_no, job_no), said AS (" TELL
                           "told), gone AS (DELETE FROM jobs_queue WHERE job_no = ANY (ARRAY("
                           "SELECT job_no FROM told))), held AS (INSERT INTO jobs_held (job_no, "
@@ -166,7 +171,6 @@ static err chain_claim(struct claim_tx *c)
         sql_cstr(j->worker),
         sql_int(job_lease_end_ms(j, claim->now_ms)),
         sql_cstr(j->options.self.place),
-        sql_text_opt(claim->scope),
         sql_int(lease_step()),
     };
     size_t count = CHAIN_FIXED;
@@ -177,6 +181,8 @@ static err chain_claim(struct claim_tx *c)
         values[count++] = sql_cstr(claim->kinds[i]->name);
     for (size_t i = 0; has_limits(c) && i < claim->kind_count; i++)
         values[count++] = sql_int(claim->rooms[i]);
+    if (claim->scope.len)
+        values[count++] = sql_text(claim->scope);
     c->sql = buf_str(&sql);
     c->args = (struct store_args){ values, count };
     err e = buf_check(&sql);
@@ -194,7 +200,8 @@ static void one_sql(const struct job_claim *c, struct buf *sql)
 {
     buf_add_cstr(sql, MARK("1") "WHERE state = 'queued' AND id = (SELECT id FROM jobs ");
     add_due(c, "", 4, ONE_FIXED, sql);
-    buf_add_cstr(sql, IN_SCOPE BEST_FIRST("") "1) RETURNING " JOB_COLUMNS ", lease_no");
+    add_scope(c, ONE_FIXED + c->kind_count + 1, sql);
+    buf_add_cstr(sql, BEST_FIRST("") "1) RETURNING " JOB_COLUMNS ", lease_no");
 }
 
 static err one_write(struct store_tx *tx, void *arg)
@@ -286,7 +293,7 @@ static err several_write(struct store_tx *tx, void *arg)
 static err step_claim(struct claim_tx *c)
 {
     const struct job_claim *claim = c->claim;
-    struct store_value values[ONE_FIXED + JOBS_KINDS_MAX] = { sql_int(claim->now_ms) };
+    struct store_value values[ONE_FIXED + JOBS_KINDS_MAX + 1] = { sql_int(claim->now_ms) };
     struct buf sql;
     bool is_one = c->max == 1;
     buf_init(&sql, CLAIM_SQL_BYTES);
@@ -294,7 +301,6 @@ static err step_claim(struct claim_tx *c)
         one_sql(claim, &sql);
         values[1] = sql_cstr(c->jobs->worker);
         values[2] = sql_int(job_lease_end_ms(c->jobs, claim->now_ms));
-        values[4] = sql_text_opt(claim->scope);
     } else {
         lock_sql(claim, c->max, &sql);
     }
@@ -303,7 +309,10 @@ static err step_claim(struct claim_tx *c)
     for (size_t i = 0; i < claim->kind_count; i++)
         values[fixed + i] = sql_cstr(claim->kinds[i]->name);
     c->sql = buf_str(&sql);
-    c->args = (struct store_args){ values, fixed + claim->kind_count };
+    size_t count = fixed + claim->kind_count;
+    if (claim->scope.len)
+        values[count++] = sql_text(claim->scope);
+    c->args = (struct store_args){ values, count };
     err e = buf_check(&sql);
     if (!e.code)
         e = store_write_claim(c->jobs->options.store, is_one ? one_write : several_write, c);
@@ -314,7 +323,10 @@ static err step_claim(struct claim_tx *c)
 static err claim(struct claim_tx *c)
 {
     err e = store_chains(c->jobs->options.store) ? chain_claim(c) : step_claim(c);
-    return e.code ? err_wrap(e, "claiming a job") : OK;
+    if (e.code)
+        return err_wrap(e, "claiming a job");
+    jobs_note_taken(c->jobs, c->count);
+    return OK;
 }
 
 err job_claim(struct jobs *j, const struct job_claim *one, struct job *job, bool *ret_claimed)

@@ -47,6 +47,7 @@ static void options_fill(struct jobs *j, const struct jobs_options *options)
         j->options.retry_base_ms = JOB_RETRY_BASE_MS;
     if (j->options.pending_max <= 0)
         j->options.pending_max = JOB_PENDING_MAX;
+    j->sweep_after = JOBS_SWEEP_AFTER;
     process_name(options->worker ? options->worker : "local", j->worker);
     j->options.worker = j->worker;
 }

@@ -55,7 +55,13 @@ enum {
     JOBS_HEARD_MS = 10,        /* from a wake-up to a look: a burst of them is one look */
     JOB_GAPS_MAX = 256,        /* numbers of events that may still come */
     JOBS_SLEEP_MAX_MS = 60000, /* the wall clock may be set: look at it now and then */
-    JOBS_REAP_MAX = 100,       /* expired leases handled in one transaction */
+    /* Each job that was taken leaves an entry at the head of PostgreSQL's queue, which every later
+     * claim walks over until the table is cleared: 160,000 of them make a claim of one job three
+     * times as long (docs/numbers.md). So the keeper clears it after so many, for a part of the
+     * time that is at most one in JOBS_SWEEP_SHARE. */
+    JOBS_SWEEP_AFTER = 20000,
+    JOBS_SWEEP_SHARE = 20,
+    JOBS_REAP_MAX = 100,                     /* expired leases handled in one transaction */
     WORKER_FORGET_MS = 7 * 24 * 3600 * 1000, /* silent that long: its row goes */
     JOBS_TAIL_MAX = 100,                     /* events told in one go */
 };
@@ -185,6 +191,8 @@ struct jobs {
     atomic_bool drains, is_told_to_drain;  /* we want to; somebody else does */
     _Atomic int64_t trouble_ns;            /* when the store last failed us; 0: never */
     _Atomic int64_t away_ns, away_told_ns; /* since when it fails, and told so; 0: it answers */
+    _Atomic int64_t taken;                 /* jobs that were claimed since the last sweep */
+    int64_t sweep_after;                   /* JOBS_SWEEP_AFTER */
 
     pthread_mutex_t lock;
     pthread_cond_t work;    /* wake_count went up, or closing */
@@ -390,6 +398,8 @@ MUST_USE err jobs_keeper_start(struct jobs *j);
 void jobs_wake_locked(struct jobs *j);
 /* The keeper must look into the store at that wall time, or earlier. */
 void jobs_note_due(struct jobs *j, int64_t at_ms);
+/* So many jobs were claimed: the keeper clears the queue when there were enough of them. */
+void jobs_note_taken(struct jobs *j, size_t count);
 /* Adds the jobs of schedules that are due; *ret_next_ms is when the next one is. */
 MUST_USE err jobs_schedules_fire(struct jobs *j, int64_t now_ms, int64_t *ret_next_ms);
 /* Sets flags of a job that runs in this process; nothing when it does not. */

@@ -183,6 +183,34 @@ static void look(struct jobs *j)
         jobs_changed(j);
 }
 
+/* ------------------------------------------------------------------ what taken jobs leave */
+
+void jobs_note_taken(struct jobs *j, size_t count)
+{
+    int64_t before = atomic_fetch_add(&j->taken, (int64_t)count);
+    if (before >= j->sweep_after || before + (int64_t)count < j->sweep_after)
+        return;
+    pthread_mutex_lock(&j->lock);
+    j->keeper_is_poked = true;
+    pthread_cond_signal(&j->keeper);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void sweep(struct jobs *j, int64_t *next_ns)
+{
+    int64_t start_ns = clock_mono_ns();
+    if (start_ns < *next_ns || atomic_load(&j->taken) < j->sweep_after)
+        return;
+    atomic_store(&j->taken, 0);
+    err e = store_sweep(j->options.store, "jobs_queue");
+    if (!e.code)
+        e = store_sweep(j->options.store, "jobs_held");
+    if (e.code)
+        jobs_store_failed(j, "jobs.sweep_failed", &e);
+    int64_t end_ns = clock_mono_ns();
+    *next_ns = end_ns + JOBS_SWEEP_SHARE * (end_ns - start_ns);
+}
+
 /* ------------------------------------------------------------------ our row among the workers */
 
 static void announce(struct jobs *j, int64_t *next_ns)
@@ -269,7 +297,7 @@ static bool keeper_sleep(struct jobs *j, int64_t beat_ns, int64_t tick_ns)
 void *jobs_keeper_main(void *arg)
 {
     struct jobs *j = arg;
-    int64_t beat_ns = 0, tick_ns = 0;
+    int64_t beat_ns = 0, tick_ns = 0, sweep_ns = 0;
     int64_t announce_ns = clock_mono_ns() + worker_beat_interval_ms(j) * INT64_C(1000000);
     while (keeper_sleep(j, beat_ns, tick_ns)) {
         int64_t now_ns = clock_mono_ns();
@@ -284,6 +312,7 @@ void *jobs_keeper_main(void *arg)
         }
         announce(j, &announce_ns);
         look(j);
+        sweep(j, &sweep_ns);
     }
     return NULL;
 }

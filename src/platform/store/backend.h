@@ -69,6 +69,7 @@ struct store_backend {
     err (*check)(void *engine);
     err (*size)(void *engine, int64_t *ret_bytes);
     err (*spare)(void *engine, int64_t *ret_bytes); /* NULL: not known, 0 */
+    err (*sweep)(void *engine, const char *table);  /* NULL: removed rows leave nothing */
     err (*backup)(void *engine, const char *path);
     const char *(*version)(void *engine);
 };

@@ -245,6 +245,33 @@ static err engine_check(void *engine)
     return OK;
 }
 
+/* VACUUM is a transaction of its own. It does not give pages at the end back to the disk: for that
+ * it would lock everybody out. A table's index is cleared even when few of its pages hold removed
+ * rows: who searches from its beginning meets them all. */
+static err engine_sweep(void *engine, const char *table)
+{
+    struct pg_engine *s = engine;
+    struct pg_conn *c = NULL;
+    bool nested = false;
+    char vacuum[160];
+    snprintf(vacuum, sizeof vacuum, "VACUUM (INDEX_CLEANUP ON, TRUNCATE OFF, SKIP_LOCKED) %.63s",
+             table);
+    const char *const steps[] = { "SET statement_timeout = '5s'", vacuum,
+                                  "SET statement_timeout = '" PG_STATEMENT_TIMEOUT "'" };
+    TRY(pg_pool_take(s->writers, &c, &nested));
+    if (nested)
+        return ERR(ERR_INTERNAL, "store_sweep inside a write would clear nothing");
+    err e = OK;
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        pg_conn_begin(c, PG_BEGIN_WRITE);
+        c->is_whole = true;
+        e = err_first(e, pg_conn_run(c, steps[i], NULL, 0, NULL, 0));
+        c->is_whole = false;
+    }
+    pg_pool_give(s->writers, c);
+    return e.code ? err_wrap(e, "clearing a table") : OK;
+}
+
 /* ------------------------------------------------------------------ backup */
 
 /* "host='...' port='...'" of everything but the password, which goes into *ret_password. */
@@ -372,6 +399,7 @@ const struct store_backend store_backend_postgresql = {
     .others = pg_others,
     .check = engine_check,
     .size = engine_size,
+    .sweep = engine_sweep,
     .backup = engine_backup,
     .version = engine_version,
 };

@@ -19,6 +19,8 @@
 #include "platform/store/postgres_sql.h"
 #include "platform/store/pq.h"
 
+#define PG_STATEMENT_TIMEOUT "120s"
+
 enum { PG_ERROR_STATE_BYTES = 6, PG_WHERE_BYTES = 160 };
 
 #define PG_POOLED_TEXT                                                                         \

@@ -32,7 +32,8 @@ enum {
  * does on a worker is one transaction there, not one for each piece, of which each is prepared and
  * synced: ten times slower. Where Citus is not, a setting of its name means nothing. */
 static const char setup_sql[] =
-    "SET synchronous_commit = on; SET statement_timeout = '120s'; SET lock_timeout = '30s';"
+    "SET synchronous_commit = on; SET lock_timeout = '30s';"
+    "SET statement_timeout = '" PG_STATEMENT_TIMEOUT "';"
     "SET idle_in_transaction_session_timeout = '20s'; SET jit = off; SET enable_seqscan = off;"
     "SET TimeZone = 'UTC'; SET client_min_messages = 'error';"
     "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2;"

@@ -417,6 +417,11 @@ err store_spare(struct store *s, int64_t *ret_bytes)
     return s->backend->spare ? s->backend->spare(s->engine, ret_bytes) : OK;
 }
 
+err store_sweep(struct store *s, const char *table)
+{
+    return s->backend->sweep ? s->backend->sweep(s->engine, table) : OK;
+}
+
 const char *store_engine(const struct store *s)
 {
     return s->engine_name;

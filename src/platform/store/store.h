@@ -305,6 +305,12 @@ MUST_USE err store_size(struct store *s, int64_t *ret_bytes);
 /* Of that size, what removed rows left: it is filled again before the files grow. */
 MUST_USE err store_spare(struct store *s, int64_t *ret_bytes);
 const char *store_engine(const struct store *s); /* "sqlite 3.40.1" */
+/* Clears away what removed rows left in `table` and its indexes, now and not when the engine comes
+ * to it (PostgreSQL's autovacuum: once a minute at most). For a table that rows only pass through
+ * and that is searched from its beginning: until then each search walks over all that were removed.
+ * What somebody else clears at this moment is left to him. ERR_TIMEOUT after five seconds. Does
+ * nothing with SQLite, where nothing is left. Not from within a write or a read. */
+MUST_USE err store_sweep(struct store *s, const char *table);
 /* Online copy into a new file: an SQLite file, or what pg_dump --format=custom writes. */
 MUST_USE err store_backup(struct store *s, const char *path);
 

@@ -373,6 +373,35 @@ static void what_the_server_thought_is_queued_does_not_matter(void **state)
     drop(&h);
 }
 
+static int64_t queue_sweeps(struct fixture *f)
+{
+    return fixture_int(f, "SELECT vacuum_count FROM pg_stat_user_tables WHERE "
+                          "relname = 'jobs_queue' AND schemaname = current_schema()");
+}
+
+/* Entries of jobs that were taken stay at the head of the queue, and each claim walks over them. */
+static void what_taken_jobs_leave_is_cleared(void **state)
+{
+    struct fixture *f = *state;
+    struct hand h = { { NULL }, { 0 } };
+    if (!test_db_is_postgres()) {
+        skip();
+        return;
+    }
+    add(f, "t.note", 12, 0);
+    f->jobs->sweep_after = 6;
+    assert_int_equal(jobs_keeper_start(f->jobs).code, ERR_NONE);
+    take(f, &h, 1, 5, clock_wall_ms() + 1000);
+    assert_int_equal(queue_sweeps(f), 0);
+    for (int64_t before = 0; before < 2; before++) {
+        take(f, &h, 1, before ? 6 : 1, clock_wall_ms() + 1000);
+        while (queue_sweeps(f) == before)
+            clock_sleep_ms(2);
+        assert_int_equal(queue_sweeps(f), before + 1);
+    }
+    drop(&h);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -387,6 +416,7 @@ int main(void)
         T(what_an_older_program_takes_is_taken),
         T(no_index_has_what_a_claim_changes),
         T(what_the_server_thought_is_queued_does_not_matter),
+        T(what_taken_jobs_leave_is_cleared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
