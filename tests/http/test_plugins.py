@@ -43,10 +43,9 @@ class Plugins(harness.ServerTest):
         return json.loads(self.server.cli("plugin", "build", source, "--json").stdout)
 
     def analyse(self):
-        """A whole pass from now: a pass that was under way may have begun before the plugin was there."""
-        for _ in range(2):
-            job = trained.job_done(self.server, self.server.post("/v1/analytics/run").json()["jobId"])
-            self.assertEqual(job["status"], "succeeded", job)
+        """A whole pass from now."""
+        job = trained.job_done(self.server, self.server.post("/v1/analytics/run").json()["jobId"])
+        self.assertEqual(job["status"], "succeeded", job)
         return {p["plugin"]: p for p in job["result"]["plugins"]}
 
     def one(self, name, version="1"):
@@ -149,6 +148,28 @@ class Plugins(harness.ServerTest):
             self.assertNotEqual(done.returncode, 0, text)
             self.assertIn(word, done.stderr.decode())
         self.assertEqual([f for f in (self.server.home / "plugins").iterdir() if "wrong" in f.name or f.name[0] == "."], [])
+
+    def test_a_pass_that_runs_is_not_the_one_that_is_asked_for(self):
+        """It may have passed by what has come since."""
+        def ask():
+            return self.server.post("/v1/analytics/run").json()["jobId"]
+
+        for version in map(str, range(20)):  # until one still runs when the other plugin is there
+            self.build("lingering", "for (volatile int i = 0; number == 7;) ;", version)
+            first = ask()
+            while self.server.get(f"/v1/jobs/{first}").json()["status"] == "queued":
+                pass
+            self.build("arriving", "", version)
+            second, third = ask(), ask()
+            if self.server.get(f"/v1/jobs/{first}").json()["status"] == "running":
+                break
+        else:
+            self.fail("no pass ran long enough to meet it")
+        self.assertNotEqual(second, first)
+        self.assertEqual(third, second)
+        for job in (first, second):
+            self.assertEqual(trained.job_done(self.server, job)["status"], "succeeded")
+        self.assertEqual(self.counts("arriving", version), (GAMES, 0, 0, 0))
 
     def test_a_file_that_is_no_library_is_reported_and_the_rest_goes_on(self):
         self.server.expect_error("analytics.failed")

@@ -38,10 +38,9 @@ err analytics_list(struct http_request *rq, struct http_reply *rp)
 
 err analytics_start(struct http_request *rq, struct http_reply *rp)
 {
-    return app_start_job(
-        rq, rp,
-        &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") }, 202,
-        "/v1/runs/");
+    struct job_spec spec;
+    TRY(analytics_spec(rq_house(rq), &spec));
+    return app_start_job(rq, rp, &spec, 202, "/v1/runs/");
 }
 
 /* ------------------------------------------------------------------ results */

@@ -62,6 +62,11 @@ MUST_USE err analytic_store(struct store *s, const struct analytic_batch *batch)
 
 /* The folder of plugins that people drop in. */
 MUST_USE err analytics_folder(const struct house *h, char out[4096]);
+#define ANALYTICS_KIND "chess.analyse"
+/* The job that is a pass over all that is there now. One that has begun may have passed by a plugin
+ * that was just built, or a game that was just stored: then it is the next one, which all share who
+ * ask before it begins. */
+MUST_USE err analytics_spec(struct house *h, struct job_spec *ret_spec);
 /* Asks for a pass over all plugins soon: after an import, a new plugin. */
 MUST_USE err analytics_wake(struct house *h);
 

@@ -18,6 +18,8 @@ enum {
     PLUGINS_MAX = 100,
     CRASHES_MAX = 20, /* in one pass: then the plugin rests until the next one */
     BATCH_ARENA_BYTES = 256 * 1024 * 1024,
+    PASSES_MAX = 16, /* that run at once: ours, the schedule's, those of verbs */
+    LIST_ARENA_BYTES = 1024 * 1024,
 };
 
 err analytics_folder(const struct house *h, char out[4096])
@@ -25,16 +27,35 @@ err analytics_folder(const struct house *h, char out[4096])
     return fs_join(out, house_home(h), "plugins");
 }
 
+err analytics_spec(struct house *h, struct job_spec *ret_spec)
+{
+    static const str keys[] = { STR_INIT("all"), STR_INIT("next") };
+    const struct job_filter running = { .kind = STR(ANALYTICS_KIND),
+                                        .state = STR("running"),
+                                        .limit = PASSES_MAX };
+    arena keep;
+    struct job_info *infos = NULL;
+    size_t count = 0;
+    bool has_begun = false;
+    arena_init(&keep, LIST_ARENA_BYTES);
+    err e = job_list(house_jobs(h), &running, &keep, &infos, &count);
+    for (size_t i = 0; !e.code && i < count; i++)
+        has_begun = has_begun || str_eq(infos[i].key, keys[0]);
+    arena_deinit(&keep);
+    *ret_spec = (struct job_spec){ .kind = ANALYTICS_KIND,
+                                   .payload = STR("{}"),
+                                   .key = keys[has_begun] };
+    return e;
+}
+
 err analytics_wake(struct house *h)
 {
     char id[UUID_BYTES];
     bool is_new;
-    TRY(job_add(
-        house_jobs(h),
-        &(struct job_spec){
-            .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all"), .priority = -5 },
-        id, &is_new));
-    return OK;
+    struct job_spec spec;
+    TRY(analytics_spec(h, &spec));
+    spec.priority = -5;
+    return job_add(house_jobs(h), &spec, id, &is_new);
 }
 
 /* ------------------------------------------------------------------ which plugins there are */

@@ -2,6 +2,7 @@
 /* app.c -- the chess app: everything it adds to the house, as tables. */
 #include "apps/chess/chess_app.h"
 
+#include "apps/chess/analytics.h"
 #include "apps/chess/chess_metrics.h"
 #include "apps/chess/plugin_child.h"
 #include "apps/chess/uci_engine.h"
@@ -80,7 +81,7 @@ static const struct job_kind jobs[] = {
       .metric = "chs_selfplay_games_total",
       .event = "selfplay.completed",
       .artifact = "report.json" },
-    { .name = "chess.analyse",
+    { .name = ANALYTICS_KIND,
       .help = "Gives every analytics plugin the games it has not seen.",
       .component = "analytics",
       .run = analytics_run,

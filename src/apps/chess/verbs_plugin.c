@@ -107,10 +107,10 @@ err verb_analyse(struct house *h, const struct verb_args *args)
 {
     arena keep;
     struct job_info info;
+    struct job_spec spec;
+    TRY(analytics_spec(h, &spec));
     arena_init(&keep, VERB_ARENA_BYTES);
-    err e = app_run_job(
-        h, &(struct job_spec){ .kind = "chess.analyse", .payload = STR("{}"), .key = STR("all") },
-        args->json, &keep, &info);
+    err e = app_run_job(h, &spec, args->json, &keep, &info);
     arena_deinit(&keep);
     return e;
 }
