@@ -143,11 +143,19 @@ class Workers(unittest.TestCase):
 
     # ------------------------------------------------------------------ things happen to the database
 
+    def refusal(self):
+        reply = self.fleet.server.get("/v1/jobs")
+        self.assertEqual(reply.status, 503, reply)
+        return reply.text
+
     def test_the_database_restarts(self):
         made, _ = self.running_with_checkpoint()
         for how in (signal.SIGINT, signal.SIGQUIT):  # in order, and as after a crash
             STATE["db"].stop(how)
-            time.sleep(1)
+            # Everybody hears why, not only the thread that tried to connect.
+            wait_until(lambda: "start the server" in self.refusal(), "a connection that is refused")
+            for _ in range(20):
+                self.assertIn("refused (start the server, or correct SKERRY_DB)", self.refusal())
             STATE["db"].start()
             time.sleep(1)
         self.done_once(made)

@@ -153,6 +153,7 @@ static void engine_close(void *engine)
     pg_pool_close(s->claimers);
     pg_conn_free(s->locks);
     pthread_mutex_destroy(&s->locks_turn);
+    pthread_mutex_destroy(&s->down_lock);
     if (s->url)
         explicit_bzero(s->url, strlen(s->url));
     free(s->url);
@@ -187,6 +188,7 @@ static err engine_open(const struct store_options *options, const char *location
     if (!s)
         return ERR(ERR_NO_MEMORY, "opening a store: out of memory");
     pthread_mutex_init(&s->locks_turn, NULL);
+    pthread_mutex_init(&s->down_lock, NULL);
     char id[HEX_ID_BYTES];
     rand_hex_id(id);
     snprintf(s->instance, sizeof s->instance, "%s", id + 24); /* ids begin with the time */

@@ -58,8 +58,10 @@ struct pg_engine {
     struct pg_conn *locks; /* guarded by locks_turn: holds the locks of this process */
     void (*on_commit)(void *arg, size_t writes, int64_t duration_ns);
     void *on_commit_arg;
-    _Atomic int64_t down_until_ns; /* a failed connection: until then nobody tries again */
-    _Atomic uint64_t retries;      /* transactions that ran again */
+    pthread_mutex_t down_lock;
+    int64_t down_until_ns; /* guarded by down_lock: a connection failed; until then nobody tries */
+    err down;              /* guarded by down_lock: why it did */
+    _Atomic uint64_t retries; /* transactions that ran again */
 };
 
 /* ------------------------------------------------------------------ connections: postgres_conn.c

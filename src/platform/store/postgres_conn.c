@@ -232,12 +232,27 @@ static err connect_error(struct pg_conn *c)
                STR_ARG(str_sub(line, 0, 120)), refusals[i].todo);
 }
 
+static void down_note(struct pg_engine *s, err e)
+{
+    pthread_mutex_lock(&s->down_lock);
+    s->down_until_ns = clock_mono_ns() + DOWN_MS * INT64_C(1000000);
+    s->down = e;
+    pthread_mutex_unlock(&s->down_lock);
+}
+
+/* What another thread met a moment ago. */
+static err down_check(struct pg_engine *s)
+{
+    pthread_mutex_lock(&s->down_lock);
+    err e = clock_mono_ns() < s->down_until_ns ? ERR(ERR_BUSY, "%s", s->down.msg) : OK;
+    pthread_mutex_unlock(&s->down_lock);
+    return e;
+}
+
 err pg_conn_connect(struct pg_conn *c)
 {
     struct pg_engine *s = c->engine;
-    int64_t now = clock_mono_ns();
-    if (now < atomic_load(&s->down_until_ns))
-        return ERR(ERR_BUSY, "%s does not answer (it is tried again in half a second)", s->where);
+    TRY(down_check(s));
     /* What stands later wins: the URL may say otherwise, but not about the encoding. */
     const char *const keys[] = { "connect_timeout",
                                  "keepalives_idle",
@@ -254,7 +269,7 @@ err pg_conn_connect(struct pg_conn *c)
     err e = OK;
     if (!c->pq || s->pq.status(c->pq) != CONNECTION_OK) {
         e = connect_error(c);
-        atomic_store(&s->down_until_ns, clock_mono_ns() + DOWN_MS * INT64_C(1000000));
+        down_note(s, e);
     } else {
         s->pq.setNoticeReceiver(c->pq, no_notices, NULL);
         char sql[sizeof setup_sql + sizeof quiet_sql + sizeof claim_setup_sql + 160];
