@@ -270,16 +270,23 @@ static void tick(struct jobs *j)
 
 /* ------------------------------------------------------------------ the thread */
 
-/* Sleeps until the next beat, tick or due time. Returns false when the thread must end. */
-static bool keeper_sleep(struct jobs *j, int64_t beat_ns, int64_t tick_ns)
+/* When each is to be done next, on the monotonic clock. */
+struct rounds {
+    int64_t beat_ns, tick_ns, sweep_ns, announce_ns;
+};
+
+/* Sleeps until the next beat, tick, sweep or due time. Returns false when the thread must end. */
+static bool keeper_sleep(struct jobs *j, const struct rounds *next)
 {
     pthread_mutex_lock(&j->lock);
     while (!j->keeper_must_end && !j->keeper_is_poked) {
         int64_t now_ns = clock_mono_ns(), now_ms = clock_wall_ms(), wait_ms = JOBS_SLEEP_MAX_MS;
         if (j->running_count)
-            wait_ms = sooner(wait_ms, (beat_ns - now_ns) / 1000000 + 1);
+            wait_ms = sooner(wait_ms, (next->beat_ns - now_ns) / 1000000 + 1);
         if (j->ticker.is_set)
-            wait_ms = sooner(wait_ms, (tick_ns - now_ns) / 1000000 + 1);
+            wait_ms = sooner(wait_ms, (next->tick_ns - now_ns) / 1000000 + 1);
+        if (atomic_load(&j->taken) >= j->sweep_after)
+            wait_ms = sooner(wait_ms, (next->sweep_ns - now_ns) / 1000000 + 1);
         if (j->due_ms < now_ms + wait_ms)
             wait_ms = j->due_ms - now_ms;
         if (wait_ms <= 0)
@@ -297,22 +304,22 @@ static bool keeper_sleep(struct jobs *j, int64_t beat_ns, int64_t tick_ns)
 void *jobs_keeper_main(void *arg)
 {
     struct jobs *j = arg;
-    int64_t beat_ns = 0, tick_ns = 0, sweep_ns = 0;
-    int64_t announce_ns = clock_mono_ns() + worker_beat_interval_ms(j) * INT64_C(1000000);
-    while (keeper_sleep(j, beat_ns, tick_ns)) {
+    struct rounds next = { .announce_ns = clock_mono_ns() +
+                                          worker_beat_interval_ms(j) * INT64_C(1000000) };
+    while (keeper_sleep(j, &next)) {
         int64_t now_ns = clock_mono_ns();
-        if (now_ns >= beat_ns) {
+        if (now_ns >= next.beat_ns) {
             /* Before looking: after a long sleep of the machine our own leases come first. */
             heartbeat(j);
-            beat_ns = now_ns + beat_interval_ms(j) * 1000000;
+            next.beat_ns = now_ns + beat_interval_ms(j) * 1000000;
         }
-        if (now_ns >= tick_ns) {
+        if (now_ns >= next.tick_ns) {
             tick(j);
-            tick_ns = now_ns + (int64_t)JOBS_TICK_MS * 1000000;
+            next.tick_ns = now_ns + (int64_t)JOBS_TICK_MS * 1000000;
         }
-        announce(j, &announce_ns);
+        announce(j, &next.announce_ns);
         look(j);
-        sweep(j, &sweep_ns);
+        sweep(j, &next.sweep_ns);
     }
     return NULL;
 }
