@@ -133,7 +133,7 @@ class Loop(Rps):
         self.assertEqual((run["params"]["l2_lambda"], run["tags"]["hyperparameters_overridden"]), ("0.5", "true"))
 
     def test_7_versions_are_judged(self):
-        self.sim(60, "--keep")
+        self.sim(240, "--keep")  # shared out by chance: each needs 20 outcomes
         started = self.server.post("/v1/serving/promotion", {"family": LOGIT}).json()
         self.server.wait(f"/v1/jobs/{started['jobId']}", lambda job: job["status"] == "succeeded")
         decision = self.server.get("/internal/promotion/history", model_type=LOGIT).json()[0]
